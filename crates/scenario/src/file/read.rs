@@ -1,0 +1,258 @@
+//! Reading the top level: scenario, contract, network, clients, expectations.
+
+use std::{collections::BTreeMap, str::from_utf8, time::Duration};
+
+use super::{
+    bounds,
+    error::{Mistake, ReadError},
+    quantity::Span,
+    read_step,
+    source::Source,
+    table::{Table, Value},
+};
+use crate::{
+    scenario::{Client, Contract, Network, Rst, Scenario},
+    step::Step,
+    verdict::Verdict,
+};
+
+const FIELDS: [&str; 8] = [
+    "name", "title", "source", "seed", "contract", "network", "expect", "client",
+];
+const CLIENTS: &str = "one or more tables [[client]]";
+
+pub(super) fn scenario(file: &str, text: &[u8]) -> Result<Scenario, ReadError> {
+    if text.len() > bounds::FILE_BYTES_MAX {
+        return Err(ReadError::without_line(file, Mistake::FileTooLong));
+    }
+    let text = from_utf8(text).map_err(|error| {
+        let before = &text[..error.valid_up_to()];
+        let text = from_utf8(before).unwrap_or_default();
+        Source { file, text }.error(before.len(), "", Mistake::NotUtf8)
+    })?;
+    let source = Source { file, text };
+    let fields = source.parse()?;
+    let root = Table::root(source, &fields);
+
+    if let Some(event) = root.get("server_event") {
+        let allowed = FIELDS.join(", ");
+        return Err(event.error(Mistake::NotYet { allowed }));
+    }
+    root.only(&FIELDS)?;
+    Ok(Scenario {
+        name: name(&root)?,
+        title: text_or_empty(&root, "title")?,
+        source: text_or_empty(&root, "source")?,
+        seed: match root.get("seed") {
+            Some(seed) => seed.integer(0..=u64::MAX)?,
+            None => 1,
+        },
+        contract: contract(&root)?,
+        network: network(&root)?,
+        expect: expect(&root)?,
+        clients: clients(&root)?,
+    })
+}
+
+fn name(root: &Table<'_>) -> Result<String, ReadError> {
+    let allowed = format!(
+        "a string of 1 to {} letters, digits, -, _ and ., not beginning with .",
+        bounds::NAME_CHARS_MAX
+    );
+    let value = root.need("name", &allowed)?;
+    let name = value.text(&allowed)?;
+    let of_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !(1..=bounds::NAME_CHARS_MAX).contains(&name.len()) {
+        return Err(value.malformed("too short or too long", &allowed));
+    }
+    if !name.chars().all(of_allowed) || name.starts_with('.') {
+        return Err(value.malformed("it is also a file name", &allowed));
+    }
+    Ok(name.to_owned())
+}
+
+fn text_or_empty(root: &Table<'_>, key: &str) -> Result<String, ReadError> {
+    match root.get(key) {
+        Some(value) => Ok(value.text("a string")?.to_owned()),
+        None => Ok(String::new()),
+    }
+}
+
+fn contract(root: &Table<'_>) -> Result<Contract, ReadError> {
+    let fields = ["stall", "residence", "drain"];
+    let Some(value) = root.get("contract") else {
+        return Ok(Contract::default());
+    };
+    let table = value.table("a table of stall, residence, drain")?;
+    table.only(&fields)?;
+    let duration = |key| table.get(key).map(|value| value.duration()).transpose();
+    Ok(Contract {
+        stall: duration("stall")?,
+        residence: duration("residence")?,
+        drain: duration("drain")?,
+    })
+}
+
+fn network(root: &Table<'_>) -> Result<Network, ReadError> {
+    let fields = [
+        "latency",
+        "jitter",
+        "mtu",
+        "loss",
+        "rst",
+        "send_buffer",
+        "receive_buffer",
+    ];
+    let mut network = Network::default();
+    let Some(value) = root.get("network") else {
+        return Ok(network);
+    };
+    let table = value.table(&format!("a table of {}", fields.join(", ")))?;
+    table.only(&fields)?;
+    if let Some(value) = table.get("latency") {
+        network.latency = value.duration()?;
+    }
+    if let Some(value) = table.get("jitter") {
+        network.jitter = value.duration()?;
+    }
+    if let Some(value) = table.get("mtu") {
+        network.mtu = value.integer(1..=bounds::MTU_MAX)? as usize;
+    }
+    if let Some(value) = table.get("loss") {
+        network.loss = value.probability()?;
+    }
+    if let Some(value) = table.get("rst") {
+        let allowed = "\"keep\" or \"erase\"";
+        network.rst = match value.text(allowed)? {
+            "keep" => Rst::Keep,
+            "erase" => Rst::Erase,
+            other => return Err(value.unknown("rst", other, allowed)),
+        };
+    }
+    if let Some(value) = table.get("send_buffer") {
+        network.send_buffer = value.size(bounds::BUFFER_MAX)? as usize;
+    }
+    if let Some(value) = table.get("receive_buffer") {
+        network.receive_buffer = value.size(bounds::BUFFER_MAX)? as usize;
+    }
+    Ok(network)
+}
+
+fn expect(root: &Table<'_>) -> Result<BTreeMap<String, Verdict>, ReadError> {
+    let Some(value) = root.get("expect") else {
+        return Ok(BTreeMap::new());
+    };
+    let table = value.table("a table of server = \"verdict\"")?;
+    let verdicts = Verdict::ALL.map(Verdict::name).join(", ");
+    let verdict = |value: &Value<'_>| {
+        let word = value.text(&format!("one of {verdicts}, as a string"))?;
+        word.parse()
+            .map_err(|_| value.unknown("verdict", word, verdicts.as_str()))
+    };
+    table
+        .entries()
+        .map(|(server, value)| Ok((server.to_owned(), verdict(&value)?)))
+        .collect()
+}
+
+/// The clients, and what they may do together at most.
+fn clients(root: &Table<'_>) -> Result<Vec<Client>, ReadError> {
+    let value = root.need("client", CLIENTS)?;
+    let tables = value.elements(CLIENTS)?;
+    if tables.len() == 0 {
+        let allowed = CLIENTS.to_owned();
+        return Err(value.error(Mistake::Missing { allowed }));
+    }
+    let (mut clients, mut count, mut bytes, mut writes) = (Vec::new(), 0, 0_u64, 0_u64);
+    for value in tables {
+        let client = client(&value.table(CLIENTS)?)?;
+        let times = u64::from(client.count);
+        count += times;
+        for step in &client.steps {
+            if let Step::Send(send) = step {
+                // What is cut away by `part` is rendered, too.
+                bytes = bytes.saturating_add(send.whole_len().saturating_mul(times));
+                writes = writes.saturating_add(send.write_count().saturating_mul(times));
+            }
+        }
+        within(
+            &value,
+            count,
+            bounds::CLIENTS_MAX,
+            "clients up to this one",
+            "in a scenario",
+        )?;
+        within(
+            &value,
+            bytes,
+            bounds::SENT_BYTES_MAX,
+            "bytes sent up to this client",
+            "in a scenario",
+        )?;
+        within(
+            &value,
+            writes,
+            bounds::WRITES_MAX,
+            "writes up to this client",
+            "in a scenario",
+        )?;
+        clients.push(client);
+    }
+    Ok(clients)
+}
+
+fn within(value: &Value<'_>, count: u64, max: u64, what: &str, of: &str) -> Result<(), ReadError> {
+    if count <= max {
+        return Ok(());
+    }
+    let (got, allowed) = (format!("{count} {what}"), format!("at most {max} {of}"));
+    Err(value.error(Mistake::OutOfBounds { got, allowed }))
+}
+
+fn client(table: &Table<'_>) -> Result<Client, ReadError> {
+    table.only(&["count", "stagger", "start", "steps"])?;
+    let mut client = Client::default();
+    if let Some(value) = table.get("count") {
+        client.count = value.integer(1..=bounds::CLIENTS_MAX)? as u32;
+    }
+    if let Some(value) = table.get("stagger") {
+        client.stagger = value.duration()?;
+    }
+    if let Some(value) = table.get("start") {
+        client.start = value.duration()?;
+    }
+    let allowed = "an array of steps such as [{ do = \"connect\" }]";
+    let steps = table.need("steps", allowed)?;
+    let elements = steps.elements(allowed)?;
+    within(
+        &steps,
+        elements.len() as u64,
+        bounds::STEPS_MAX as u64,
+        "steps",
+        "a client",
+    )?;
+    client.steps = elements
+        .map(|value| read_step::step(&value))
+        .collect::<Result<_, _>>()?;
+
+    let last_start = client
+        .start
+        .saturating_add(client.stagger.saturating_mul(client.count - 1));
+    let end = client
+        .steps
+        .iter()
+        .fold(last_start, |end, step| end.saturating_add(step.duration()));
+    if end > bounds::CLIENT_DURATION_MAX {
+        let got = "the duration of all steps together".to_owned();
+        let allowed = format!("at most {} a client", Span(bounds::CLIENT_DURATION_MAX));
+        return Err(steps.error(Mistake::OutOfBounds { got, allowed }));
+    }
+    Ok(client)
+}
+
+/// Zero where a duration is left out that has no other default.
+pub(super) fn duration_or_zero(table: &Table<'_>, key: &str) -> Result<Duration, ReadError> {
+    table
+        .get(key)
+        .map_or(Ok(Duration::ZERO), |value| value.duration())
+}

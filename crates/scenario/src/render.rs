@@ -1,0 +1,289 @@
+//! The exact bytes of a write.
+//!
+//! Bodies are made of a whole request, repeated: a server that reads body bytes as a request dispatches
+//! `/smuggled` and betrays itself (design: oracle `protocol`). The filler goes on over all body bytes of one
+//! [`Send`], so that the parts of a body that is sent in pieces with `part` join up.
+
+use std::{io::Write as _, time::Duration};
+
+use crate::send::{Head, Host, Piece, Send, Version};
+
+/// What bodies are made of, repeated: a whole request to [`SMUGGLED_TARGET`].
+pub const FILLER: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// The target of the request that is hidden in every body. No request for it may ever be dispatched.
+pub const SMUGGLED_TARGET: &str = "/smuggled";
+
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Appends `length` bytes of the [`FILLER`], starting `offset` bytes into its endless repetition.
+pub fn fill(out: &mut Vec<u8>, offset: u64, length: u64) {
+    let start = (offset % FILLER.len() as u64) as usize;
+    let mut rest = usize::try_from(length).unwrap_or(usize::MAX);
+    out.reserve(rest);
+    let first = &FILLER[start..];
+    let first = &first[..first.len().min(rest)];
+    out.extend_from_slice(first);
+    rest -= first.len();
+    while rest > 0 {
+        let next = &FILLER[..FILLER.len().min(rest)];
+        out.extend_from_slice(next);
+        rest -= next.len();
+    }
+}
+
+impl Send {
+    /// Appends exactly the bytes that this step writes: all pieces back to back, of which only `part`.
+    ///
+    /// The memory that it takes is that of the whole write; [`Send::len`] says beforehand how much that is.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        let mut offset = 0_u64; // into the body filler
+        for piece in &self.what {
+            match piece {
+                Piece::Head(head) => head.render(out),
+                Piece::Body(length) => {
+                    fill(out, offset, *length);
+                    offset = offset.wrapping_add(*length);
+                }
+                Piece::Chunk(0) | Piece::LastChunk => out.extend_from_slice(LAST_CHUNK),
+                Piece::Chunk(length) => {
+                    // A Vec takes every write.
+                    let _ = write!(out, "{length:x}\r\n");
+                    fill(out, offset, *length);
+                    out.extend_from_slice(b"\r\n");
+                    offset = offset.wrapping_add(*length);
+                }
+                Piece::Bytes(bytes) => out.extend_from_slice(bytes),
+            }
+        }
+        if let Some((from, to)) = self.part {
+            let whole = out.len() - start;
+            let clamp = |offset| usize::try_from(offset).unwrap_or(usize::MAX).min(whole);
+            let (from, to) = (clamp(from), clamp(to));
+            out.truncate(start + to.max(from));
+            out.drain(start..start + from);
+        }
+    }
+
+    /// The bytes of the write before `part` cuts it, without rendering it.
+    pub fn whole_len(&self) -> u64 {
+        self.what
+            .iter()
+            .fold(0, |sum: u64, piece| sum.saturating_add(piece.len()))
+    }
+
+    /// How many bytes [`Send::render`] appends.
+    pub fn len(&self) -> u64 {
+        let whole = self.whole_len();
+        match self.part {
+            None => whole,
+            Some((from, to)) => to.min(whole).saturating_sub(from),
+        }
+    }
+
+    /// Whether nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// In how many writes the bytes go out.
+    pub fn write_count(&self) -> u64 {
+        match self.trickle {
+            None => u64::from(!self.is_empty()),
+            Some(trickle) => self.len().div_ceil(trickle.size.max(1)),
+        }
+    }
+
+    /// The pauses between the writes, in all.
+    pub fn duration(&self) -> Duration {
+        let Some(trickle) = self.trickle else {
+            return Duration::ZERO;
+        };
+        match u32::try_from(self.write_count().saturating_sub(1)) {
+            Ok(pauses) => trickle.every.saturating_mul(pauses),
+            Err(_) if trickle.every.is_zero() => Duration::ZERO,
+            Err(_) => Duration::MAX,
+        }
+    }
+}
+
+impl Piece {
+    /// How many bytes it is on the wire.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Head(head) => {
+                let mut bytes = Vec::new();
+                head.render(&mut bytes);
+                bytes.len() as u64
+            }
+            Self::Body(length) => *length,
+            Self::Chunk(0) | Self::LastChunk => LAST_CHUNK.len() as u64,
+            Self::Chunk(length) => {
+                let size_digits = u64::from(length.ilog2() / 4 + 1);
+                length.saturating_add(size_digits + 4)
+            }
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+impl Head {
+    /// Appends the request line, the fields and the empty line.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.method.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.target.as_bytes());
+        out.extend_from_slice(match self.version {
+            Version::Http10 => b" HTTP/1.0\r\n",
+            Version::Http11 => b" HTTP/1.1\r\n",
+        });
+        match &self.host {
+            Host::Default => field(out, "Host", Host::DEFAULT),
+            Host::Text(host) => field(out, "Host", host),
+            Host::Absent => {}
+        }
+        if let Some(length) = self.length {
+            // A Vec takes every write.
+            let _ = write!(out, "Content-Length: {length}\r\n");
+        }
+        if self.chunked {
+            field(out, "Transfer-Encoding", "chunked");
+        }
+        if let Some(expect) = &self.expect {
+            field(out, "Expect", expect);
+        }
+        if let Some(connection) = &self.connection {
+            field(out, "Connection", connection);
+        }
+        for (name, value) in &self.headers {
+            field(out, name, value);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::send::Trickle;
+
+    fn rendered(send: &Send) -> String {
+        let mut out = b"before ".to_vec();
+        send.render(&mut out);
+        assert_eq!(out.len() as u64 - 7, send.len());
+        String::from_utf8(out.split_off(7)).unwrap()
+    }
+
+    #[test]
+    fn the_head_of_the_incident() {
+        let head = Head {
+            length: Some(1000),
+            expect: Some("100-continue".into()),
+            ..Head::new("POST", "/echo")
+        };
+        assert_eq!(
+            rendered(&head.into()),
+            "POST /echo HTTP/1.1\r\nHost: hangup.test\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_head_says_what_it_is_told_to() {
+        let head = Head {
+            version: Version::Http10,
+            host: Host::Text("a:b:c".into()),
+            length: Some(u64::MAX),
+            chunked: true,
+            connection: Some("close".into()),
+            headers: vec![("X".into(), "1".into()), ("X".into(), "2".into())],
+            ..Head::default()
+        };
+        assert_eq!(
+            rendered(&head.into()),
+            "GET / HTTP/1.0\r\nHost: a:b:c\r\nContent-Length: 18446744073709551615\r\nTransfer-Encoding: chunked\r\n\
+             Connection: close\r\nX: 1\r\nX: 2\r\n\r\n"
+        );
+        let head = Head {
+            host: Host::Absent,
+            ..Head::default()
+        };
+        assert_eq!(rendered(&head.into()), "GET / HTTP/1.1\r\n\r\n");
+    }
+
+    #[test]
+    fn the_body_is_a_hidden_request_that_goes_on_over_pieces_and_chunks() {
+        let send = Send {
+            what: vec![
+                Piece::Body(5),
+                Piece::Body(33),
+                Piece::Chunk(40),
+                Piece::LastChunk,
+            ],
+            ..Send::default()
+        };
+        assert_eq!(
+            rendered(&send),
+            "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\nGET28\r\n /smuggled HTTP/1.1\r\nHost: h\r\n\r\nGET /smu\r\n0\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn the_parts_of_a_write_join_up() {
+        let whole = Send {
+            what: vec![Head::new("POST", "/echo").into_piece(), Piece::Body(300)],
+            ..Send::default()
+        };
+        let text = rendered(&whole);
+        for cut in 0..=text.len() as u64 + 1 {
+            let part = |from, to| {
+                rendered(&Send {
+                    part: Some((from, to)),
+                    ..whole.clone()
+                })
+            };
+            assert_eq!(part(0, cut) + &part(cut, u64::MAX), text);
+        }
+        assert_eq!(
+            rendered(&Send {
+                part: Some((9, 3)),
+                ..whole
+            }),
+            ""
+        );
+    }
+
+    #[test]
+    fn chunk_sizes_are_counted_without_rendering() {
+        for length in [0, 1, 15, 16, 255, 256, 4095, 4096, 65535, 65536] {
+            rendered(&Piece::Chunk(length).into());
+        }
+        assert_eq!(Send::from(Piece::Chunk(u64::MAX)).len(), u64::MAX);
+    }
+
+    #[test]
+    fn a_trickle_pauses_between_its_writes() {
+        let send = Send {
+            trickle: Some(Trickle {
+                size: 3,
+                every: Duration::from_secs(2),
+            }),
+            ..Piece::Body(10).into()
+        };
+        assert_eq!(send.write_count(), 4);
+        assert_eq!(send.duration(), Duration::from_secs(6));
+    }
+
+    impl Head {
+        fn into_piece(self) -> Piece {
+            Piece::Head(self)
+        }
+    }
+}

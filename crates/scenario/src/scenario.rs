@@ -1,0 +1,131 @@
+//! The scenario: clients, network, contract.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{step::Step, verdict::Verdict};
+
+/// One test case: everything that happens to the server, and the seed of what is left to chance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Short name in letters, digits, `-`, `_` and `.`; also the name of its file.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// Where it comes from: an issue, a CVE, an RFC section, a case seed. Empty where nobody knows.
+    pub source: String,
+    /// Seed of every draw that is made while it runs (jitter, loss, the order of `select!`).
+    pub seed: u64,
+    /// What the server is held to here, where that is not what the server claims by itself.
+    pub contract: Contract,
+    /// The network between each client and the server.
+    pub network: Network,
+    /// The clients, which all act at the same time.
+    pub clients: Vec<Client>,
+    /// The verdict that is pinned for a server, by the server's name. Says nothing about servers that are not in it.
+    pub expect: BTreeMap<String, Verdict>,
+}
+
+/// The deadlines that a server is held to. What is `None` is taken from the server's own contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Contract {
+    /// The longest that a client which has gone silent may hold a connection, from its last byte.
+    pub stall: Option<Duration>,
+    /// The longest that any client may hold a connection, from its opening.
+    pub residence: Option<Duration>,
+    /// The longest after the end of the last client until every task and socket of the server is gone.
+    pub drain: Option<Duration>,
+}
+
+/// The network between every client and the server. [`Default`] is what a file without `[network]` has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// How long a segment travels, one way.
+    pub latency: Duration,
+    /// The most that chance adds to the latency of a segment. Segments of one direction do not overtake.
+    pub jitter: Duration,
+    /// Largest segment in bytes, at least 1: what one read can see.
+    pub mtu: usize,
+    /// Probability, 0 to 1, that a segment is lost at first; it then arrives a retransmission timeout later.
+    pub loss: f64,
+    /// What a reset does to data that has arrived and is not read yet.
+    pub rst: Rst,
+    /// Bytes that a socket takes from its application before a write blocks, at least 1.
+    pub send_buffer: usize,
+    /// Bytes that a socket keeps for its application before the peer must wait, at least 1.
+    pub receive_buffer: usize,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            latency: Duration::from_millis(20),
+            jitter: Duration::ZERO,
+            mtu: 1500,
+            loss: 0.0,
+            rst: Rst::Keep,
+            send_buffer: 64 << 10,
+            receive_buffer: 64 << 10,
+        }
+    }
+}
+
+/// What a reset does to data that has arrived and is not read yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Rst {
+    /// It can still be read, then comes the error, as on Linux.
+    #[default]
+    Keep,
+    /// It is gone, as on other stacks.
+    Erase,
+}
+
+/// A client, or several of the same kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Client {
+    /// How many of it there are, at least 1.
+    pub count: u32,
+    /// Time from the start of one of them to the start of the next.
+    pub stagger: Duration,
+    /// When the first of them starts, from the start of the run.
+    pub start: Duration,
+    /// What each of them does, one after the other. After the last step it stays as it is, open and silent, for ever.
+    pub steps: Vec<Step>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            count: 1,
+            stagger: Duration::ZERO,
+            start: Duration::ZERO,
+            steps: Vec::new(),
+        }
+    }
+}
+
+impl Scenario {
+    /// A scenario of one client that takes these steps, with everything else as in a file that does not mention it.
+    pub fn of(name: impl Into<String>, steps: Vec<Step>) -> Self {
+        Self {
+            name: name.into(),
+            title: String::new(),
+            source: String::new(),
+            seed: 1,
+            contract: Contract::default(),
+            network: Network::default(),
+            clients: vec![Client {
+                steps,
+                ..Client::default()
+            }],
+            expect: BTreeMap::new(),
+        }
+    }
+
+    /// How many clients there are in all, each counted as often as its `count` says.
+    pub fn client_count(&self) -> u64 {
+        self.clients
+            .iter()
+            .map(|client| u64::from(client.count))
+            .sum()
+    }
+}
