@@ -12,7 +12,7 @@
 //! | [`send`] | what one write is made of: heads, bodies, chunks, bytes |
 //! | [`render`] | the exact bytes of a write, and the request that is hidden in every body |
 //! | [`verdict`] | what a run can be found guilty of, and which of two is graver |
-//! | [`file`] | the TOML file: reading with errors that say where and what is allowed, and writing |
+//! | [`mod@file`] | the TOML file: reading with errors that say where and what is allowed, and writing |
 //!
 //! ```
 //! use hangup_scenario::{Scenario, Step};

@@ -9,7 +9,7 @@ pub struct ReadError {
     pub file: String,
     /// The line, from 1; `None` where the mistake is that of the whole file.
     pub line: Option<usize>,
-    /// The field, such as `client[0].steps[2].do`; empty where the text could not be taken apart into fields.
+    /// The field, such as `client[0].steps[2].do`; empty where it is the file itself.
     pub field: String,
     /// What is wrong.
     pub mistake: Box<Mistake>,
@@ -89,10 +89,10 @@ pub enum Mistake {
         /// Those that exclude each other.
         allowed: String,
     },
-    /// A value of another type.
+    /// A value of another type, or a word where only another is allowed.
     #[error("{got} is not allowed here; allowed: {allowed}")]
     WrongType {
-        /// The type that it has, with its article.
+        /// What it is.
         got: String,
         /// What it may be.
         allowed: String,
@@ -103,6 +103,14 @@ pub enum Mistake {
         /// The value.
         got: String,
         /// What it may be.
+        allowed: String,
+    },
+    /// More of something than a scenario can hold.
+    #[error("{got} are too many; allowed: {allowed}")]
+    TooMany {
+        /// How many of what.
+        got: String,
+        /// How many there may be.
         allowed: String,
     },
     /// Text that does not follow the rules of what it stands for.

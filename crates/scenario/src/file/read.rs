@@ -175,38 +175,20 @@ fn clients(root: &Table<'_>) -> Result<Vec<Client>, ReadError> {
                 writes = writes.saturating_add(send.write_count().saturating_mul(times));
             }
         }
-        within(
-            &value,
-            count,
-            bounds::CLIENTS_MAX,
-            "clients up to this one",
-            "in a scenario",
-        )?;
-        within(
-            &value,
-            bytes,
-            bounds::SENT_BYTES_MAX,
-            "bytes sent up to this client",
-            "in a scenario",
-        )?;
-        within(
-            &value,
-            writes,
-            bounds::WRITES_MAX,
-            "writes up to this client",
-            "in a scenario",
-        )?;
+        at_most(&value, count, bounds::CLIENTS_MAX, "clients")?;
+        at_most(&value, bytes, bounds::SENT_BYTES_MAX, "bytes to send")?;
+        at_most(&value, writes, bounds::WRITES_MAX, "writes")?;
         clients.push(client);
     }
     Ok(clients)
 }
 
-fn within(value: &Value<'_>, count: u64, max: u64, what: &str, of: &str) -> Result<(), ReadError> {
+fn at_most(value: &Value<'_>, count: u64, max: u64, what: &str) -> Result<(), ReadError> {
     if count <= max {
         return Ok(());
     }
-    let (got, allowed) = (format!("{count} {what}"), format!("at most {max} {of}"));
-    Err(value.error(Mistake::OutOfBounds { got, allowed }))
+    let (got, allowed) = (format!("{count} {what}"), format!("at most {max}"));
+    Err(value.error(Mistake::TooMany { got, allowed }))
 }
 
 fn client(table: &Table<'_>) -> Result<Client, ReadError> {
@@ -224,12 +206,11 @@ fn client(table: &Table<'_>) -> Result<Client, ReadError> {
     let allowed = "an array of steps such as [{ do = \"connect\" }]";
     let steps = table.need("steps", allowed)?;
     let elements = steps.elements(allowed)?;
-    within(
+    at_most(
         &steps,
         elements.len() as u64,
         bounds::STEPS_MAX as u64,
         "steps",
-        "a client",
     )?;
     client.steps = elements
         .map(|value| read_step::step(&value))
@@ -243,8 +224,8 @@ fn client(table: &Table<'_>) -> Result<Client, ReadError> {
         .iter()
         .fold(last_start, |end, step| end.saturating_add(step.duration()));
     if end > bounds::CLIENT_DURATION_MAX {
-        let got = "the duration of all steps together".to_owned();
-        let allowed = format!("at most {} a client", Span(bounds::CLIENT_DURATION_MAX));
+        let got = format!("{}s from start to last step", end.as_secs());
+        let allowed = format!("at most {}", Span(bounds::CLIENT_DURATION_MAX));
         return Err(steps.error(Mistake::OutOfBounds { got, allowed }));
     }
     Ok(client)

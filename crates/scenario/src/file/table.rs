@@ -67,11 +67,9 @@ impl<'s> Table<'s> {
                     got: key.get_ref().to_string(),
                     allowed: allowed.join(", "),
                 };
-                let field = match self.path.as_str() {
-                    "" => "the file".to_owned(),
-                    path => path.to_owned(),
-                };
-                Err(self.source.error(key.span().start, field, mistake))
+                Err(self
+                    .source
+                    .error(key.span().start, self.path.clone(), mistake))
             }
         }
     }
@@ -203,7 +201,10 @@ impl<'s> Value<'s> {
     pub(super) fn only_true(&self) -> Result<(), ReadError> {
         match self.value.get_ref().as_bool() {
             Some(true) => Ok(()),
-            Some(false) => Err(self.out_of_bounds("true")),
+            Some(false) => Err(self.error(Mistake::WrongType {
+                got: "false".to_owned(),
+                allowed: "true".to_owned(),
+            })),
             None => Err(self.wrong_type("true")),
         }
     }
