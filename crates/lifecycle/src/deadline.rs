@@ -1,0 +1,193 @@
+//! The table: phase, limits and progress give the deadline. Total, so that no phase can be without one.
+
+use crate::progress::{Moved, Progress};
+use crate::{Limits, Phase, Span, Transfer};
+use std::fmt;
+use std::time::Duration;
+
+/// When a connection's phase ends by itself, and which clock ends it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deadline {
+    /// It ends at this time, counted from the caller's epoch.
+    At {
+        /// The time.
+        at: Duration,
+        /// What runs out then.
+        clock: Clock,
+    },
+    /// It does not end: its limit was made unbounded, under this name.
+    Never(&'static str),
+}
+
+/// Which of a phase's clocks a deadline is from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Clock {
+    /// The phase as a whole.
+    Total,
+    /// The time since the last byte.
+    Gap,
+    /// The minimum rate.
+    Rate,
+    /// The request as a whole ([`Limits::read`]).
+    Read,
+    /// The connection's age.
+    Age,
+    /// The server shuts down.
+    Shutdown,
+}
+
+impl Clock {
+    /// One lowercase word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Clock::Total => "total",
+            Clock::Gap => "gap",
+            Clock::Rate => "rate",
+            Clock::Read => "read",
+            Clock::Age => "age",
+            Clock::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Deadline {
+    /// The time, if there is one.
+    pub const fn at(self) -> Option<Duration> {
+        match self {
+            Deadline::At { at, .. } => Some(at),
+            Deadline::Never(_) => None,
+        }
+    }
+
+    /// The earlier of the two; of two at the same time the first.
+    #[must_use]
+    pub fn min(self, other: Deadline) -> Deadline {
+        match (self, other) {
+            (Deadline::At { at: a, .. }, Deadline::At { at: b, .. }) if b < a => other,
+            (Deadline::Never(_), Deadline::At { .. }) => other,
+            _ => self,
+        }
+    }
+
+    fn after(span: Span, since: Duration, clock: Clock) -> Deadline {
+        match span.finite() {
+            Some(time) => Deadline::At {
+                at: since.saturating_add(time),
+                clock,
+            },
+            None => Deadline::Never(span.name().unwrap_or_default()),
+        }
+    }
+}
+
+/// When a connection that is in `phase` is out of time.
+///
+/// A total function of its arguments: what happened in earlier phases is only in `progress` as far as this
+/// phase's limits speak of it, so a stale deadline cannot exist.
+pub(crate) fn deadline(phase: Phase, limits: &Limits, progress: &Progress) -> Deadline {
+    use Clock::{Age, Gap, Read, Shutdown, Total};
+    let total = |span| Deadline::after(span, progress.since, Total);
+    let read = || Deadline::after(limits.read, progress.request_since, Read);
+    let aged = |deadline: Deadline| deadline.min(Deadline::after(limits.age, progress.opened, Age));
+
+    let deadline = match phase {
+        Phase::Handshake => aged(total(limits.handshake)),
+        Phase::Opening => aged(total(limits.opening).min(read())),
+        Phase::Head => aged(total(limits.head).min(read())),
+        Phase::Expect => aged(total(limits.expect).min(body(limits, progress)).min(read())),
+        Phase::Body => aged(body(limits, progress).min(read())),
+        Phase::Handler => aged(progress.handler.deadline(limits.handler, Total)),
+        Phase::Response => aged(response(limits, progress)),
+        Phase::Drain => aged(total(limits.drain.total)),
+        Phase::Idle => aged(total(limits.idle)),
+        // Age ends a connection by lingering, and an upgraded one has an age of its own.
+        Phase::Linger => {
+            let heard = progress.heard.max(progress.since);
+            total(limits.linger.total).min(Deadline::after(limits.linger.gap, heard, Gap))
+        }
+        Phase::Upgrade => total(limits.upgrade),
+    };
+    match progress.shutdown {
+        Some(asked) => deadline.min(Deadline::after(limits.shutdown, asked, Shutdown)),
+        None => deadline,
+    }
+}
+
+fn body(limits: &Limits, progress: &Progress) -> Deadline {
+    let length = progress.body.length.unwrap_or(progress.body.bytes);
+    let extra = Span::of(limits.body.rate.time_for(length));
+    moving(&limits.body, limits.body.total.then(extra), &progress.body)
+}
+
+fn response(limits: &Limits, progress: &Progress) -> Deadline {
+    moving(&limits.response, limits.response.total, &progress.response)
+}
+
+/// Rate and gap are counted on the transfer's own stopwatch and so only bind while it runs; the total is
+/// counted from its beginning, pauses included.
+fn moving(limits: &Transfer, total: Span, moved: &Moved) -> Deadline {
+    let total = Deadline::after(total, moved.began, Clock::Total);
+    if !moved.clock.runs() {
+        return total;
+    }
+    let rate = match limits.rate.pays_for(moved.bytes) {
+        Some(time) => moved.clock.deadline(Span::of(time), Clock::Rate),
+        None => Deadline::Never(limits.rate.name().unwrap_or_default()),
+    };
+    let gap = match limits.gap.finite() {
+        Some(gap) => moved
+            .clock
+            .deadline(Span::of(moved.last.saturating_add(gap)), Clock::Gap),
+        None => Deadline::Never(limits.gap.name().unwrap_or_default()),
+    };
+    rate.min(gap).min(total)
+}
+
+/// A clock that runs and pauses.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Stopwatch {
+    ran: Duration,
+    since: Option<Duration>,
+}
+
+impl Stopwatch {
+    pub(crate) fn run(&mut self, now: Duration) {
+        self.since.get_or_insert(now);
+    }
+
+    pub(crate) fn pause(&mut self, now: Duration) {
+        self.ran = self.reading(now);
+        self.since = None;
+    }
+
+    pub(crate) fn runs(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// How long it has run.
+    pub(crate) fn reading(&self, now: Duration) -> Duration {
+        self.ran
+            + self
+                .since
+                .map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
+    /// When its reading will be `span`, if it goes on running.
+    fn deadline(&self, span: Span, clock: Clock) -> Deadline {
+        match (span.finite(), self.since) {
+            // What is overdue is due since it last ran, not since ever.
+            (Some(time), Some(since)) => Deadline::At {
+                at: since.saturating_add(time.saturating_sub(self.ran)),
+                clock,
+            },
+            (Some(_), None) => Deadline::Never("its clock is paused"),
+            (None, _) => Deadline::Never(span.name().unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A value for every phase, the defaults with their reasons, and the two configurations of the incident.
+
+use crate::{Rate, Span};
+use std::fmt;
+use std::time::Duration;
+
+/// The clocks of bytes that move: a minimum rate, a longest gap, and a cap on the whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transfer {
+    /// The least average rate. Its clock runs only while the peer is what is waited for.
+    pub rate: Rate,
+    /// The longest wait between two bytes.
+    pub gap: Span,
+    /// The longest for the whole. For a request's body, the time that its length takes at the minimum
+    /// rate is added, so that a large body has its time.
+    pub total: Span,
+}
+
+/// Both bounds of what is read only to be dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Drain {
+    /// The most bytes of an unread body that are read to keep the connection.
+    pub bytes: u64,
+    /// The longest that this may take.
+    pub total: Span,
+}
+
+/// Both clocks of the lingering close (RFC 9112 section 9.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Linger {
+    /// The longest wait between two bytes of a client that is still sending.
+    pub gap: Span,
+    /// The longest for the whole.
+    pub total: Span,
+}
+
+/// How long a connection may be in each phase, and how much it may ask for.
+///
+/// Every field has a value; [`Span`] and [`Rate`] have no value that means "off", except through a constructor
+/// that takes a name. [`Limits::default`] is what the server runs with unless told otherwise. Change one by
+///
+/// ```
+/// use hangup_lifecycle::{Limits, Span};
+///
+/// let limits = Limits { idle: Span::seconds(5), ..Limits::default() };
+/// assert_eq!(limits.bound().silence, Span::seconds(32));
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// From accept to the end of the TLS handshake.
+    pub handshake: Span,
+    /// From accept (or the end of the handshake) to the first byte of the first request.
+    pub opening: Span,
+    /// From a request's first byte to the end of its head: every request's, not only the first one's.
+    pub head: Span,
+    /// From our `100 Continue` to the first byte of the body.
+    pub expect: Span,
+    /// A request's body. The rate's clock starts when the 100 is sent and pauses while the application does not read.
+    pub body: Transfer,
+    /// A request as a whole, from its first byte (the first one's from accept) to the end of its body: what Go and fasthttp
+    /// call `ReadTimeout`.
+    pub read: Span,
+    /// What the application may take for a response's head, not counting the time in which it waits for the body.
+    pub handler: Span,
+    /// A response. Rate and gap run only while bytes wait for the peer.
+    pub response: Transfer,
+    /// An unread body.
+    pub drain: Drain,
+    /// The close after a last response.
+    pub linger: Linger,
+    /// From the end of a response to the first byte of the next request.
+    pub idle: Span,
+    /// From `101 Switching Protocols` to the end.
+    pub upgrade: Span,
+    /// From the request to shut down to the cut of what is still open.
+    pub shutdown: Span,
+    /// The whole connection, except its lingering close and what it was upgraded to.
+    pub age: Span,
+    /// The most requests on one connection.
+    pub requests: u32,
+    /// The most bytes of a request's head, and of the trailers of its body.
+    pub head_bytes: usize,
+    /// The most fields of a head, and of trailers.
+    pub head_fields: usize,
+    /// The most bytes of a request's body, also of one that the application streams.
+    pub body_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let rate = Rate::at_least(240, Duration::from_secs(5));
+        Limits {
+            handshake: Span::seconds(10),
+            opening: Span::seconds(10),
+            head: Span::seconds(10),
+            expect: Span::seconds(5),
+            body: Transfer {
+                rate,
+                gap: Span::seconds(30),
+                total: Span::seconds(5 * 60),
+            },
+            read: Span::seconds(60 * 60),
+            handler: Span::seconds(30),
+            response: Transfer {
+                rate,
+                gap: Span::seconds(30),
+                total: Span::seconds(60 * 60),
+            },
+            drain: Drain {
+                bytes: 64 * 1024,
+                total: Span::seconds(2),
+            },
+            linger: Linger {
+                gap: Span::seconds(2),
+                total: Span::seconds(5),
+            },
+            // Longer than the 60 s after which the usual load balancer gives up an idle connection, so that it closes first
+            // and never sends a request into our close.
+            idle: Span::seconds(75),
+            upgrade: Span::seconds(60 * 60),
+            shutdown: Span::seconds(10),
+            age: Span::seconds(60 * 60),
+            requests: 1000,
+            head_bytes: 64 * 1024,
+            head_fields: 100,
+            body_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// Every phase unbounded, as fasthttp's defaults have it: the server of the incident (fasthttp #1834), to reproduce it.
+    ///
+    /// Drain and linger are zero, not unbounded: fasthttp has neither, it closes at once.
+    pub fn unbounded() -> Self {
+        Self::without_clocks("as fasthttp's defaults")
+    }
+
+    /// Only the article's remedy against the incident: read 60 s, write 60 s, idle 300 s, and nothing else.
+    pub fn article() -> Self {
+        let limits = Self::without_clocks("not in the article's remedy");
+        Limits {
+            handshake: Span::seconds(60),
+            opening: Span::seconds(60),
+            read: Span::seconds(60),
+            response: Transfer {
+                total: Span::seconds(60),
+                ..limits.response
+            },
+            idle: Span::seconds(300),
+            ..limits
+        }
+    }
+
+    fn without_clocks(named: &'static str) -> Self {
+        let never = Span::unbounded(named);
+        let transfer = Transfer {
+            rate: Rate::unbounded(named),
+            gap: never,
+            total: never,
+        };
+        Limits {
+            handshake: never,
+            opening: never,
+            head: never,
+            expect: never,
+            body: transfer,
+            read: never,
+            handler: never,
+            response: transfer,
+            drain: Drain {
+                bytes: 0,
+                total: Span::seconds(0),
+            },
+            linger: Linger {
+                gap: Span::seconds(0),
+                total: Span::seconds(0),
+            },
+            idle: never,
+            upgrade: never,
+            shutdown: never,
+            age: never,
+            requests: u32::MAX,
+            ..Limits::default()
+        }
+    }
+}
+
+impl fmt::Display for Limits {
+    /// A line for each phase, then the bound that follows from them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Limits {
+            handshake,
+            opening,
+            head,
+            expect,
+            body,
+            read,
+            handler,
+            response,
+            drain,
+            linger,
+            idle,
+            ..
+        } = self;
+        writeln!(f, "handshake  {handshake}")?;
+        writeln!(f, "opening    {opening}")?;
+        writeln!(
+            f,
+            "head       {head}; {} bytes, {} fields",
+            self.head_bytes, self.head_fields
+        )?;
+        writeln!(f, "expect     {expect}")?;
+        writeln!(
+            f,
+            "body       rate {}, gap {}, total {} + length / rate; {} bytes",
+            body.rate, body.gap, body.total, self.body_bytes
+        )?;
+        writeln!(f, "read       {read} (head and body)")?;
+        writeln!(f, "handler    {handler}")?;
+        writeln!(
+            f,
+            "response   rate {}, gap {}, total {}",
+            response.rate, response.gap, response.total
+        )?;
+        writeln!(f, "drain      {}; {} bytes", drain.total, drain.bytes)?;
+        writeln!(f, "linger     gap {}, total {}", linger.gap, linger.total)?;
+        writeln!(f, "idle       {idle}")?;
+        writeln!(f, "upgrade    {}", self.upgrade)?;
+        writeln!(f, "shutdown   {}", self.shutdown)?;
+        writeln!(f, "age        {}; {} requests", self.age, self.requests)?;
+        self.bound().fmt(f)
+    }
+}

@@ -1,0 +1,68 @@
+//! What has happened so far, as far as a deadline depends on it.
+
+use crate::deadline::Stopwatch;
+use std::time::Duration;
+
+/// The facts from which, with phase and limits, a deadline follows. All times count from the caller's epoch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Progress {
+    /// When the connection was accepted.
+    pub(crate) opened: Duration,
+    /// When the phase was entered.
+    pub(crate) since: Duration,
+    /// When the request's first byte came; for the first request, when the connection was accepted.
+    pub(crate) request_since: Duration,
+    /// When the last byte came from the peer or was accepted by it.
+    pub(crate) heard: Duration,
+    /// When the server was asked to shut down.
+    pub(crate) shutdown: Option<Duration>,
+    /// The application's own time on this request.
+    pub(crate) handler: Stopwatch,
+    /// The request's body.
+    pub(crate) body: Moved,
+    /// The response, and what of earlier ones still waits for the peer.
+    pub(crate) response: Moved,
+}
+
+/// One direction's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Moved {
+    /// Runs while the peer is what is waited for.
+    pub(crate) clock: Stopwatch,
+    pub(crate) began: Duration,
+    pub(crate) bytes: u64,
+    /// The clock's reading at the last byte.
+    pub(crate) last: Duration,
+    /// What was announced.
+    pub(crate) length: Option<u64>,
+}
+
+impl Moved {
+    pub(crate) fn new(now: Duration, length: Option<u64>) -> Self {
+        Moved {
+            began: now,
+            length,
+            ..Moved::default()
+        }
+    }
+
+    pub(crate) fn add(&mut self, bytes: u64, now: Duration) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.last = self.clock.reading(now);
+    }
+}
+
+impl Progress {
+    pub(crate) fn new(now: Duration) -> Self {
+        Progress {
+            opened: now,
+            since: now,
+            request_since: now,
+            heard: now,
+            shutdown: None,
+            handler: Stopwatch::default(),
+            body: Moved::default(),
+            response: Moved::default(),
+        }
+    }
+}
