@@ -178,8 +178,7 @@ impl Life {
     }
 
     fn enter(&mut self, phase: Phase, now: Duration) {
-        self.entry
-            .stay(self.phase, now.saturating_sub(self.progress.since));
+        self.leave(now);
         if self.phase == Phase::Handler {
             self.progress.handler.pause(now);
         }
@@ -241,8 +240,7 @@ impl Life {
     pub fn close(&mut self, otherwise: CloseReason, now: Duration) -> CloseReason {
         if self.entry.closed.is_none() {
             self.entry.closed = Some(now);
-            self.entry
-                .stay(self.phase, now.saturating_sub(self.progress.since));
+            self.leave(now);
         }
         *self.entry.reason.get_or_insert(otherwise)
     }
