@@ -1,0 +1,87 @@
+//! Settings of a network and of one connection's link.
+
+use std::time::Duration;
+
+/// Settings of a simulated network; durations are one way.
+///
+/// ```
+/// use hangup_network::Config;
+/// use std::time::Duration;
+///
+/// let lan = Config { latency: Duration::from_millis(1), ..Config::default() };
+/// assert_eq!(lan.send_buffer, 64 * 1024);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// How long a segment travels, one way. tokio's timers have whole milliseconds, so a fraction
+    /// is rounded up at delivery; zero is allowed.
+    pub latency: Duration,
+    /// Up to this much is added to the latency of each segment, in whole milliseconds. Segments of one
+    /// direction never overtake each other.
+    pub jitter: Duration,
+    /// The most payload bytes that one segment carries, and that one read can see at a time. Down to 1.
+    pub mtu: usize,
+    /// The probability, 0 to 1, that a segment is lost. A lost segment arrives one retransmission
+    /// timeout later (200 ms, doubling each time it is lost again).
+    pub loss: f64,
+    /// What a reset does to data that arrived before it and is not yet read.
+    pub reset: ResetPolicy,
+    /// How many bytes an endpoint holds that the peer has not acknowledged; at least 1.
+    pub send_buffer: usize,
+    /// How many bytes an endpoint holds that its application has not read; at least 1.
+    pub receive_buffer: usize,
+    /// Where all random draws come from. Each direction of each connection has a stream of its own.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    /// 20 ms one way, no jitter, no loss, 1500 bytes a segment, buffers of 64 KiB, seed 0.
+    fn default() -> Config {
+        Config {
+            latency: Duration::from_millis(20),
+            jitter: Duration::ZERO,
+            mtu: 1500,
+            loss: 0.0,
+            reset: ResetPolicy::Keep,
+            send_buffer: 64 * 1024,
+            receive_buffer: 64 * 1024,
+            seed: 0,
+        }
+    }
+}
+
+/// What a reset does to data that arrived before it and is not yet read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResetPolicy {
+    /// It can still be read, and the error comes behind it, as on Linux.
+    #[default]
+    Keep,
+    /// It is thrown away, as other stacks do.
+    Erase,
+}
+
+/// The path between a connection's two hosts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Link {
+    /// How long a segment travels, one way.
+    pub latency: Duration,
+    /// The probability, 0 to 1, that a segment is lost (see [`Config::loss`]).
+    pub loss: f64,
+    /// The directions in which nothing arrives any more.
+    pub black_hole: BlackHole,
+}
+
+/// The directions of a link in which everything disappears. Without an end it is noticed only by
+/// a host that waits for an acknowledgement, after 924.6 s (Linux's `tcp_retries2`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BlackHole {
+    /// Both directions work.
+    #[default]
+    None,
+    /// What the client's host sends disappears.
+    ToServer,
+    /// What the server's host sends disappears.
+    ToClient,
+    /// Everything disappears.
+    Both,
+}

@@ -1,0 +1,169 @@
+//! What an arriving segment does to the host that it reaches.
+
+use super::{Connection, Holder, Life};
+use crate::config::ResetPolicy;
+use crate::lane::Segment;
+use crate::medium::Medium;
+use crate::observer::{Event, Side};
+use std::io::ErrorKind;
+use std::time::Duration;
+
+/// How long Linux keeps a socket that the application has closed when only the peer's FIN is missing
+/// (`tcp_fin_timeout`).
+const FIN_WAIT_2: Duration = Duration::from_secs(60);
+
+impl Connection {
+    /// A segment of an established connection reaches `to`. The handshake's segments are the network's.
+    pub(crate) fn arrive(&mut self, to: Side, segment: Segment, medium: &mut Medium) {
+        if to == Side::Client && self.vanished {
+            return self.expect_progress(Side::Server, medium);
+        }
+        match segment {
+            Segment::Data { start, bytes, ack } => {
+                self.data_arrives(to, (start, bytes), ack, medium)
+            }
+            Segment::Fin { start, ack } => self.fin_arrives(to, start, ack, medium),
+            Segment::Ack { next, limit } => self.ack_arrives(to, next, limit, medium),
+            Segment::Reset { sequence } => self.reset_arrives(to, sequence, medium),
+            Segment::Syn | Segment::SynAck => {}
+        }
+    }
+
+    fn data_arrives(
+        &mut self,
+        to: Side,
+        (start, bytes): (u64, usize),
+        ack: u64,
+        medium: &mut Medium,
+    ) {
+        let known = self.has_socket(to, medium);
+        let lane = &mut self.lanes[to.peer() as usize];
+        if bytes == 0 || start != lane.received {
+            // A probe of the window, or what was lost before it has to come first: the answer tells what is true now.
+            match known {
+                true => self.acknowledge(to, medium),
+                false => self.refuse(to, ack, medium),
+            }
+            return;
+        }
+        lane.received += bytes as u64;
+        let unread = lane.unread();
+        let arrived = &lane.bytes.make_contiguous()[unread - bytes..unread];
+        if known && self.ends[to as usize].holder != Holder::Host {
+            medium.tell(self.id, Event::Arrived { to, bytes: arrived });
+            self.acknowledge(to, medium);
+            self.end(to).wake_reader(medium);
+            return;
+        }
+        medium.tell(self.id, Event::Discarded { to, bytes: arrived });
+        lane.discard_unread();
+        // Nobody can ever read it. Linux forgets the socket, and what it had yet to send, and says so.
+        if known {
+            self.drop_socket(to, medium);
+        }
+        self.refuse(to, ack, medium);
+    }
+
+    fn fin_arrives(&mut self, to: Side, start: u64, ack: u64, medium: &mut Medium) {
+        let known = self.has_socket(to, medium);
+        let lane = self.lane(to.peer());
+        if start != lane.received || lane.fin.arrived {
+            match known {
+                true => self.acknowledge(to, medium),
+                false => self.refuse(to, ack, medium),
+            }
+            return;
+        }
+        lane.fin.arrived = true;
+        if !known {
+            return self.refuse(to, ack, medium);
+        }
+        medium.tell(self.id, Event::FinArrived { to });
+        self.acknowledge(to, medium);
+        self.end(to).wake_reader(medium);
+    }
+
+    fn ack_arrives(&mut self, to: Side, next: u64, limit: u64, medium: &mut Medium) {
+        if self.end_ref(to).life == Life::Gone {
+            return self.refuse(to, next, medium);
+        }
+        let send_buffer = medium.config.send_buffer.max(1);
+        let now = medium.now();
+        let lane = self.lane(to);
+        let acked = next.min(lane.sent);
+        let fin_acked = lane.fin.sent && next > lane.sent;
+        let progress = acked > lane.acked || limit > lane.limit || (fin_acked && !lane.fin.acked);
+        lane.acked = lane.acked.max(acked);
+        lane.limit = lane.limit.max(limit);
+        lane.fin.acked |= fin_acked;
+        if progress {
+            lane.since = Some(now);
+        }
+        // Linux: a writer is woken when a third of the buffer is free.
+        let roomy =
+            (send_buffer - lane.buffered().min(send_buffer)).saturating_mul(3) >= send_buffer;
+        if progress && self.lane_ref(to).timer.is_some() {
+            self.cancel_timer(to, medium);
+            self.expect_progress(to, medium);
+        }
+        self.transmit(to, medium);
+        let end = self.end(to);
+        if end.blocked && roomy {
+            end.blocked = false;
+            end.wake_writer(medium);
+        }
+    }
+
+    fn reset_arrives(&mut self, to: Side, sequence: u64, medium: &mut Medium) {
+        let back = self.lane(to.peer());
+        let next = back.next();
+        // RFC 5961: exactly what is expected next, or the FIN that was the last.
+        let valid = sequence == next || (back.fin.arrived && sequence + 1 == next);
+        if !valid || self.end_ref(to).life == Life::Gone || self.is_finished(to) {
+            return;
+        }
+        medium.tell(self.id, Event::ResetArrived { to });
+        let broken = self.lane_ref(to.peer()).fin.arrived && !self.lane_ref(to).fin.asked;
+        let fault = if broken {
+            ErrorKind::BrokenPipe
+        } else {
+            ErrorKind::ConnectionReset
+        };
+        self.fail(to, fault, medium);
+        if medium.config.reset == ResetPolicy::Erase {
+            self.lane(to.peer()).discard_unread();
+        }
+    }
+
+    /// The host forgets the socket; its application, if it has one, is told why.
+    pub(crate) fn fail(&mut self, side: Side, fault: ErrorKind, medium: &mut Medium) {
+        self.drop_socket(side, medium);
+        let end = self.end(side);
+        end.fault = Some(fault);
+        end.wake(medium);
+    }
+
+    /// Whether the host still knows the connection.
+    fn has_socket(&self, side: Side, medium: &mut Medium) -> bool {
+        let (end, out) = (self.end_ref(side), self.lane_ref(side));
+        let forgotten = end.holder == Holder::Host
+            && out.is_finished()
+            && !self.lane_ref(side.peer()).fin.arrived
+            && out
+                .since
+                .is_some_and(|since| medium.now() > since + FIN_WAIT_2);
+        end.life != Life::Gone && !forgotten
+    }
+
+    /// Answers a segment for a socket that is gone with a reset. Its sequence number is what the peer had received
+    /// when it sent that segment, `ack`. If more was under way to the peer by then, the peer takes the reset for an
+    /// old one; but it is going to acknowledge the rest, and the answer to that is valid.
+    pub(crate) fn refuse(&mut self, by: Side, ack: u64, medium: &mut Medium) {
+        let lane = self.lane_ref(by);
+        let end = lane.end();
+        let valid = ack == end || (lane.fin.sent && ack + 1 == end);
+        if valid && !lane.reset && self.end_ref(by.peer()).life != Life::Gone {
+            self.launch(by, Segment::Reset { sequence: ack }, medium);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What all connections of a network share: settings, clock, agenda, observer, and the tasks to wake.
+
+use crate::agenda::{Agenda, Entry, Key, What};
+use crate::config::Config;
+use crate::observer::{ConnectionId, Event, Observer, Side};
+use std::task::Waker;
+use tokio::time::Instant;
+
+pub(crate) struct Medium {
+    pub(crate) config: Config,
+    agenda: Agenda,
+    observer: Box<dyn Observer>,
+    /// The latest time that was seen.
+    clock: Option<Instant>,
+    /// When the network task is going to run by itself.
+    armed: Option<Instant>,
+    /// The network task.
+    task: Option<Waker>,
+    /// To be woken once the network is no longer borrowed: a waker may run any code.
+    pub(crate) woken: Vec<Waker>,
+    /// To be dropped once the network is no longer borrowed, for the same reason.
+    pub(crate) discarded: Vec<Waker>,
+}
+
+impl Medium {
+    pub(crate) fn new(config: Config, observer: Box<dyn Observer>) -> Medium {
+        Medium {
+            config,
+            agenda: Agenda::default(),
+            observer,
+            clock: None,
+            armed: None,
+            task: None,
+            woken: Vec::new(),
+            discarded: Vec::new(),
+        }
+    }
+
+    /// The time on tokio's clock. While a runtime is torn down that clock may be out of reach: then it is
+    /// the time that was seen last, since an observer must not be told real time.
+    pub(crate) fn now(&mut self) -> Instant {
+        match self.clock {
+            Some(clock) if tokio::runtime::Handle::try_current().is_err() => clock,
+            clock => {
+                let now = Instant::now();
+                let now = clock.map_or(now, |clock| clock.max(now));
+                self.clock = Some(now);
+                now
+            }
+        }
+    }
+
+    pub(crate) fn tell(&mut self, id: ConnectionId, event: Event<'_>) {
+        let now = self.now();
+        self.observer.event(now, id, &event);
+    }
+
+    /// A number that tells what was caused first.
+    pub(crate) fn order(&mut self) -> u64 {
+        self.agenda.order()
+    }
+
+    /// Puts something on the agenda, and sees to it that the network task runs by then.
+    pub(crate) fn schedule(&mut self, at: Instant, order: u64, key: Key, from: Side, what: What) {
+        self.agenda.push(Entry {
+            at,
+            order,
+            key,
+            from,
+            what,
+        });
+        if self.armed.is_none_or(|armed| at < armed) {
+            self.wake_task();
+        }
+    }
+
+    /// What was to happen at `at` is off: if the network task waits for just that, it has to look again. An
+    /// idle network must not wake up for nothing, which the proof that nothing is armed relies on.
+    pub(crate) fn cancelled(&mut self, at: Instant) {
+        if self.armed == Some(at) {
+            self.wake_task();
+        }
+    }
+
+    fn wake_task(&mut self) {
+        self.woken.extend(self.task.take());
+    }
+
+    pub(crate) fn first(&self) -> Option<&Entry> {
+        self.agenda.first()
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        self.agenda.pop()
+    }
+
+    /// The network task goes to sleep, until `armed` or until it is woken.
+    pub(crate) fn sleep(&mut self, armed: Option<Instant>, task: &Waker) {
+        self.armed = armed;
+        match &self.task {
+            Some(old) if old.will_wake(task) => {}
+            _ => self.discarded.extend(self.task.replace(task.clone())),
+        }
+    }
+
+    /// Takes the memory of the two lists back, which are empty now.
+    pub(crate) fn recycle(&mut self, woken: Vec<Waker>, discarded: Vec<Waker>) {
+        if self.woken.capacity() == 0 {
+            self.woken = woken;
+        }
+        if self.discarded.capacity() == 0 {
+            self.discarded = discarded;
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The network: all connections and listeners of one simulated world, and the delivery of what is due.
+
+mod handshake;
+
+use crate::agenda::{Key, What};
+use crate::config::{BlackHole, Config, Link};
+use crate::connection::{Connection, Due, Holder, Life};
+use crate::lane::Segment;
+use crate::medium::Medium;
+use crate::observer::{ConnectionId, Event, Observer, Side};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::task::Waker;
+use tokio::time::Instant;
+
+pub(crate) use handshake::Listener;
+
+/// The first of the ports that clients get.
+const EPHEMERAL: std::ops::RangeInclusive<u16> = 32768..=60999;
+
+pub(crate) struct Network {
+    /// Tells this world from all others of the process.
+    pub(crate) world: u64,
+    pub(crate) medium: Medium,
+    places: Vec<Place>,
+    vacant: Vec<u32>,
+    /// The place of each connection from the oldest that lives to the newest.
+    recent: VecDeque<Option<u32>>,
+    /// The number of the first in `recent`.
+    oldest: u32,
+    pub(crate) listeners: Vec<Listener>,
+    next_port: u16,
+}
+
+struct Place {
+    generation: u32,
+    connection: Option<Box<Connection>>,
+}
+
+impl Network {
+    pub(crate) fn new(world: u64, config: Config, observer: Box<dyn Observer>) -> Network {
+        Network {
+            world,
+            medium: Medium::new(config, observer),
+            places: Vec::new(),
+            vacant: Vec::new(),
+            recent: VecDeque::new(),
+            oldest: 1,
+            listeners: Vec::new(),
+            next_port: *EPHEMERAL.start(),
+        }
+    }
+
+    pub(crate) fn link(&self) -> Link {
+        Link {
+            latency: self.medium.config.latency,
+            loss: self.medium.config.loss,
+            black_hole: BlackHole::None,
+        }
+    }
+
+    /// The next of the ephemeral ports. They come round after 28,232; connections are told apart by their place and
+    /// not by their addresses, so that this does no harm.
+    fn port(&mut self) -> u16 {
+        let port = self.next_port;
+        self.next_port = if port == *EPHEMERAL.end() {
+            *EPHEMERAL.start()
+        } else {
+            port + 1
+        };
+        port
+    }
+
+    fn insert(&mut self, addresses: (SocketAddr, SocketAddr), link: Link) -> Key {
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            self.places.push(Place {
+                generation: 0,
+                connection: None,
+            });
+            (self.places.len() - 1) as u32
+        });
+        let id = ConnectionId(self.oldest + self.recent.len() as u32);
+        self.recent.push_back(Some(slot));
+        let place = &mut self.places[slot as usize];
+        place.generation += 1;
+        let key = Key {
+            slot,
+            generation: place.generation,
+        };
+        place.connection = Some(Box::new(Connection::new(
+            id,
+            key,
+            addresses,
+            link,
+            &mut self.medium,
+        )));
+        key
+    }
+
+    /// The connection, if it still is, and the medium.
+    pub(crate) fn get(&mut self, key: Key) -> Option<(&mut Connection, &mut Medium)> {
+        let place = self.places.get_mut(key.slot as usize)?;
+        if place.generation != key.generation {
+            return None;
+        }
+        place
+            .connection
+            .as_deref_mut()
+            .map(|connection| (connection, &mut self.medium))
+    }
+
+    /// The connection with this number, if it still is.
+    pub(crate) fn find(&self, id: ConnectionId) -> Option<Key> {
+        let slot = (*self.recent.get(id.0.checked_sub(self.oldest)? as usize)?)?;
+        Some(Key {
+            slot,
+            generation: self.places[slot as usize].generation,
+        })
+    }
+
+    /// All connections that still are, in the order of their numbers.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &Connection> {
+        let slots = self.recent.iter().flatten();
+        slots.filter_map(|&slot| self.places[slot as usize].connection.as_deref())
+    }
+
+    /// Frees the connection if nobody has a use for it any more.
+    pub(crate) fn release(&mut self, key: Key) {
+        let Some((connection, _)) = self.get(key) else {
+            return;
+        };
+        if !connection.is_over() {
+            return;
+        }
+        let id = connection.id;
+        for side in [Side::Client, Side::Server] {
+            if let Some((connection, medium)) = self.get(key) {
+                connection.cancel_timer(side, medium);
+            }
+        }
+        self.places[key.slot as usize].connection = None;
+        self.vacant.push(key.slot);
+        self.recent[(id.0 - self.oldest) as usize] = None;
+        while let Some(None) = self.recent.front() {
+            self.recent.pop_front();
+            self.oldest += 1;
+        }
+    }
+
+    /// An application lets go of a socket.
+    pub(crate) fn close(&mut self, key: Key, side: Side) {
+        if let Some((connection, medium)) = self.get(key) {
+            connection.close(side, medium);
+            self.release(key);
+        }
+    }
+
+    /// Does all that is due; then the network task sleeps until the time that is returned, if any.
+    pub(crate) fn run(&mut self, task: &Waker) -> Option<Instant> {
+        let now = self.medium.now();
+        while let Some(&entry) = self.medium.first() {
+            let current = match entry.what {
+                What::Arrival => true,
+                What::Timer(serial) => self.get(entry.key).is_some_and(|(connection, _)| {
+                    let lane = connection.lane_ref(entry.from);
+                    lane.timer.is_some() && lane.timers == serial
+                }),
+            };
+            if current && entry.at > now {
+                break;
+            }
+            self.medium.pop();
+            if current {
+                self.happen(entry.key, entry.from, entry.what);
+            }
+        }
+        let next = self.medium.first().map(|entry| entry.at);
+        self.medium.sleep(next, task);
+        next
+    }
+
+    fn happen(&mut self, key: Key, from: Side, what: What) {
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        match what {
+            What::Arrival => {
+                if let Some(segment) = connection.land(from, medium) {
+                    self.deliver(key, from.peer(), segment);
+                }
+            }
+            What::Timer(_) => {
+                if connection.timer(from, medium) == Due::ForgetHandshake {
+                    connection.drop_socket(from, medium);
+                }
+            }
+        }
+        self.release(key);
+    }
+
+    fn deliver(&mut self, key: Key, to: Side, segment: Segment) {
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        let (client, server) = (
+            connection.end_ref(Side::Client).life,
+            connection.end_ref(Side::Server).life,
+        );
+        match (segment, to) {
+            (Segment::Syn, _) => self.syn_arrives(key),
+            (Segment::SynAck, _) => self.syn_ack_arrives(key),
+            (Segment::Reset { .. }, Side::Client) if client == Life::SynSent => self.refused(key),
+            (Segment::Reset { .. }, Side::Server) if server == Life::SynReceived => {
+                connection.drop_socket(Side::Server, medium);
+            }
+            (_, Side::Server) if server == Life::SynReceived => {
+                self.handshake_completes(key, segment)
+            }
+            _ => connection.arrive(to, segment, medium),
+        }
+    }
+
+    /// The application takes the connection that waits longest.
+    pub(crate) fn accept(&mut self, listener: Key) -> Option<Socket> {
+        let key = self.listener(listener)?.queue.pop_front()?;
+        let (connection, medium) = self.get(key)?;
+        connection.end(Side::Server).holder = Holder::Application;
+        medium.tell(
+            connection.id,
+            Event::Accepted {
+                task: tokio::task::try_id(),
+            },
+        );
+        self.socket(key, Side::Server)
+    }
+
+    /// What an application has in its hand.
+    pub(crate) fn socket(&mut self, key: Key, side: Side) -> Option<Socket> {
+        let world = self.world;
+        let (connection, _) = self.get(key)?;
+        let (local, peer) = match side {
+            Side::Client => (connection.client, connection.server),
+            Side::Server => (connection.server, connection.client),
+        };
+        Some(Socket {
+            world,
+            key,
+            side,
+            id: connection.id,
+            local,
+            peer,
+        })
+    }
+}
+
+/// One end of a connection, as an application holds it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Socket {
+    pub(crate) world: u64,
+    pub(crate) key: Key,
+    pub(crate) side: Side,
+    pub(crate) id: ConnectionId,
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+}

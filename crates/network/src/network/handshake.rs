@@ -1,0 +1,286 @@
+//! How connections begin: listeners, their queues, and the three segments of the handshake.
+
+use super::Network;
+use crate::agenda::Key;
+use crate::config::Link;
+use crate::connection::{Holder, Life};
+use crate::lane::Segment;
+use crate::observer::{Event, Side};
+use crate::readiness::{Place, Waiters};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::Context;
+
+/// A listening socket. Its place in the list of listeners stays, the generation counts how often it was used.
+pub(crate) struct Listener {
+    generation: u32,
+    /// `None` if it is closed.
+    address: Option<SocketAddr>,
+    backlog: usize,
+    /// Connections that the application has not accepted.
+    pub(crate) queue: VecDeque<Key>,
+    pub(crate) waiters: Waiters,
+}
+
+impl Listener {
+    /// Linux holds one connection more than the backlog says.
+    fn is_full(&self) -> bool {
+        self.queue.len() > self.backlog
+    }
+
+    fn hears(&self, to: SocketAddr) -> bool {
+        self.address.is_some_and(|own| {
+            own.port() == to.port()
+                && (own.ip() == to.ip() || own.ip().is_unspecified() || to.ip().is_unspecified())
+        })
+    }
+}
+
+impl Network {
+    pub(crate) fn bind(
+        &mut self,
+        address: SocketAddr,
+        backlog: usize,
+    ) -> io::Result<(Key, SocketAddr)> {
+        let mut address = address;
+        if address.port() == 0 {
+            let taken = |port| {
+                self.listeners
+                    .iter()
+                    .any(|l| l.address.is_some_and(|a| a.port() == port))
+            };
+            let mut port = self.next_port;
+            while taken(port) {
+                port = port.checked_add(1).ok_or(ErrorKind::AddrInUse)?;
+            }
+            self.next_port = port;
+            self.port();
+            address.set_port(port);
+        }
+        if self
+            .listeners
+            .iter()
+            .any(|listener| listener.hears(address))
+        {
+            return Err(ErrorKind::AddrInUse.into());
+        }
+        let slot = self
+            .listeners
+            .iter()
+            .position(|l| l.address.is_none())
+            .unwrap_or(self.listeners.len());
+        let generation = self.listeners.get(slot).map_or(0, |old| old.generation) + 1;
+        let listener = Listener {
+            generation,
+            address: Some(address),
+            backlog,
+            queue: VecDeque::new(),
+            waiters: Waiters::default(),
+        };
+        match self.listeners.get_mut(slot) {
+            Some(old) => *old = listener,
+            None => self.listeners.push(listener),
+        }
+        Ok((
+            Key {
+                slot: slot as u32,
+                generation,
+            },
+            address,
+        ))
+    }
+
+    /// The listener, if it is still open.
+    pub(crate) fn listener(&mut self, key: Key) -> Option<&mut Listener> {
+        let listener = self.listeners.get_mut(key.slot as usize)?;
+        (listener.generation == key.generation && listener.address.is_some()).then_some(listener)
+    }
+
+    /// Registers the task for the next connection; false if the listener is closed.
+    pub(crate) fn wait_acceptable(&mut self, key: Key, place: Place, cx: &Context<'_>) -> bool {
+        if self.listener(key).is_none() {
+            return false;
+        }
+        let waiters = &mut self.listeners[key.slot as usize].waiters;
+        waiters.add(place, cx, &mut self.medium.discarded);
+        true
+    }
+
+    /// The listener closes: connections that nobody accepted are reset.
+    pub(crate) fn unlisten(&mut self, key: Key) {
+        let Some(listener) = self.listener(key) else {
+            return;
+        };
+        listener.address = None;
+        let queue = std::mem::take(&mut listener.queue);
+        let slot = key.slot as usize;
+        self.listeners[slot]
+            .waiters
+            .drain(&mut self.medium.discarded);
+        for key in queue {
+            if let Some((connection, medium)) = self.get(key) {
+                connection.abort(Side::Server, medium);
+                self.release(key);
+            }
+        }
+    }
+
+    /// The client's application calls connect.
+    pub(crate) fn connect(
+        &mut self,
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        link: Option<Link>,
+    ) -> Key {
+        let ip = from.unwrap_or(match to.ip() {
+            IpAddr::V4(ip) if ip.is_loopback() || ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_loopback() || ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            // Addresses for documentation, RFC 5737 and RFC 3849.
+            IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
+            IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        });
+        let from = SocketAddr::new(ip, self.port());
+        let to = match to.ip().is_unspecified() {
+            true => SocketAddr::new(ip, to.port()),
+            false => to,
+        };
+        let link = link.unwrap_or_else(|| self.link());
+        let key = self.insert((from, to), link);
+        if let Some((connection, medium)) = self.get(key) {
+            medium.tell(connection.id, Event::Connecting);
+            connection.launch(Side::Client, Segment::Syn, medium);
+        }
+        key
+    }
+
+    /// The client's application gives up before connect has returned. Nothing is sent: what arrives for it is
+    /// answered with a reset.
+    pub(crate) fn abandon(&mut self, key: Key) {
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        match connection.end_ref(Side::Client).life {
+            Life::SynSent => {
+                medium.tell(connection.id, Event::Abandoned);
+                connection.end(Side::Client).holder = Holder::Host;
+                connection.drop_socket(Side::Client, medium);
+            }
+            Life::Gone => connection.end(Side::Client).holder = Holder::Host,
+            _ => connection.close(Side::Client, medium),
+        }
+        self.release(key);
+    }
+
+    pub(super) fn syn_arrives(&mut self, key: Key) {
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        match connection.end_ref(Side::Server).life {
+            Life::Unborn => {}
+            // The client has not seen the answer.
+            Life::SynReceived => return connection.launch(Side::Server, Segment::SynAck, medium),
+            Life::SynSent | Life::Open | Life::Gone => return,
+        }
+        let to = connection.server;
+        let heard = self
+            .listeners
+            .iter()
+            .position(|listener| listener.hears(to));
+        let place = heard.map(|slot| {
+            let listener = &self.listeners[slot];
+            (
+                Key {
+                    slot: slot as u32,
+                    generation: listener.generation,
+                },
+                listener.is_full(),
+            )
+        });
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        match place {
+            None => connection.launch(Side::Server, Segment::Reset { sequence: 0 }, medium),
+            // As if it had never come: the client sends it again.
+            Some((_, true)) if connection.end_ref(Side::Client).life == Life::SynSent => {
+                connection.retry_syn(medium);
+            }
+            Some((_, true)) => {}
+            Some((listener, false)) => {
+                connection.listener = Some(listener);
+                connection.end(Side::Server).life = Life::SynReceived;
+                connection.launch(Side::Server, Segment::SynAck, medium);
+            }
+        }
+    }
+
+    pub(super) fn syn_ack_arrives(&mut self, key: Key) {
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        if connection.vanished {
+            return connection.retry_syn_ack(medium);
+        }
+        match connection.end_ref(Side::Client).life {
+            Life::SynSent => {
+                connection.cancel_timer(Side::Client, medium);
+                medium.tell(connection.id, Event::Connected);
+                connection.end(Side::Client).life = Life::Open;
+                connection.end(Side::Client).wake(medium);
+                connection.acknowledge(Side::Client, medium);
+            }
+            Life::Open => connection.acknowledge(Side::Client, medium),
+            _ => connection.launch(Side::Client, Segment::Reset { sequence: 0 }, medium),
+        }
+    }
+
+    /// A segment reached a server's host that waits for the end of the handshake: it is the end, if there is room for
+    /// the connection.
+    pub(super) fn handshake_completes(&mut self, key: Key, segment: Segment) {
+        let Some((connection, _)) = self.get(key) else {
+            return;
+        };
+        let wanted = connection.listener;
+        let Some(listener) = wanted.and_then(|listener| self.listener(listener)) else {
+            // The listener is closed, and its half-open connections with it.
+            if let Some((connection, medium)) = self.get(key) {
+                connection.drop_socket(Side::Server, medium);
+                connection.refuse(Side::Server, 0, medium);
+            }
+            return;
+        };
+        if listener.is_full() {
+            // The client believes that it is connected; it has to say again whatever it says.
+            if let Some((connection, medium)) = self.get(key) {
+                connection.retry_syn_ack(medium);
+                if matches!(segment, Segment::Data { .. } | Segment::Fin { .. }) {
+                    connection.dropped_on_arrival(Side::Client, medium);
+                }
+            }
+            return;
+        }
+        listener.queue.push_back(key);
+        let slot = wanted.map_or(0, |listener| listener.slot as usize);
+        self.listeners[slot].waiters.drain(&mut self.medium.woken);
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        connection.cancel_timer(Side::Server, medium);
+        connection.lane(Side::Server).since = None;
+        let end = connection.end(Side::Server);
+        end.life = Life::Open;
+        end.holder = Holder::Queue;
+        medium.tell(connection.id, Event::Opened);
+        connection.arrive(Side::Server, segment, medium);
+    }
+
+    /// Nobody listens there.
+    pub(super) fn refused(&mut self, key: Key) {
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        medium.tell(connection.id, Event::Refused);
+        connection.fail(Side::Client, ErrorKind::ConnectionRefused, medium);
+    }
+}

@@ -1,0 +1,112 @@
+//! What a network tells about itself while it runs.
+
+use std::fmt;
+use tokio::time::Instant;
+
+/// The number of a connection: 1, 2, 3 ... in the order of the connect calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u32);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One of the two hosts of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The one that called connect.
+    Client,
+    /// The one that listened.
+    Server,
+}
+
+impl Side {
+    /// The other host.
+    pub fn peer(self) -> Side {
+        match self {
+            Side::Client => Side::Server,
+            Side::Server => Side::Client,
+        }
+    }
+}
+
+/// Is told everything that happens on a network, in order.
+pub trait Observer {
+    /// `event` happened to `connection` at simulated time `at`.
+    ///
+    /// The network is in use during the call: an observer that calls any operation of it panics.
+    fn event(&mut self, at: Instant, connection: ConnectionId, event: &Event<'_>);
+}
+
+/// An observer that looks away.
+impl Observer for () {
+    fn event(&mut self, _: Instant, _: ConnectionId, _: &Event<'_>) {}
+}
+
+/// One thing that happened to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The client's application called connect.
+    Connecting,
+    /// The client learnt that nobody listens there.
+    Refused,
+    /// The client's application gave up while its connect was under way.
+    Abandoned,
+    /// The handshake is complete at the server's host; the connection waits in the accept queue.
+    Opened,
+    /// The handshake is complete at the client's host; connect returns.
+    Connected,
+    /// The server's application took the connection from the accept queue.
+    Accepted {
+        /// The task that did.
+        task: Option<tokio::task::Id>,
+    },
+    /// Payload reached the receive queue of a host. What arrives in one direction at one instant is one
+    /// event, also if the mtu cuts it into several segments.
+    Arrived {
+        /// The host that it reached.
+        to: Side,
+        /// The payload.
+        bytes: &'a [u8],
+    },
+    /// Payload reached a host whose application had closed the socket; it is answered with a reset.
+    Discarded {
+        /// The host that it reached.
+        to: Side,
+        /// The payload.
+        bytes: &'a [u8],
+    },
+    /// The peer's end of stream reached a host.
+    FinArrived {
+        /// The host that it reached.
+        to: Side,
+    },
+    /// A reset reached a host, and was accepted there.
+    ResetArrived {
+        /// The host that it reached.
+        to: Side,
+    },
+    /// An application shut down the write half of its socket.
+    Shutdown {
+        /// Whose application.
+        by: Side,
+    },
+    /// An application let go of its socket, or of the listener while the connection was not accepted.
+    Closed {
+        /// Whose application.
+        by: Side,
+        /// Whether the host answered with a reset: unread data, a zero linger, a closed listener.
+        reset: bool,
+    },
+    /// A host gave up: its peer had not acknowledged anything for 924.6 s, or did not answer a connect
+    /// for 131 s.
+    TimedOut {
+        /// Which host.
+        side: Side,
+    },
+    /// The client's host is gone, see [`World::vanish`](crate::World::vanish).
+    Vanished,
+}

@@ -1,0 +1,419 @@
+//! The stream, with the names, methods and errors of `tokio::net::TcpStream`.
+
+#[macro_use]
+mod halves;
+mod connect;
+mod owned;
+mod split;
+
+pub use connect::Connect;
+pub use owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+pub use split::{ReadHalf, WriteHalf};
+
+use crate::config::Link;
+use crate::connection::Connection;
+use crate::medium::Medium;
+use crate::network::Socket;
+use crate::observer::{ConnectionId, Side};
+use crate::readiness::Place;
+use crate::world::{down, with};
+use bytes::BufMut;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::net::{ToSocketAddrs, lookup_host};
+
+/// One end of a simulated TCP connection, in the shape of `tokio::net::TcpStream`.
+///
+/// It belongs to the [`World`](crate::World) of the thread that made it. It is `Send`, since servers spawn
+/// their connections, but without its world every operation fails with [`ErrorKind::NetworkDown`].
+/// Dropping it closes the socket: with a FIN, or with a reset if data was left unread.
+pub struct TcpStream {
+    socket: Socket,
+}
+
+impl TcpStream {
+    /// Connects to a listener of the same world. Names are resolved by the host's resolver, so simulations use
+    /// addresses.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` if nobody listens there, `TimedOut` after 131 s without an answer.
+    pub async fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
+        let mut failure = None;
+        for addr in lookup_host(addr).await? {
+            match Connect::new(addr, None, None).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            io::Error::new(ErrorKind::InvalidInput, "could not resolve to any address")
+        }))
+    }
+
+    /// As [`TcpStream::connect`], from a host with this address (`None`: any), over a link of its own (`None`: as
+    /// the network's settings say).
+    pub fn connect_from(from: Option<IpAddr>, to: SocketAddr, link: Option<Link>) -> Connect {
+        Connect::new(to, from, link)
+    }
+
+    pub(crate) fn new(socket: Socket) -> TcpStream {
+        TcpStream { socket }
+    }
+
+    /// The connection that this is an end of.
+    pub fn connection(&self) -> ConnectionId {
+        self.socket.id
+    }
+
+    /// Which end it is.
+    pub fn side(&self) -> Side {
+        self.socket.side
+    }
+
+    /// The address of this end.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.socket.local)
+    }
+
+    /// The address of the other end.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.socket.peer)
+    }
+
+    /// Takes the error that no call has reported yet (`SO_ERROR`).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.with(|connection, side, _| Ok(connection.end(side).fault.take().map(Into::into)))
+    }
+
+    /// Whether small segments are sent at once. Here they always are; the setting is only remembered.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.with(|connection, side, _| Ok(connection.end(side).nodelay))
+    }
+
+    /// See [`TcpStream::nodelay`].
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.with(|connection, side, _| {
+            connection.end(side).nodelay = nodelay;
+            Ok(())
+        })
+    }
+
+    /// What a close does about unsent data (`SO_LINGER`).
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        self.with(|connection, side, _| Ok(connection.end(side).linger))
+    }
+
+    /// With a zero duration, dropping the stream resets the connection and forgets what was not sent. Any other setting
+    /// is only remembered: a close does not block here, and what is unsent goes out behind it.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.with(|connection, side, _| {
+            connection.end(side).linger = linger;
+            Ok(())
+        })
+    }
+
+    /// Dropping the stream resets the connection.
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        self.set_linger(Some(Duration::ZERO))
+    }
+
+    /// Works on the connection at this end.
+    fn with<R>(
+        &self,
+        work: impl FnOnce(&mut Connection, Side, &mut Medium) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let Socket {
+            world, key, side, ..
+        } = self.socket;
+        with(world, |network| {
+            let (connection, medium) = network.get(key)?;
+            Some(work(connection, side, medium))
+        })
+        .flatten()
+        .unwrap_or_else(|| Err(down()))
+    }
+
+    /// As [`TcpStream::with`], for calls that may have to wait.
+    fn poll_with<R>(
+        &self,
+        work: impl FnOnce(&mut Connection, Side, &mut Medium) -> Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        match self.with(|connection, side, medium| Ok(work(connection, side, medium))) {
+            Ok(poll) => poll,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn poll_fill(
+        &self,
+        place: Place,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        take: bool,
+    ) -> Poll<io::Result<usize>> {
+        ready!(leaf(cx));
+        let most = buf.remaining();
+        self.poll_with(|connection, side, medium| {
+            let put = |bytes: &[u8]| buf.put_slice(bytes);
+            let wait = Some((place, &*cx));
+            match take {
+                true => connection.read(side, most, wait, medium, put),
+                false => connection.peek(side, most, wait, medium, put),
+            }
+        })
+    }
+
+    fn poll_write_parts(
+        &self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(leaf(cx));
+        self.poll_with(|connection, side, medium| {
+            connection.write(side, parts, Some((Place::Poll, cx)), medium)
+        })
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.with(|connection, side, medium| {
+            connection.shutdown(side, medium);
+            Ok(())
+        })
+    }
+
+    /// Copies unread bytes without taking them; how many. Zero means that the peer has no more to say.
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(buf);
+        poll_fn(|cx| self.poll_fill(Place::Shared, cx, &mut buf, false)).await
+    }
+
+    /// As [`TcpStream::peek`]; only the task of the last call is woken.
+    pub fn poll_peek(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_fill(Place::Poll, cx, buf, false)
+    }
+
+    /// Waits until the socket is ready for any of what is asked.
+    pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        poll_fn(|cx| self.poll_ready(Place::Shared, interest, cx)).await
+    }
+
+    fn poll_ready(
+        &self,
+        place: Place,
+        interest: Interest,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Ready>> {
+        ready!(leaf(cx));
+        self.poll_with(|connection, side, medium| {
+            let now = connection.readiness(side);
+            let mut ready = Ready::EMPTY;
+            if interest.is_readable() {
+                if now.readable {
+                    ready |= Ready::READABLE;
+                }
+                if now.read_closed {
+                    ready |= Ready::READ_CLOSED;
+                }
+            }
+            if interest.is_writable() {
+                if now.writable {
+                    ready |= Ready::WRITABLE;
+                }
+                if now.write_closed {
+                    ready |= Ready::WRITE_CLOSED;
+                }
+            }
+            if interest.is_error() && now.error {
+                ready |= Ready::ERROR;
+            }
+            if !ready.is_empty() {
+                return Poll::Ready(Ok(ready));
+            }
+            if interest.is_readable() || interest.is_error() {
+                connection.wait_readable(side, place, cx, medium);
+            }
+            if interest.is_writable() {
+                connection.wait_writable(side, place, cx, medium);
+            }
+            Poll::Pending
+        })
+    }
+
+    /// Waits until a read would not block.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Interest::READABLE).await.map(drop)
+    }
+
+    /// As [`TcpStream::readable`]; only the task of the last call is woken.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_ready(Place::Poll, Interest::READABLE, cx)
+            .map_ok(drop)
+    }
+
+    /// Waits until a write would not block.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.ready(Interest::WRITABLE).await.map(drop)
+    }
+
+    /// As [`TcpStream::writable`]; only the task of the last call is woken.
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_ready(Place::Poll, Interest::WRITABLE, cx)
+            .map_ok(drop)
+    }
+
+    /// Reads what is there; how much.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there.
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.try_read_vectored(&mut [IoSliceMut::new(buf)])
+    }
+
+    /// As [`TcpStream::try_read`], into several buffers.
+    pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let most = bufs.iter().map(|buf| buf.len()).sum();
+        let mut rest: Vec<&mut [u8]> = bufs.iter_mut().map(|buf| &mut **buf).collect();
+        rest.reverse();
+        self.try_fill(most, |mut bytes| {
+            while let Some(buf) = rest.pop() {
+                let count = buf.len().min(bytes.len());
+                let (now, later) = buf.split_at_mut(count);
+                now.copy_from_slice(&bytes[..count]);
+                bytes = &bytes[count..];
+                if !later.is_empty() {
+                    rest.push(later);
+                    break;
+                }
+            }
+        })
+    }
+
+    /// As [`TcpStream::try_read`], into a growing buffer.
+    pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+        self.try_fill(buf.remaining_mut(), |bytes| buf.put_slice(bytes))
+    }
+
+    fn try_fill(&self, most: usize, put: impl FnMut(&[u8])) -> io::Result<usize> {
+        let read = self
+            .poll_with(|connection, side, medium| connection.read(side, most, None, medium, put));
+        at_once(read)
+    }
+
+    /// Writes what fits into the send buffer; how much.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing fits.
+    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.try_write_vectored(&[IoSlice::new(buf)])
+    }
+
+    /// As [`TcpStream::try_write`], from several buffers.
+    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        at_once(
+            self.poll_with(|connection, side, medium| connection.write(side, bufs, None, medium)),
+        )
+    }
+
+    /// Halves that borrow the stream.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split::split(self)
+    }
+
+    /// Halves that own the stream together. Dropping the write half shuts it down; the socket is closed with the last.
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        owned::split(self)
+    }
+}
+
+/// Passes a point where tokio's own sockets would: it spends the task's cooperative budget, and it is where a task
+/// dump finds the await stack (tokio takes the stack here and answers `Pending`, so nothing may have been done before).
+pub(crate) fn leaf(cx: &mut Context<'_>) -> Poll<()> {
+    Pin::new(&mut tokio::io::empty())
+        .poll_read(cx, &mut ReadBuf::new(&mut []))
+        .map(drop)
+}
+
+fn at_once<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_fill(Place::Poll, cx, buf, true).map_ok(drop)
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_parts(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_parts(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket has nothing to flush: what was written is the host's.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shutdown_write())
+    }
+}
+
+impl Drop for TcpStream {
+    fn drop(&mut self) {
+        let Socket {
+            world, key, side, ..
+        } = self.socket;
+        with(world, |network| network.close(key, side));
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Socket {
+            id,
+            side,
+            local,
+            peer,
+            ..
+        } = &self.socket;
+        f.debug_struct("TcpStream")
+            .field("connection", &id.0)
+            .field("side", side)
+            .field("local", local)
+            .field("peer", peer)
+            .finish()
+    }
+}

@@ -1,0 +1,212 @@
+//! The network of the current thread, and what a test bed does with it.
+
+use crate::agenda::Key;
+use crate::config::{Config, Link};
+use crate::netstat::Socket;
+use crate::network::Network;
+use crate::observer::{ConnectionId, Observer};
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use tokio::time::{Instant, Sleep};
+
+thread_local! {
+    static NETWORK: RefCell<Option<Box<Network>>> = const { RefCell::new(None) };
+}
+
+/// Worlds of this process so far. It only tells a stream of one world from a stream of another.
+static WORLDS: AtomicU64 = AtomicU64::new(0);
+
+/// One simulated network, which all sockets of the current thread use.
+///
+/// Enter it, spawn [`World::run`] on a current-thread runtime with a paused clock, then use
+/// [`TcpListener`](crate::TcpListener) and [`TcpStream`](crate::TcpStream). Dropping the world ends the
+/// network: sockets that are left then fail with [`ErrorKind::NetworkDown`].
+///
+/// The methods that change a connection do nothing if it has been released.
+#[derive(Debug)]
+pub struct World {
+    id: u64,
+    /// The network belongs to the thread.
+    not_send: PhantomData<*const ()>,
+}
+
+impl World {
+    /// Installs a network for the current thread.
+    ///
+    /// # Panics
+    /// If the thread already has one.
+    pub fn enter(config: Config, observer: Box<dyn Observer>) -> World {
+        let id = WORLDS.fetch_add(1, Ordering::Relaxed) + 1;
+        NETWORK.with_borrow_mut(|network| {
+            assert!(
+                network.is_none(),
+                "this thread already has a simulated network"
+            );
+            *network = Some(Box::new(Network::new(id, config, observer)));
+        });
+        World {
+            id,
+            not_send: PhantomData,
+        }
+    }
+
+    /// The network task, which delivers everything at its time. Spawn it on the paused runtime, on this
+    /// thread. It sleeps until the next event; when nothing is under way it has no timer.
+    pub fn run(&self) -> impl Future<Output = Infallible> + Send + 'static {
+        Run {
+            world: self.id,
+            sleep: None,
+        }
+    }
+
+    /// All sockets that the hosts know, as netstat would show them: in the order of the connections, the
+    /// client's first.
+    pub fn sockets(&self) -> Vec<Socket> {
+        self.with(|network| Socket::all(network))
+    }
+
+    /// The client's host is gone: from now on it sends nothing and acknowledges nothing, for ever. What it
+    /// had sent still arrives.
+    pub fn vanish(&self, connection: ConnectionId) {
+        self.change(connection, |network, key| {
+            if let Some((connection, medium)) = network.get(key) {
+                connection.vanish(medium);
+            }
+        });
+    }
+
+    /// Changes the path of one connection from now on; what is under way is not touched.
+    pub fn set_link(&self, connection: ConnectionId, link: Link) {
+        self.change(connection, |network, key| {
+            if let Some((connection, medium)) = network.get(key) {
+                connection.set_link(link, medium);
+            }
+        });
+    }
+
+    /// Gives a connection the path back that the network's settings describe. What was lost is sent again when
+    /// the sender's retransmission timer goes off. A host that vanished stays away.
+    pub fn heal(&self, connection: ConnectionId) {
+        let link = self.default_link();
+        self.set_link(connection, link);
+    }
+
+    /// The path of a connection, `None` if it has been released.
+    pub fn link(&self, connection: ConnectionId) -> Option<Link> {
+        self.with(|network| {
+            let key = network.find(connection)?;
+            network.get(key).map(|(connection, _)| connection.link)
+        })
+    }
+
+    /// The path that the network's settings describe.
+    pub fn default_link(&self) -> Link {
+        self.with(|network| network.link())
+    }
+
+    fn change(&self, connection: ConnectionId, change: impl FnOnce(&mut Network, Key)) {
+        self.with(|network| {
+            if let Some(key) = network.find(connection) {
+                change(network, key);
+                network.release(key);
+            }
+        });
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Network) -> R) -> R {
+        with(self.id, work).expect("a world stays on its thread and lives as long as its network")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // It is dropped after the borrow has ended, since wakers may run any code.
+        let network = NETWORK.try_with(|network| network.take());
+        drop(network);
+    }
+}
+
+/// Works on the network of this thread if it is `world`'s. Tasks are woken, and wakers dropped, when the network
+/// is no longer borrowed.
+pub(crate) fn with<R>(world: u64, work: impl FnOnce(&mut Network) -> R) -> Option<R> {
+    NETWORK
+        .try_with(|cell| {
+            let mut network = cell.borrow_mut();
+            let network_ref = network
+                .as_deref_mut()
+                .filter(|network| network.world == world)?;
+            let result = work(network_ref);
+            let medium = &mut network_ref.medium;
+            if !medium.woken.is_empty() || !medium.discarded.is_empty() {
+                let mut woken = std::mem::take(&mut medium.woken);
+                let mut discarded = std::mem::take(&mut medium.discarded);
+                drop(network);
+                discarded.clear();
+                woken.drain(..).for_each(std::task::Waker::wake);
+                // They keep their memory for the next time.
+                if let Some(network) = cell.borrow_mut().as_deref_mut() {
+                    network.medium.recycle(woken, discarded);
+                }
+            }
+            Some(result)
+        })
+        .ok()
+        .flatten()
+}
+
+/// The world of the current thread.
+pub(crate) fn current() -> io::Result<u64> {
+    let world = NETWORK.try_with(|cell| cell.borrow().as_deref().map(|network| network.world));
+    world.ok().flatten().ok_or_else(down)
+}
+
+/// What an operation without its world gives.
+pub(crate) fn down() -> io::Error {
+    io::Error::new(
+        ErrorKind::NetworkDown,
+        "the simulated network of this socket is not on this thread, or gone",
+    )
+}
+
+/// The network task.
+struct Run {
+    world: u64,
+    /// Kept from one event to the next, since setting a timer anew is cheaper than making one.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Future for Run {
+    type Output = Infallible;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Infallible> {
+        while let Some(next) = with(self.world, |network| network.run(cx.waker())) {
+            let Some(at) = next else {
+                // A timer that has gone off is harmless; one that has not would wake an idle network.
+                self.sleep = self.sleep.take().filter(|sleep| sleep.is_elapsed());
+                break;
+            };
+            if self.wait(at, cx).is_pending() {
+                break;
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Run {
+    fn wait(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if sleep.deadline() != at {
+            sleep.as_mut().reset(at);
+        }
+        sleep.as_mut().poll(cx)
+    }
+}
