@@ -12,6 +12,9 @@
 //! | [`send`] | what one write is made of: heads, bodies, chunks, bytes |
 //! | [`render`] | the exact bytes of a write, and the request that is hidden in every body |
 //! | [`verdict`] | what a run can be found guilty of, and which of two is graver |
+//! | [`stream`] | random numbers, one stream for each purpose |
+//! | [`strategy`] | scenarios from a seed, for proptest and for campaigns |
+//! | [`mod@minimise`] | the smallest scenario that still fails |
 //! | [`mod@file`] | the TOML file: reading with errors that say where and what is allowed, and writing |
 //!
 //! ```
@@ -42,13 +45,18 @@
 //! ```
 
 pub mod file;
+pub mod minimise;
 pub mod render;
 pub mod scenario;
 pub mod send;
+mod shrink;
 pub mod step;
+pub mod strategy;
+pub mod stream;
 pub mod verdict;
 
 pub use file::{Mistake, ReadError};
+pub use minimise::minimise;
 pub use scenario::{Client, Contract, Network, Rst, Scenario};
 pub use send::{Head, Host, Piece, Send, Trickle, Version};
 pub use step::{Await, Blackhole, LinkChange, Read, Step, Until};

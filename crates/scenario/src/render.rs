@@ -95,12 +95,12 @@ impl Send {
         }
     }
 
-    /// The pauses between the writes, in all.
+    /// The pauses after the writes, in all.
     pub fn duration(&self) -> Duration {
         let Some(trickle) = self.trickle else {
             return Duration::ZERO;
         };
-        match u32::try_from(self.write_count().saturating_sub(1)) {
+        match u32::try_from(self.write_count()) {
             Ok(pauses) => trickle.every.saturating_mul(pauses),
             Err(_) if trickle.every.is_zero() => Duration::ZERO,
             Err(_) => Duration::MAX,
@@ -110,13 +110,9 @@ impl Send {
 
 impl Piece {
     /// How many bytes it is on the wire.
-    fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         match self {
-            Self::Head(head) => {
-                let mut bytes = Vec::new();
-                head.render(&mut bytes);
-                bytes.len() as u64
-            }
+            Self::Head(head) => head.len() as u64,
             Self::Body(length) => *length,
             Self::Chunk(0) | Self::LastChunk => LAST_CHUNK.len() as u64,
             Self::Chunk(length) => {
@@ -129,6 +125,37 @@ impl Piece {
 }
 
 impl Head {
+    /// How many bytes it is on the wire, without rendering it.
+    fn len(&self) -> usize {
+        let line = self.method.len() + 1 + self.target.len() + " HTTP/1.1\r\n".len();
+        let host = match &self.host {
+            Host::Default => Some(Host::DEFAULT.len()),
+            Host::Text(host) => Some(host.len()),
+            Host::Absent => None,
+        };
+        let length = self
+            .length
+            .map(|length| length.checked_ilog10().unwrap_or(0) as usize + 1);
+        let fields = [
+            host.map(|value| "Host".len() + value),
+            length.map(|value| "Content-Length".len() + value),
+            self.chunked
+                .then_some("Transfer-Encoding".len() + "chunked".len()),
+            self.expect
+                .as_ref()
+                .map(|value| "Expect".len() + value.len()),
+            self.connection
+                .as_ref()
+                .map(|value| "Connection".len() + value.len()),
+        ];
+        let others = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        let fields = fields.into_iter().flatten().chain(others);
+        line + fields.map(|field| field + ": \r\n".len()).sum::<usize>() + "\r\n".len()
+    }
+
     /// Appends the request line, the fields and the empty line.
     pub fn render(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.method.as_bytes());
@@ -269,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trickle_pauses_between_its_writes() {
+    fn a_trickle_pauses_after_each_of_its_writes() {
         let send = Send {
             trickle: Some(Trickle {
                 size: 3,
@@ -278,7 +305,7 @@ mod tests {
             ..Piece::Body(10).into()
         };
         assert_eq!(send.write_count(), 4);
-        assert_eq!(send.duration(), Duration::from_secs(6));
+        assert_eq!(send.duration(), Duration::from_secs(8));
     }
 
     impl Head {

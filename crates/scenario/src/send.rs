@@ -18,7 +18,7 @@ pub struct Send {
 pub struct Trickle {
     /// Bytes a write, at least 1. The last write has what is left.
     pub size: u64,
-    /// The pause between two writes.
+    /// The pause after each write, also after the last: what is sent next goes on at the same pace.
     pub every: Duration,
 }
 

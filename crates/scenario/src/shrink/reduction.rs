@@ -1,0 +1,184 @@
+//! What can be taken from a scenario.
+
+use std::{ops::Range, time::Duration};
+
+use super::{round, simpler};
+use crate::{
+    scenario::{Network, Scenario},
+    step::Step,
+};
+
+/// How far shrinking goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Things go or stay.
+    Coarse,
+    /// Times and numbers become simpler, too.
+    Fine,
+}
+
+/// A smaller scenario, as the difference to a larger one.
+///
+/// Each makes the scenario smaller by a measure that cannot fall for ever: fewer clients, fewer steps, fewer things
+/// that are not the default, simpler times and numbers. So a walk along reductions ends.
+#[derive(Clone, Debug)]
+pub(super) enum Reduction {
+    DropClient(usize),
+    Count {
+        client: usize,
+        count: u32,
+    },
+    DropSteps {
+        client: usize,
+        steps: Range<usize>,
+    },
+    Network(Network),
+    Start {
+        client: usize,
+        start: Duration,
+    },
+    Stagger {
+        client: usize,
+        stagger: Duration,
+    },
+    /// This stall and the next become one.
+    MergeStalls {
+        client: usize,
+        step: usize,
+    },
+    Step {
+        client: usize,
+        step: usize,
+        simpler: Step,
+    },
+    Seed,
+}
+
+/// All reductions of a scenario: those first that take the most.
+pub(super) fn all(scenario: &Scenario, depth: Depth) -> Vec<Reduction> {
+    let mut out = Vec::new();
+    let clients = || scenario.clients.iter().enumerate();
+    if scenario.clients.len() > 1 {
+        out.extend(clients().map(|(client, _)| Reduction::DropClient(client)));
+    }
+    for (client, data) in clients() {
+        let counts = [1, data.count / 2, data.count - 1];
+        let fewer = counts
+            .into_iter()
+            .filter(|count| (1..data.count).contains(count));
+        out.extend(fewer.map(|count| Reduction::Count { client, count }));
+    }
+    for (client, data) in clients() {
+        let ranges = ranges(data.steps.len());
+        out.extend(ranges.map(|steps| Reduction::DropSteps { client, steps }));
+    }
+    out.extend(networks(&scenario.network).map(Reduction::Network));
+    for (client, data) in clients() {
+        let starts = round::durations(data.start, depth);
+        out.extend(
+            starts
+                .into_iter()
+                .map(|start| Reduction::Start { client, start }),
+        );
+        let staggers = round::durations(data.stagger, depth);
+        out.extend(
+            staggers
+                .into_iter()
+                .map(|stagger| Reduction::Stagger { client, stagger }),
+        );
+    }
+    for (client, data) in clients() {
+        for (step, pair) in data.steps.windows(2).enumerate() {
+            if let [Step::Stall { .. }, Step::Stall { .. }] = pair {
+                out.push(Reduction::MergeStalls { client, step });
+            }
+        }
+        for (step, original) in data.steps.iter().enumerate() {
+            let simpler = simpler::steps(original, depth).into_iter();
+            out.extend(simpler.map(|simpler| Reduction::Step {
+                client,
+                step,
+                simpler,
+            }));
+        }
+    }
+    if depth == Depth::Fine && scenario.seed != 1 {
+        out.push(Reduction::Seed);
+    }
+    out
+}
+
+impl Reduction {
+    pub(super) fn apply(&self, to: &Scenario) -> Scenario {
+        let mut scenario = to.clone();
+        let clients = &mut scenario.clients;
+        match self.clone() {
+            Self::DropClient(client) => drop(clients.remove(client)),
+            Self::Count { client, count } => clients[client].count = count,
+            Self::DropSteps { client, steps } => drop(clients[client].steps.drain(steps)),
+            Self::Network(network) => scenario.network = network,
+            Self::Start { client, start } => clients[client].start = start,
+            Self::Stagger { client, stagger } => clients[client].stagger = stagger,
+            Self::MergeStalls { client, step } => {
+                let steps = &mut clients[client].steps;
+                let next = steps.remove(step + 1).duration();
+                let duration = steps[step].duration() + next;
+                steps[step] = Step::Stall { duration };
+            }
+            Self::Step {
+                client,
+                step,
+                simpler,
+            } => clients[client].steps[step] = simpler,
+            Self::Seed => scenario.seed = 1,
+        }
+        scenario
+    }
+}
+
+/// The ranges of `count` things to leave out: all, each half, each quarter, ... each single one; the last first, since
+/// what comes last matters least for what came before.
+fn ranges(count: usize) -> impl Iterator<Item = Range<usize>> {
+    let sizes = std::iter::successors(Some(count), |size| (*size > 1).then(|| size.div_ceil(2)));
+    sizes.filter(|size| *size > 0).flat_map(move |size| {
+        let starts = (0..count).step_by(size).rev();
+        starts.map(move |start| start..count.min(start + size))
+    })
+}
+
+/// The network with all, or with one, of its properties as they are by default.
+fn networks(network: &Network) -> impl Iterator<Item = Network> {
+    let plain = Network::default();
+    let with = |change: fn(&mut Network, Network)| {
+        let mut network = network.clone();
+        change(&mut network, Network::default());
+        network
+    };
+    let candidates = [
+        plain,
+        with(|network, plain| network.latency = plain.latency),
+        with(|network, plain| network.jitter = plain.jitter),
+        with(|network, plain| network.mtu = plain.mtu),
+        with(|network, plain| network.loss = plain.loss),
+        with(|network, plain| network.rst = plain.rst),
+        with(|network, plain| network.send_buffer = plain.send_buffer),
+        with(|network, plain| network.receive_buffer = plain.receive_buffer),
+    ];
+    let network = network.clone();
+    candidates
+        .into_iter()
+        .filter(move |candidate| *candidate != network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_go_from_all_to_each_single_one() {
+        let of = |count| ranges(count).collect::<Vec<_>>();
+        assert_eq!(of(0), []);
+        assert_eq!(of(2), [0..2, 1..2, 0..1]);
+        assert_eq!(of(3), [0..3, 2..3, 0..2, 2..3, 1..2, 0..1]);
+    }
+}

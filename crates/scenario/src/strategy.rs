@@ -1,0 +1,169 @@
+//! Scenarios from a seed.
+//!
+//! One `u64`, the case seed, gives exactly one scenario, on any machine. What is drawn is a point of a grid and some
+//! noise on top:
+//!
+//! | axis | points | module |
+//! |---|---|---|
+//! | swarm mask | which families of steps and faults there are at all in this case | `mask` |
+//! | phase | where in an exchange the client is: nothing said, in the head, asked for 100, in the body ... | `grid` |
+//! | action | what it then does: nothing, go on slowly, half-close, reset, something else instead ... | `grid` |
+//! | ordinal | in which request of the connection: the first, the second, a later one | `grid` |
+//! | segmentation | in one segment, split, byte by byte | `message` |
+//! | time | half of all delays sit at a known deadline, -1 ms, 0 or +1 ms | `delay` |
+//! | noise | steps inserted, left out, repeated, exchanged | `noise` |
+//!
+//! There are two ways to use it. `proptest` draws the case seeds by itself with [`scenarios`] as any other strategy;
+//! a campaign that hands out case seeds uses [`generate`], and [`case`] to shrink what it found.
+//!
+//! ```
+//! use hangup_scenario::strategy::{self, Options};
+//! use proptest::strategy::ValueTree;
+//!
+//! let scenario = strategy::generate(1834, &Options::default());
+//! assert_eq!(scenario, strategy::case(1834, &Options::default()).current());
+//! ```
+
+mod delay;
+mod grid;
+mod mask;
+mod message;
+mod noise;
+mod shape;
+
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+
+use proptest::{
+    prelude::Rng as _,
+    strategy::{NewTree, Strategy, ValueTree},
+    test_runner::TestRunner,
+};
+
+use self::{grid::Draw, mask::Mask};
+use crate::{
+    scenario::{Contract, Scenario},
+    shrink::{Depth, Shrink},
+    stream::Stream,
+};
+
+/// The deadlines that servers are known to have; half of all delays sit at one of them.
+pub const DEADLINES: [Duration; 6] = [
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(75),
+];
+
+/// What there may be in generated scenarios.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most clients, each counted as often as its `count` says; at least 1.
+    pub clients_max: u32,
+    /// Most steps of a client; at least 1.
+    pub steps_max: usize,
+    /// The deadlines at which half of all delays sit. Where there are none, no delay sits at one.
+    pub deadlines: Cow<'static, [Duration]>,
+    /// Whether hosts may vanish.
+    pub vanish: bool,
+    /// Whether links may lose segments and change.
+    pub network: bool,
+}
+
+impl Default for Options {
+    /// Up to 3 clients of up to 12 steps, [`DEADLINES`], nothing vanishes, nothing is lost.
+    fn default() -> Self {
+        Self {
+            clients_max: 3,
+            steps_max: 12,
+            deadlines: Cow::Borrowed(&DEADLINES),
+            vanish: false,
+            network: false,
+        }
+    }
+}
+
+/// The scenario of a case seed.
+pub fn generate(case_seed: u64, options: &Options) -> Scenario {
+    let mask = Mask::draw(case_seed, options);
+    let network = shape::network(case_seed, mask);
+    let mut crowd = Stream::new(case_seed, "crowd");
+    let several = mask.has(mask::SEVERAL) && crowd.chance(1, 2);
+    let entries = if several { crowd.between(1, 3) } else { 1 };
+    let mut left = options.clients_max.max(1);
+    let mut clients = Vec::with_capacity(entries as usize);
+    for entry in 0..entries {
+        if left == 0 {
+            break;
+        }
+        let draw = Draw {
+            stream: Stream::indexed(case_seed, "client", entry),
+            mask,
+            options,
+            round_trip: network.latency * 2,
+        };
+        let client = draw.client(if several { left } else { 1 });
+        left -= client.count;
+        clients.push(client);
+    }
+    Scenario {
+        name: format!("case-{case_seed}"),
+        title: String::new(),
+        source: format!("case seed {case_seed}"),
+        // Half the digits are as good, and easier to type.
+        seed: Stream::new(case_seed, "run").next_u64() >> 32,
+        contract: Contract::default(),
+        network,
+        clients,
+        expect: BTreeMap::new(),
+    }
+}
+
+/// The scenario of a case seed, ready to be shrunk.
+pub fn case(case_seed: u64, options: &Options) -> ScenarioTree {
+    ScenarioTree(Shrink::new(generate(case_seed, options), Depth::Coarse))
+}
+
+/// All scenarios, as a strategy of proptest, which draws the case seeds.
+pub fn scenarios(options: Options) -> Scenarios {
+    Scenarios { options }
+}
+
+/// The strategy that [`scenarios`] gives.
+#[derive(Clone, Debug)]
+pub struct Scenarios {
+    options: Options,
+}
+
+impl Strategy for Scenarios {
+    type Tree = ScenarioTree;
+    type Value = Scenario;
+
+    fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
+        Ok(case(runner.rng().next_u64(), &self.options))
+    }
+}
+
+/// A scenario that proptest can shrink: clients, steps and whatever is not the default go, as long as the test still
+/// fails. [`minimise`](fn@crate::minimise) goes on from there.
+#[derive(Clone, Debug)]
+pub struct ScenarioTree(Shrink);
+
+impl ValueTree for ScenarioTree {
+    type Value = Scenario;
+
+    fn current(&self) -> Scenario {
+        self.0.current().clone()
+    }
+
+    fn simplify(&mut self) -> bool {
+        self.0.keep();
+        self.0.next()
+    }
+
+    fn complicate(&mut self) -> bool {
+        self.0.take_back();
+        self.0.next()
+    }
+}

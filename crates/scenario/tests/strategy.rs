@@ -1,0 +1,277 @@
+//! What the strategy makes: the same for the same seed, within its bounds, and enough of everything.
+
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+
+use hangup_scenario::{
+    Head, Piece, Scenario, Send, Step, Until,
+    strategy::{self, DEADLINES, Options},
+};
+use proptest::{
+    strategy::{Strategy as _, ValueTree as _},
+    test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
+};
+
+const CASES: u64 = 20_000;
+
+fn cases(options: &Options) -> impl Iterator<Item = Scenario> {
+    (0..CASES).map(|case_seed| strategy::generate(case_seed, options))
+}
+
+fn steps(scenario: &Scenario) -> impl Iterator<Item = &Step> {
+    scenario.clients.iter().flat_map(|client| &client.steps)
+}
+
+fn sends(scenario: &Scenario) -> impl Iterator<Item = &Send> {
+    steps(scenario).filter_map(|step| match step {
+        Step::Send(send) => Some(send),
+        _ => None,
+    })
+}
+
+fn heads(scenario: &Scenario) -> impl Iterator<Item = &Head> {
+    sends(scenario)
+        .flat_map(|send| &send.what)
+        .filter_map(|piece| match piece {
+            Piece::Head(head) => Some(head),
+            _ => None,
+        })
+}
+
+#[test]
+fn one_case_seed_is_one_scenario_on_every_machine() {
+    // If this fails, every case seed that anybody has noted down has become worthless: say so where they will read it.
+    let text = strategy::generate(1834, &Options::default()).to_toml();
+    let expected = r#"name   = "case-1834"
+source = "case seed 1834"
+seed   = 1719649408
+
+[network]
+rst     = "erase"
+
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/" } },
+  { do = "await", status = "final", within = "1s" },
+  { do = "send", head = { method = "POST", target = "/echo", chunked = true }, part = [0, 48] },
+  { do = "stall", for = "10815ms" },
+  { do = "send", all = [{ head = { method = "POST", target = "/echo", chunked = true } }, { last_chunk = true }], part = [48, 75] },
+  { do = "await", status = "final", within = "10s" },
+  { do = "send", all = [{ head = { method = "POST", target = "/echo", length = 514 } }, { body = 514 }], part = [0, 336] },
+  { do = "send", body = 514, part = [273, 420] },
+  { do = "send", body = 514, part = [420, 514] },
+  { do = "await", status = "final", within = "10s" },
+]
+"#;
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn every_case_is_a_file_that_can_be_read() {
+    let everything = Options {
+        vanish: true,
+        network: true,
+        ..Options::default()
+    };
+    for case in cases(&Options::default())
+        .chain(cases(&everything))
+        .step_by(10)
+    {
+        let text = case.to_toml();
+        let read = Scenario::from_toml("case.toml", &text);
+        assert_eq!(read.as_ref(), Ok(&case), "{text}");
+    }
+}
+
+#[test]
+fn cases_stay_within_their_bounds() {
+    let options = Options {
+        clients_max: 2,
+        steps_max: 5,
+        ..Options::default()
+    };
+    for (most_clients, most_steps, options) in [(3, 12, Options::default()), (2, 5, options)] {
+        let (mut clients, mut longest) = (0, 0);
+        for case in cases(&options) {
+            clients = clients.max(case.client_count());
+            longest = longest.max(
+                case.clients
+                    .iter()
+                    .map(|client| client.steps.len())
+                    .max()
+                    .unwrap(),
+            );
+            assert!(
+                case.clients
+                    .iter()
+                    .all(|client| client.count > 0 && !client.steps.is_empty())
+            );
+            for send in sends(&case) {
+                assert!(send.write_count() <= 200, "{}", case.to_toml());
+            }
+            let bytes: u64 = sends(&case).map(Send::whole_len).sum();
+            assert!(bytes < 4 << 20, "{bytes} bytes: {}", case.to_toml());
+        }
+        assert_eq!((clients, longest), (most_clients, most_steps));
+    }
+}
+
+#[test]
+fn hosts_vanish_and_links_change_only_if_they_may() {
+    let faulty = |options: &Options, step: fn(&Step) -> bool| {
+        cases(options).filter(|case| steps(case).any(step)).count()
+    };
+    let vanishes = |step: &Step| matches!(step, Step::Vanish);
+    let changes = |step: &Step| matches!(step, Step::Network(_));
+    let plain = Options::default();
+    assert_eq!((faulty(&plain, vanishes), faulty(&plain, changes)), (0, 0));
+    assert!(cases(&plain).all(|case| case.network.loss == 0.0));
+    let vanish = Options {
+        vanish: true,
+        ..plain.clone()
+    };
+    assert!(faulty(&vanish, vanishes) > 100);
+    assert_eq!(faulty(&vanish, changes), 0);
+    let network = Options {
+        network: true,
+        ..plain
+    };
+    assert!(faulty(&network, changes) > 100);
+    assert_eq!(faulty(&network, vanishes), 0);
+    assert!(cases(&network).any(|case| case.network.loss > 0.0));
+}
+
+#[test]
+fn every_step_and_every_target_is_there() {
+    let everything = Options {
+        vanish: true,
+        network: true,
+        ..Options::default()
+    };
+    let (mut names, mut targets) = (BTreeMap::new(), BTreeMap::new());
+    for case in cases(&everything) {
+        for step in steps(&case) {
+            *names.entry(step.name()).or_insert(0) += 1;
+        }
+        for head in heads(&case) {
+            let path = head.target.trim_end_matches(|c: char| c.is_ascii_digit());
+            *targets.entry(path.to_owned()).or_insert(0) += 1;
+        }
+    }
+    for name in Step::NAMES {
+        assert!(
+            names.get(name).is_some_and(|count| *count > 100),
+            "{name}: {names:?}"
+        );
+    }
+    for target in [
+        "/", "/echo", "/reject", "/big/", "/slow/", "/stream", "/missing",
+    ] {
+        assert!(
+            targets.get(target).is_some_and(|count| *count > 1000),
+            "{target}: {targets:?}"
+        );
+    }
+    assert!(!targets.contains_key("/never") && !targets.contains_key("/panic"));
+}
+
+#[test]
+fn half_of_all_delays_sit_at_a_deadline() {
+    let at_deadline = |delay: Duration, round_trip: Duration| {
+        let near = |aimed: Duration| delay.abs_diff(aimed) <= Duration::from_millis(1);
+        DEADLINES
+            .iter()
+            .any(|deadline| near(*deadline) || near(deadline.saturating_sub(round_trip)))
+    };
+    let (mut all, mut at, mut exactly) = (0_u32, 0_u32, 0_u32);
+    for case in cases(&Options::default()) {
+        let round_trip = case.network.latency * 2;
+        for step in steps(&case) {
+            if let Step::Stall { duration } = step {
+                all += 1;
+                at += u32::from(at_deadline(*duration, round_trip));
+                exactly += u32::from(DEADLINES.contains(duration));
+            }
+        }
+    }
+    let share = f64::from(at) / f64::from(all);
+    assert!((0.45..0.55).contains(&share), "{at} of {all}");
+    assert!(exactly * 20 > all, "{exactly} of {all}");
+    let none = Options {
+        deadlines: Cow::Borrowed(&[]),
+        ..Options::default()
+    };
+    assert!(cases(&none).any(|case| steps(&case).any(|step| matches!(step, Step::Stall { .. }))));
+}
+
+/// The client asks for 100 Continue, gets it perhaps, and says nothing more: fasthttp 1834.
+fn is_1834(case: &Scenario) -> bool {
+    case.clients.iter().any(|client| {
+        let asks = client.steps.iter().rposition(|step| match step {
+            Step::Send(send) => match send.what.as_slice() {
+                [Piece::Head(head)] => {
+                    let bodied = head.chunked || head.length.is_some_and(|length| length > 0);
+                    head.expect.as_deref() == Some("100-continue") && bodied && send.part.is_none()
+                }
+                _ => false,
+            },
+            _ => false,
+        });
+        let silent = |step: &Step| match step {
+            Step::Await(step) => step.until == Until::Status(100),
+            Step::Stall { .. } => true,
+            _ => false,
+        };
+        asks.is_some_and(|asks| client.steps[asks + 1..].iter().all(silent))
+    })
+}
+
+#[test]
+fn the_incident_is_met_within_a_few_hundred_cases() {
+    let options = Options::default();
+    for start in (0..CASES).step_by(300) {
+        let met = (start..start + 300)
+            .filter(|case_seed| is_1834(&strategy::generate(*case_seed, &options)))
+            .count();
+        assert!(met >= 3, "{met} times from case seed {start}");
+    }
+}
+
+#[test]
+fn proptest_finds_the_incident_and_shrinks_it() {
+    let config = Config {
+        cases: 10_000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::XorShift, b"fasthttp is 1834");
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let result = runner.run(
+        &strategy::scenarios(Options::default()),
+        |case| match is_1834(&case) {
+            true => Err(TestCaseError::fail("hung")),
+            false => Ok(()),
+        },
+    );
+    let Err(TestError::Fail(_, smallest)) = result else {
+        panic!("not found: {result:?}");
+    };
+    assert!(is_1834(&smallest));
+    assert_eq!(smallest.clients.len(), 1);
+    assert_eq!(smallest.clients[0].steps.len(), 1, "{}", smallest.to_toml());
+}
+
+#[test]
+fn a_tree_that_proptest_gives_up_on_is_back_at_what_failed() {
+    let mut runner = TestRunner::deterministic();
+    let mut tree = strategy::scenarios(Options::default())
+        .new_tree(&mut runner)
+        .unwrap();
+    let original = tree.current();
+    assert!(tree.simplify());
+    assert_ne!(tree.current(), original);
+    while tree.complicate() {
+        assert_ne!(tree.current(), original);
+    }
+    assert_eq!(tree.current(), original);
+}
