@@ -51,16 +51,14 @@ rst     = "erase"
 [[client]]
 steps = [
   { do = "connect" },
+  { do = "send", head = { method = "OPTIONS", target = "/missing" }, part = [0, 13] },
+  { do = "stall", for = "7ms" },
+  { do = "send", head = { method = "OPTIONS", target = "/missing" }, part = [13, 48] },
+  { do = "await", status = "final", within = "28753ms" },
   { do = "send", head = { method = "GET", target = "/" } },
-  { do = "await", status = "final", within = "1s" },
-  { do = "send", head = { method = "POST", target = "/echo", chunked = true }, part = [0, 48] },
-  { do = "stall", for = "10815ms" },
-  { do = "send", all = [{ head = { method = "POST", target = "/echo", chunked = true } }, { last_chunk = true }], part = [48, 75] },
   { do = "await", status = "final", within = "10s" },
-  { do = "send", all = [{ head = { method = "POST", target = "/echo", length = 514 } }, { body = 514 }], part = [0, 336] },
-  { do = "send", body = 514, part = [273, 420] },
-  { do = "send", body = 514, part = [420, 514] },
-  { do = "await", status = "final", within = "10s" },
+  { do = "send", all = [{ head = { method = "POST", target = "/stream", length = 696 } }, { body = 696 }], part = [0, 90] },
+  { do = "stall", for = "26866ms" },
 ]
 "#;
     assert_eq!(text, expected);
@@ -173,6 +171,19 @@ fn every_step_and_every_target_is_there() {
         );
     }
     assert!(!targets.contains_key("/never") && !targets.contains_key("/panic"));
+}
+
+#[test]
+fn requests_come_in_one_write_behind_one_that_says_close() {
+    let closes = |send: &Send| match send.what.as_slice() {
+        [Piece::Head(first), Piece::Head(_), ..] => first.connection.as_deref() == Some("close"),
+        _ => false,
+    };
+    let options = Options::default();
+    let met = cases(&options)
+        .filter(|case| sends(case).any(closes))
+        .count();
+    assert!(met > 200, "{met}");
 }
 
 #[test]

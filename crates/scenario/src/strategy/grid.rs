@@ -192,9 +192,16 @@ impl Draw<'_> {
                 false => self.get(),
             },
         };
+        let message = match self.mask.has(PIPELINE) && self.stream.chance(1, 4) {
+            true => self.in_one_write_before(message),
+            false => message,
+        };
         let at = match phase {
             Phase::Opening => 0,
-            Phase::Head => self.stream.between(1, message.head_end.saturating_sub(1)),
+            Phase::Head => {
+                let last = message.head_end.saturating_sub(1);
+                self.stream.between(message.start + 1, last)
+            }
             Phase::Expect => message.head_end,
             Phase::Body => self
                 .stream

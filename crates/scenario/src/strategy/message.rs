@@ -36,10 +36,20 @@ const MALFORMED: [&[u8]; 18] = [
     b"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
 ];
 
-/// A request with its body.
+/// Whole requests as somebody would type them, also several in one write.
+const TYPED: [&[u8]; 4] = [
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /slow/5 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+];
+
+/// A request with its body, or several of which the last is the one that it is about.
 pub(super) struct Message {
     pieces: Vec<Piece>,
-    /// Where the head ends.
+    /// Where the last request starts.
+    pub(super) start: u64,
+    /// Where its head ends.
     pub(super) head_end: u64,
     pub(super) end: u64,
 }
@@ -50,8 +60,20 @@ impl Message {
         let end = pieces.iter().map(Piece::len).sum();
         Self {
             pieces,
+            start: 0,
             head_end,
             end,
+        }
+    }
+
+    /// This one and then the other, in one piece.
+    pub(super) fn then(mut self, other: Self) -> Self {
+        self.pieces.extend(other.pieces);
+        Self {
+            pieces: self.pieces,
+            start: self.end,
+            head_end: self.end + other.head_end,
+            end: self.end + other.end,
         }
     }
 
@@ -83,6 +105,9 @@ impl Message {
 impl Draw<'_> {
     /// A request without a body.
     pub(super) fn get(&mut self) -> Message {
+        if self.stream.chance(1, 32) {
+            return Message::of(vec![Piece::Bytes(self.stream.pick(&TYPED).to_vec())]);
+        }
         let target = match self.stream.below(8) {
             0 => self.big(),
             1 => format!("/slow/{}", self.stream.below(100)),
@@ -169,6 +194,16 @@ impl Draw<'_> {
         if self.mask.has(HTTP10) && self.stream.chance(1, 4) {
             head.version = Version::Http10;
         }
+    }
+
+    /// A request right before this message, so that one write has both. It may be the last that is to be answered.
+    pub(super) fn in_one_write_before(&mut self, message: Message) -> Message {
+        let mut head = Head::default();
+        match self.stream.chance(1, 3) {
+            true => head.connection = Some("close".to_owned()),
+            false => self.vary(&mut head),
+        }
+        Message::of(vec![Piece::Head(head)]).then(message)
     }
 
     pub(super) fn malformed(&mut self) -> Message {
