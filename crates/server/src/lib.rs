@@ -1,1 +1,70 @@
-#![doc = "placeholder"]
+//! An HTTP/1.1 server in which no phase of a connection is without a deadline.
+//!
+//! ```
+//! use hangup_server::{Body, Peer, Server, service_fn};
+//! use http::{Request, Response};
+//! use std::time::Duration;
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+//! use tokio::time::Instant;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! let hello = service_fn(async |_: Request<Body>| Response::new(String::from("hello")));
+//! let server = Server::new(hello).date_header(false);
+//!
+//! let (mut client, io) = duplex(1024);
+//! let connection = tokio::spawn(server.connection(io, Peer::Unnamed));
+//! client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+//! let start = Instant::now();
+//! let mut answer = String::new();
+//! client.read_to_string(&mut answer).await.unwrap();
+//!
+//! assert_eq!(answer, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+//! assert_eq!(start.elapsed(), Duration::from_secs(75), "an idle connection has 75 seconds");
+//! assert_eq!(connection.await.unwrap().name(), "timeout-idle");
+//! # });
+//! ```
+//!
+//! On real sockets it is `Server::new(service).serve(tokio::net::TcpListener::bind(address).await?)`, where `service` is any
+//! [`tower_service::Service`] from `Request<`[`Body`]`>` to a `Response` of any [`http_body::Body`].
+//!
+//! | module | what |
+//! |---|---|
+//! | `server` | configuration, accept loop, shutdown and its report |
+//! | `listener`, `peer`, `service` | where connections come from, who is there, a closure as a service |
+//! | `connection` | the state machine of one connection, and the one place that waits |
+//! | `connection/reading`, `handling`, `closing` | its stages: heads; the application; drain, linger, the last word |
+//! | `connection/exchange`, `work` | one request's state; the application's futures |
+//! | `head`, `framing`, `chunked` | from bytes to requests, and what is refused |
+//! | `body` | a request's body, as a pipe of one piece |
+//! | `response`, `date` | from responses to bytes |
+//! | `input`, `output`, `timer` | the buffers and the one timer |
+//! | `ledger`, `watch` | who is there, and in which phase |
+//!
+//! The phases, their limits and deadlines are [`hangup_lifecycle`]'s.
+
+mod body;
+mod chunked;
+mod connection;
+mod date;
+mod framing;
+mod head;
+mod input;
+mod ledger;
+mod listener;
+mod output;
+mod peer;
+mod response;
+mod server;
+mod service;
+mod timer;
+mod watch;
+
+pub use body::{Body, BodyError};
+pub use connection::Connection;
+pub use hangup_lifecycle::{Bound, Clock, CloseReason, Entry, Limits, Phase, Refusal, Span};
+pub use ledger::{Counts, Ledger, Open};
+pub use listener::Listener;
+pub use peer::Peer;
+pub use server::{Report, Server};
+pub use service::{Infallibly, ServiceFn, service_fn};
+pub use watch::Watch;

@@ -1,0 +1,242 @@
+//! One connection: a state machine that is polled by hand, and waits in one place.
+//!
+//! ```text
+//! poll:  advance ---- again ----+        advance does everything that needs no waiting, and says
+//!           ^                   |        what it would wait for
+//!           +-------------------+
+//!           |                            wait is the only place that waits: it asks `Life` for the deadline
+//!         wait(phase) --- pending -->    of that phase, arms the timer, and ends the phase when its time is over
+//!           |
+//!         expired -> 408, 503, linger or silence, as the phase has it
+//! ```
+//!
+//! The stages are in files of their own: `reading` (between requests, and heads), `handling` (the application works, and
+//! answers), `closing` (drain, linger, and the last word).
+
+mod closing;
+mod exchange;
+mod handling;
+mod reading;
+mod work;
+
+use crate::input::{Fill, Input};
+use crate::ledger::Account;
+use crate::output::Output;
+use crate::server::Config;
+use crate::timer::Timer;
+use crate::{Body, Peer};
+use exchange::Exchange;
+use hangup_lifecycle::{CloseReason, Life, Phase};
+use http::{Request, Response};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tower_service::Service;
+use work::Work;
+
+/// A connection that is served while it is polled; its output is why it ended. Made by [`Server::connection`](crate::Server::connection).
+///
+/// Handler, body and writer live in it: when it is dropped, nothing of the connection is left.
+#[must_use = "a connection is served only while it is polled"]
+pub struct Connection<S, B, I>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    B: http_body::Body,
+{
+    io: I,
+    service: S,
+    config: Arc<Config>,
+    account: Account,
+    opened: Instant,
+    life: Life,
+    timer: Timer,
+    input: Input,
+    output: Output<B::Data>,
+    stage: Stage,
+    exchange: Exchange,
+    work: Pin<Box<Work<S::Future, B>>>,
+    stopping: bool,
+}
+
+/// What the connection is at. Finer than a phase, which is what it waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Between requests, or in a head; `begun` once a byte of it has come.
+    Head {
+        begun: bool,
+    },
+    /// The application has the request and no response.
+    Handler,
+    /// The response's head is given.
+    Response,
+    /// The response is given, and so many bytes of the request's body may still be dropped to keep the connection.
+    Drain {
+        allowance: u64,
+    },
+    /// The last response is on its way out.
+    Last,
+    /// Everything is said; the client's FIN is awaited. `closed` once ours is sent.
+    Linger {
+        closed: bool,
+    },
+    /// A close without a word: FIN, and gone.
+    Silent,
+    Done,
+}
+
+/// What `advance` came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    /// Something has changed; go on.
+    Again,
+    /// Nothing can be done without waiting.
+    Wait(Phase),
+}
+
+/// The peer is not there any more.
+struct Gone;
+
+impl<S, B, I> Connection<S, B, I>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    B: http_body::Body,
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    pub(crate) fn new(io: I, peer: Peer, service: S, config: Arc<Config>) -> Self {
+        let opened = Instant::now();
+        Connection {
+            io,
+            service,
+            account: config.ledger.enter(peer, opened, config.watch.clone()),
+            opened,
+            life: Life::new(config.limits.clone(), Duration::ZERO),
+            config,
+            timer: Timer::default(),
+            input: Input::default(),
+            output: Output::default(),
+            stage: Stage::Head { begun: false },
+            exchange: Exchange::none(),
+            work: Box::pin(Work::Nothing),
+            stopping: false,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.opened)
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
+        match self.stage {
+            Stage::Head { begun } => self.read_head(begun, cx, now),
+            Stage::Handler => self.handle(cx, now),
+            Stage::Response => self.respond(cx, now),
+            Stage::Drain { allowance } => self.drain(allowance, cx, now),
+            Stage::Last => self.finish(cx, now),
+            Stage::Linger { closed } => self.linger(closed, cx, now),
+            Stage::Silent => self.hang_up(cx),
+            Stage::Done => Step::Again,
+        }
+    }
+
+    /// The one place that waits. `false` if the wait is over already: its phase has ended, and the stage is another.
+    fn wait(&mut self, phase: Phase, cx: &mut Context<'_>) -> bool {
+        let at = Instant::now();
+        let now = at.saturating_duration_since(self.opened);
+        let deadline = self.life.wait(phase, !self.output.is_empty(), now);
+        let deadline = deadline.at().map(|time| self.opened + time);
+        self.account
+            .waits(self.life.phase(), self.life.since(), deadline, at);
+        while self.timer.arm(deadline, Instant::now(), cx) {
+            let now = self.now();
+            if let Some(reason) = self.life.expired(now) {
+                self.expire(reason, cx, now);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Writes what can be written. `Ok(false)` if the peer does not take it all now.
+    fn flush(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<bool, Gone> {
+        if self.output.is_empty() {
+            return Ok(true);
+        }
+        let mut accepted = 0;
+        let flushed = self.output.poll_flush(&mut self.io, &mut accepted, cx);
+        if accepted > 0 {
+            self.life.sent(accepted, now);
+        }
+        match flushed {
+            Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Err(_)) => Err(Gone),
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    /// Reads once. `Ok(false)` if there is nothing to read now.
+    fn fill(&mut self, most: usize, cx: &mut Context<'_>, now: Duration) -> Result<bool, Gone> {
+        match self.input.poll_fill(&mut self.io, most, cx) {
+            Poll::Ready(Ok(Fill::Bytes(length))) => {
+                self.life.received(length as u64, now);
+                Ok(true)
+            }
+            Poll::Ready(Ok(Fill::End)) => Ok(true),
+            Poll::Ready(Err(_)) => Err(Gone),
+            Poll::Pending => Ok(false),
+        }
+    }
+}
+
+/// Nothing in it is pinned but what is in a box of its own.
+impl<S, B, I> Unpin for Connection<S, B, I>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    B: http_body::Body,
+{
+}
+
+impl<S, B, I> Future for Connection<S, B, I>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    B: http_body::Body,
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    type Output = CloseReason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let this = self.get_mut();
+        let now = this.now();
+        if !this.stopping && this.account.is_stopping(cx.waker()) {
+            this.stopping = true;
+            this.life.shut_down(now);
+        }
+        while this.stage != Stage::Done {
+            match this.advance(cx, now) {
+                Step::Again => {}
+                Step::Wait(phase) => {
+                    if this.wait(phase, cx) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+        Poll::Ready(this.life.close(CloseReason::Dropped, now))
+    }
+}
+
+impl<S, B, I> Drop for Connection<S, B, I>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    B: http_body::Body,
+{
+    fn drop(&mut self) {
+        let at = Instant::now();
+        let now = at.saturating_duration_since(self.opened);
+        let reason = self.life.close(CloseReason::Dropped, now);
+        self.account.close(reason, self.life.entry(), at);
+    }
+}

@@ -1,0 +1,179 @@
+//! The ends of a connection: an answer of our own, a drain, the lingering close, silence.
+
+use super::work::Work;
+use super::{Connection, Gone, Stage, Step};
+use crate::Body;
+use crate::body::BodyError;
+use crate::chunked::Piece;
+use crate::input::Fill;
+use crate::response;
+use hangup_lifecycle::{Clock, CloseReason, Phase, Refusal};
+use http::{Request, Response};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower_service::Service;
+
+impl<S, B, I> Connection<S, B, I>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    B: http_body::Body,
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    /// A phase has had its time.
+    pub(super) fn expire(&mut self, reason: CloseReason, cx: &mut Context<'_>, now: Duration) {
+        let CloseReason::TimedOut { phase, clock } = reason else {
+            return;
+        };
+        match phase {
+            _ if clock == Clock::Shutdown => self.cut(reason, cx),
+            Phase::Head | Phase::Expect | Phase::Body | Phase::Handler => {
+                self.answer(reason, cx, now)
+            }
+            Phase::Drain => {
+                self.life.because(reason);
+                self.stage = Stage::Linger { closed: false };
+            }
+            Phase::Opening | Phase::Idle | Phase::Handshake => {
+                self.life.because(reason);
+                self.stage = Stage::Silent;
+            }
+            Phase::Response | Phase::Linger | Phase::Upgrade => self.cut(reason, cx),
+        }
+    }
+
+    /// Ends the exchange with the server's own answer, if none was begun; else there is nothing to say and the connection is cut.
+    /// The status follows from the reason ([`CloseReason::answer`]).
+    pub(super) fn answer(&mut self, reason: CloseReason, cx: &mut Context<'_>, now: Duration) {
+        let status = match reason.answer() {
+            Some(status) if !self.exchange.begun => status,
+            _ => return self.cut(reason, cx),
+        };
+        self.end_work(reason, cx);
+        self.exchange.begun = true;
+        response::write_answer(&mut self.output.bytes, status, self.config.date.as_ref());
+        self.life.response_begins(status, now);
+        self.stage = Stage::Linger { closed: false };
+    }
+
+    /// Ends the connection as it is.
+    pub(super) fn cut(&mut self, reason: CloseReason, cx: &mut Context<'_>) {
+        self.end_work(reason, cx);
+        self.stage = Stage::Done;
+    }
+
+    fn end_work(&mut self, reason: CloseReason, cx: &mut Context<'_>) {
+        self.life.because(reason);
+        self.work.set(Work::Nothing);
+        let error = match reason {
+            CloseReason::Refused(Refusal::BodyTooLarge) => BodyError::TooLarge,
+            CloseReason::Refused(Refusal::BodyIncomplete) => BodyError::Incomplete,
+            CloseReason::Refused(_) => BodyError::Malformed,
+            _ => BodyError::Over,
+        };
+        self.exchange.abandon_body(error, cx.waker());
+    }
+
+    /// The peer is gone: so is everything that was done for it.
+    pub(super) fn gone(&mut self, phase: Phase, cx: &mut Context<'_>) -> Step {
+        self.cut(CloseReason::ClientGone(phase), cx);
+        Step::Again
+    }
+
+    pub(super) fn silent(&mut self, reason: CloseReason) -> Step {
+        self.life.because(reason);
+        self.stage = Stage::Silent;
+        Step::Again
+    }
+
+    /// FIN without a word and without waiting.
+    pub(super) fn hang_up(&mut self, cx: &mut Context<'_>) -> Step {
+        // What a stream cannot say at once (a TLS alert that does not fit) stays unsaid.
+        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.stage = Stage::Done;
+        Step::Again
+    }
+
+    /// Reads what is left of a body that the application did not read, within both bounds.
+    pub(super) fn drain(
+        &mut self,
+        mut allowance: u64,
+        cx: &mut Context<'_>,
+        now: Duration,
+    ) -> Step {
+        let limits = self.life.limits().clone();
+        match self
+            .exchange
+            .discard(&mut self.input, &mut allowance, &limits)
+        {
+            Ok(Some(Piece::End)) => {
+                self.next_request();
+                return Step::Again;
+            }
+            Ok(Some(_)) => self.stage = Stage::Drain { allowance },
+            Ok(None) => return self.last(CloseReason::UnreadBody),
+            Err(refusal) => return self.last(CloseReason::Refused(refusal)),
+        }
+        match self.flush(cx, now) {
+            Ok(true) => {}
+            Ok(false) => return Step::Wait(Phase::Response),
+            Err(Gone) => return self.gone(Phase::Response, cx),
+        }
+        match self.fill(0, cx, now) {
+            Ok(true) => Step::Again,
+            Ok(false) => Step::Wait(Phase::Drain),
+            Err(Gone) => self.gone(Phase::Drain, cx),
+        }
+    }
+
+    fn last(&mut self, reason: CloseReason) -> Step {
+        self.exchange.ending = Some(reason);
+        self.stage = Stage::Last;
+        Step::Again
+    }
+
+    /// Sees the last response out.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
+        match self.flush(cx, now) {
+            Ok(true) => {
+                if let Some(reason) = self.exchange.ending {
+                    self.life.because(reason);
+                }
+                self.stage = Stage::Linger { closed: false };
+                Step::Again
+            }
+            Ok(false) => Step::Wait(Phase::Response),
+            Err(Gone) => self.gone(Phase::Response, cx),
+        }
+    }
+
+    /// Our FIN, then the client's (RFC 9112 section 9.6): a close at once could take back a response that it has not read yet.
+    pub(super) fn linger(&mut self, closed: bool, cx: &mut Context<'_>, now: Duration) -> Step {
+        match self.flush(cx, now) {
+            Ok(true) => {}
+            Ok(false) => return Step::Wait(Phase::Linger),
+            Err(Gone) => return self.gone(Phase::Linger, cx),
+        }
+        if !closed {
+            match Pin::new(&mut self.io).poll_shutdown(cx) {
+                Poll::Ready(Ok(())) => self.stage = Stage::Linger { closed: true },
+                Poll::Ready(Err(_)) => return self.gone(Phase::Linger, cx),
+                Poll::Pending => return Step::Wait(Phase::Linger),
+            }
+        }
+        if self.input.ended {
+            self.stage = Stage::Done;
+            return Step::Again;
+        }
+        match self.input.poll_discard(&mut self.io, cx) {
+            Poll::Ready(Ok(Fill::Bytes(length))) => {
+                self.life.received(length as u64, now);
+                Step::Again
+            }
+            Poll::Ready(Ok(Fill::End)) => Step::Again,
+            Poll::Ready(Err(_)) => self.gone(Phase::Linger, cx),
+            Poll::Pending => Step::Wait(Phase::Linger),
+        }
+    }
+}

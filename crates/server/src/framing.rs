@@ -1,0 +1,286 @@
+//! What a request's head says about the bytes behind it: length, expectation, persistence (RFC 9112 sections 3.2, 6 and 9.3).
+
+use hangup_lifecycle::Refusal;
+use http::Version;
+use http::header::{self, HeaderMap};
+
+/// What follows from a head for its connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Facts {
+    pub(crate) body: Length,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub(crate) expects_continue: bool,
+    /// The client would go on using the connection.
+    pub(crate) persistent: bool,
+}
+
+/// How long a request's body is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Length {
+    None,
+    Known(u64),
+    Chunked,
+}
+
+/// Reads the facts off a head, or refuses it. The order is that of `Expect` (RFC 9110 section 10.1.1): host, framing, expectation;
+/// nothing is promised that is then refused.
+pub(crate) fn facts(version: Version, headers: &HeaderMap) -> Result<Facts, Refusal> {
+    let new = version == Version::HTTP_11;
+    host(new, headers)?;
+    let body = length(new, headers)?;
+    let expects = expects_continue(new, headers)?;
+    Ok(Facts {
+        body,
+        // Nothing to continue with: the expectation is met (RFC 9110 section 10.1.1).
+        expects_continue: expects && body != Length::None,
+        persistent: persistent(new, headers),
+    })
+}
+
+fn host(new: bool, headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let Some(host) = hosts.next() else {
+        return if new {
+            Err(Refusal::HostMissing)
+        } else {
+            Ok(())
+        };
+    };
+    if hosts.next().is_some() {
+        return Err(Refusal::HostRepeated);
+    }
+    if is_host(host.as_bytes()) {
+        Ok(())
+    } else {
+        Err(Refusal::HostInvalid)
+    }
+}
+
+/// `uri-host [ ":" port ]`; empty is a host too (RFC 9110 section 7.2).
+fn is_host(value: &[u8]) -> bool {
+    let (host, rest) = match value {
+        [b'[', ..] => match memchr::memchr(b']', value) {
+            Some(end) => (&value[1..end], &value[end + 1..]),
+            None => return false,
+        },
+        _ => value.split_at(memchr::memchr(b':', value).unwrap_or(value.len())),
+    };
+    let literal = value.first() == Some(&b'[');
+    let port = match rest {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let named = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || b"-._~%!$&'()*+,;=".contains(byte)
+            || (literal && *byte == b':')
+    };
+    port && host.iter().all(named)
+}
+
+fn length(new: bool, headers: &HeaderMap) -> Result<Length, Refusal> {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        if length.is_some() {
+            return Err(Refusal::LengthWithEncoding);
+        }
+        if !new {
+            return Err(Refusal::EncodingInOldVersion);
+        }
+        return encoding(headers);
+    }
+    let Some(length) = length else {
+        return Ok(Length::None);
+    };
+    if lengths.next().is_some() {
+        return Err(Refusal::LengthRepeated);
+    }
+    match digits(length.as_bytes())? {
+        0 => Ok(Length::None),
+        length => Ok(Length::Known(length)),
+    }
+}
+
+/// The digits of a Content-Length. More than 64 bits of them are a length too, and too large.
+fn digits(value: &[u8]) -> Result<u64, Refusal> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::LengthInvalid);
+    }
+    let number = value.iter().try_fold(0_u64, |number, digit| {
+        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    });
+    number.ok_or(Refusal::BodyTooLarge)
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Length, Refusal> {
+    let (mut codings, mut chunked, mut last_is_chunked) = (0, 0, false);
+    for coding in list(headers, &header::TRANSFER_ENCODING) {
+        codings += 1;
+        last_is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        chunked += usize::from(last_is_chunked);
+    }
+    match (codings, chunked, last_is_chunked) {
+        (1, 1, true) => Ok(Length::Chunked),
+        (_, 1, true) => Err(Refusal::EncodingUnknown),
+        _ => Err(Refusal::EncodingNotFinal),
+    }
+}
+
+fn expects_continue(new: bool, headers: &HeaderMap) -> Result<bool, Refusal> {
+    let mut expects = false;
+    // To HTTP/1.0 no 100 may be sent, and an expectation is ignored (RFC 9110 section 10.1.1).
+    for member in list(headers, &header::EXPECT).filter(|_| new) {
+        if !member.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Refusal::ExpectationUnknown);
+        }
+        expects = true;
+    }
+    Ok(expects)
+}
+
+fn persistent(new: bool, headers: &HeaderMap) -> bool {
+    let mut persistent = new;
+    for option in list(headers, &header::CONNECTION) {
+        if option.eq_ignore_ascii_case(b"close") {
+            return false;
+        }
+        persistent |= option.eq_ignore_ascii_case(b"keep-alive");
+    }
+    persistent
+}
+
+/// The members of a comma-separated list, over all lines of its name.
+pub(crate) fn list<'h>(
+    headers: &'h HeaderMap,
+    name: &header::HeaderName,
+) -> impl Iterator<Item = &'h [u8]> {
+    let lines = headers.get_all(name).into_iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_hosts() {
+        for host in [
+            "",
+            "a",
+            "a.b:80",
+            "127.0.0.1:",
+            "[::1]",
+            "[::1]:8080",
+            "%41.b",
+            "x_y",
+        ] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "a b", "a/b", "u@h", "a:b", "[::1", "[::1]x", "a,b:c", "a:123456", "::1", "\u{e9}",
+            "a?b", "a#b",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    fn head(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.append(header::HOST, "a".parse().unwrap());
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn body(lines: &[(&'static str, &'static str)]) -> Result<Length, Refusal> {
+        facts(Version::HTTP_11, &head(lines)).map(|facts| facts.body)
+    }
+
+    #[test]
+    fn lengths() {
+        assert_eq!(body(&[]), Ok(Length::None));
+        assert_eq!(body(&[("content-length", "0")]), Ok(Length::None));
+        assert_eq!(body(&[("content-length", "12")]), Ok(Length::Known(12)));
+        assert_eq!(
+            body(&[("content-length", "18446744073709551615")]),
+            Ok(Length::Known(u64::MAX))
+        );
+        assert_eq!(
+            body(&[("content-length", "18446744073709551616")]),
+            Err(Refusal::BodyTooLarge)
+        );
+        for bad in ["", "+1", "-1", "1 ", "0x1", "1,1", "1;"] {
+            let headers = &[("content-length", bad)];
+            assert_eq!(body(headers), Err(Refusal::LengthInvalid), "{bad}");
+        }
+        assert_eq!(
+            body(&[("content-length", "1"), ("content-length", "1")]),
+            Err(Refusal::LengthRepeated)
+        );
+    }
+
+    #[test]
+    fn encodings() {
+        let te = |value| body(&[("transfer-encoding", value)]);
+        assert_eq!(te("chunked"), Ok(Length::Chunked));
+        assert_eq!(te("Chunked"), Ok(Length::Chunked));
+        assert_eq!(te("gzip, chunked"), Err(Refusal::EncodingUnknown));
+        for bad in [
+            "",
+            "gzip",
+            "chunked, gzip",
+            "chunked, chunked",
+            "identity",
+            "xchunked",
+            "chunked;q=1",
+        ] {
+            assert_eq!(te(bad), Err(Refusal::EncodingNotFinal), "{bad}");
+        }
+        let two = [("transfer-encoding", "chunked"), ("content-length", "1")];
+        assert_eq!(body(&two), Err(Refusal::LengthWithEncoding));
+        let old = facts(Version::HTTP_10, &head(&[("transfer-encoding", "chunked")]));
+        assert_eq!(old, Err(Refusal::EncodingInOldVersion));
+    }
+
+    #[test]
+    fn expectations() {
+        let expect = |version, value| {
+            facts(
+                version,
+                &head(&[("expect", value), ("content-length", "1")]),
+            )
+            .map(|facts| facts.expects_continue)
+        };
+        assert_eq!(expect(Version::HTTP_11, "100-continue"), Ok(true));
+        assert_eq!(
+            expect(Version::HTTP_11, "100-Continue, ,100-CONTINUE"),
+            Ok(true)
+        );
+        assert_eq!(
+            expect(Version::HTTP_11, "100-continue, x"),
+            Err(Refusal::ExpectationUnknown)
+        );
+        assert_eq!(expect(Version::HTTP_10, "100-continue"), Ok(false));
+        let bodiless = facts(Version::HTTP_11, &head(&[("expect", "100-continue")])).unwrap();
+        assert!(!bodiless.expects_continue);
+    }
+
+    #[test]
+    fn persistence() {
+        let persists = |version, value| {
+            facts(version, &head(&[("connection", value)]))
+                .unwrap()
+                .persistent
+        };
+        assert!(persists(Version::HTTP_11, "x"));
+        assert!(!persists(Version::HTTP_11, "keep-alive, CLOSE"));
+        assert!(!persists(Version::HTTP_10, "x"));
+        assert!(persists(Version::HTTP_10, "Keep-Alive"));
+    }
+}

@@ -1,0 +1,172 @@
+//! A request's head: from bytes to `http` types, or to the refusal that it earns.
+
+use crate::framing::{self, Facts};
+use bytes::{Bytes, BytesMut};
+use hangup_lifecycle::{Limits, Refusal};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use std::mem::MaybeUninit;
+
+/// Heads with at most this many fields are parsed on the stack.
+const FIELDS_ON_STACK: usize = 128;
+
+/// No method that anyone implements is longer (RFC 9112 section 3 then says 501).
+const METHOD_BYTES_MAX: usize = 32;
+
+/// A whole head.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) version: Version,
+    pub(crate) headers: HeaderMap,
+    pub(crate) facts: Facts,
+}
+
+/// Takes a head off the front of `input`; `None` if its end has not come.
+///
+/// `scanned` is how much of `input` is known to hold no end; the caller keeps it between calls, so that a head that comes
+/// byte by byte is not searched again and again.
+///
+/// The answer depends on the bytes alone, never on how they were cut into reads.
+pub(crate) fn take(
+    input: &mut BytesMut,
+    scanned: &mut usize,
+    limits: &Limits,
+) -> Result<Option<Head>, Refusal> {
+    let within = input.len().min(limits.head_bytes);
+    let from = scanned.saturating_sub(3).min(within);
+    if let Some(at) = memchr::memmem::find(&input[from..within], b"\r\n\r\n") {
+        *scanned = 0;
+        let bytes = input.split_to(from + at + 4).freeze();
+        return parse_whole(&bytes, limits).map(Some);
+    }
+    // A line more, or the first bytes of all: what can never become a head is refused now, not at the deadline.
+    let fresh = &input[(*scanned).min(within)..within];
+    if *scanned == 0 || memchr::memchr(b'\n', fresh).is_some() {
+        refuse_hopeless(&input[..within], limits)?;
+    }
+    *scanned = within;
+    if input.len() >= limits.head_bytes {
+        return Err(match memchr::memchr(b'\n', &input[..within]) {
+            Some(_) => Refusal::HeadTooLarge,
+            None => Refusal::TargetTooLong,
+        });
+    }
+    Ok(None)
+}
+
+fn refuse_hopeless(bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    with_fields(limits, |fields| {
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(bytes, fields) {
+            Ok(httparse::Status::Partial) => Ok(()),
+            // Its lines ended in a bare LF, else the end would have been found.
+            Ok(httparse::Status::Complete(_)) => Err(Refusal::BareLineFeed),
+            Err(error) => Err(refusal(error, bytes)),
+        }
+    })
+}
+
+fn parse_whole(bytes: &Bytes, limits: &Limits) -> Result<Head, Refusal> {
+    with_fields(limits, |fields| {
+        let mut request = httparse::Request::new(&mut []);
+        let whole = request.parse_with_uninit_headers(bytes, fields);
+        match whole.map_err(|error| refusal(error, bytes))? {
+            httparse::Status::Complete(length) if length == bytes.len() => {}
+            _ => return Err(Refusal::BareLineFeed),
+        }
+        if memchr::memchr_iter(b'\n', bytes).any(|at| at == 0 || bytes[at - 1] != b'\r') {
+            return Err(Refusal::BareLineFeed);
+        }
+        convert(&request, bytes)
+    })
+}
+
+fn convert(request: &httparse::Request<'_, '_>, bytes: &Bytes) -> Result<Head, Refusal> {
+    let method = request.method.ok_or(Refusal::Malformed)?;
+    if method.len() > METHOD_BYTES_MAX || method == "CONNECT" {
+        return Err(Refusal::Method);
+    }
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Malformed)?;
+    let path = request.path.ok_or(Refusal::Malformed)?;
+    let uri = Uri::from_maybe_shared(bytes.slice_ref(path.as_bytes())).map_err(|_| {
+        // `http` has no longer ones; everything else it refuses is no request-target.
+        if path.len() >= usize::from(u16::MAX) {
+            Refusal::TargetTooLong
+        } else {
+            Refusal::Malformed
+        }
+    })?;
+    let version = match request.version {
+        Some(1) => Version::HTTP_11,
+        Some(0) => Version::HTTP_10,
+        _ => return Err(Refusal::Version),
+    };
+    let mut headers = HeaderMap::with_capacity(request.headers.len());
+    for field in request.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Refusal::Malformed)?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
+            .map_err(|_| Refusal::Malformed)?;
+        headers.append(name, value);
+    }
+    let facts = framing::facts(version, &headers)?;
+    Ok(Head {
+        method,
+        uri,
+        version,
+        headers,
+        facts,
+    })
+}
+
+fn with_fields<'b, T>(
+    limits: &Limits,
+    parse: impl FnOnce(&mut [MaybeUninit<httparse::Header<'b>>]) -> T,
+) -> T {
+    if limits.head_fields <= FIELDS_ON_STACK {
+        let mut fields = [const { MaybeUninit::uninit() }; FIELDS_ON_STACK];
+        parse(&mut fields[..limits.head_fields])
+    } else {
+        let mut fields = Vec::new();
+        fields.resize_with(limits.head_fields, MaybeUninit::uninit);
+        parse(&mut fields)
+    }
+}
+
+fn refusal(error: httparse::Error, bytes: &[u8]) -> Refusal {
+    match error {
+        httparse::Error::TooManyHeaders => Refusal::TooManyFields,
+        httparse::Error::Version if names_http(bytes) => Refusal::Version,
+        _ => Refusal::Malformed,
+    }
+}
+
+/// Whether the third word of the request line begins like an HTTP version. Bytes behind the parser's error do not matter, so
+/// that the answer is the same for every segmentation.
+fn names_http(bytes: &[u8]) -> bool {
+    let line = bytes
+        .split(|&byte| byte == b'\n')
+        .find(|line| line.len() > 1);
+    let word = line.and_then(|line| line.splitn(3, |&byte| byte == b' ').nth(2));
+    word.is_some_and(|word| word.starts_with(b"HTTP/"))
+}
+
+/// Parses the lines of trailers, which end in an empty one.
+pub(crate) fn trailers(bytes: &[u8], limits: &Limits) -> Result<HeaderMap, Refusal> {
+    let mut fields = vec![httparse::EMPTY_HEADER; limits.head_fields];
+    let fields = match httparse::parse_headers(bytes, &mut fields) {
+        Ok(httparse::Status::Complete((length, fields))) if length == bytes.len() => fields,
+        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TrailersTooLarge),
+        _ => return Err(Refusal::TrailersMalformed),
+    };
+    let mut trailers = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let value = HeaderValue::from_bytes(field.value);
+        match (name, value) {
+            (Ok(name), Ok(value)) => trailers.append(name, value),
+            _ => return Err(Refusal::TrailersMalformed),
+        };
+    }
+    Ok(trailers)
+}

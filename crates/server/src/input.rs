@@ -1,0 +1,121 @@
+//! What has been read from the peer and not yet been used.
+
+use bytes::{Bytes, BytesMut};
+use std::future::Future;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+
+/// Small reads go through the stack, so that a connection that waits for bytes owns no buffer for them.
+const SCRATCH: usize = 8 * 1024;
+
+/// A stream that fills the scratch is read in pieces of up to this size, straight into what the application gets.
+const PIECE_MAX: usize = 64 * 1024;
+
+/// Bytes from the peer.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    pub(crate) bytes: BytesMut,
+    /// How much of `bytes` is known not to hold the end of a head.
+    pub(crate) scanned: usize,
+    /// The peer's FIN has come.
+    pub(crate) ended: bool,
+    /// What the next read asks for.
+    ask: usize,
+}
+
+/// What a read gave.
+#[derive(Debug)]
+pub(crate) enum Fill {
+    Bytes(usize),
+    End,
+}
+
+impl Input {
+    /// Reads once. `most` is how much could be of use, beyond a small read.
+    pub(crate) fn poll_fill<I: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut I,
+        most: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Fill>> {
+        let mut asked = self.ask.clamp(SCRATCH, most.max(SCRATCH));
+        let read = if asked > SCRATCH && self.bytes.is_empty() {
+            self.bytes = BytesMut::with_capacity(asked);
+            let read = pin!(io.read_buf(&mut self.bytes)).poll(cx);
+            if self.bytes.is_empty() {
+                // A wait may be long: it does not hold a buffer.
+                self.bytes = BytesMut::new();
+            }
+            read
+        } else {
+            asked = SCRATCH;
+            let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH];
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            let read = Pin::new(io).poll_read(cx, &mut buffer);
+            self.bytes.extend_from_slice(buffer.filled());
+            let length = buffer.filled().len();
+            read.map_ok(|()| length)
+        };
+        match read {
+            Poll::Ready(Ok(0)) => {
+                self.ended = true;
+                Poll::Ready(Ok(Fill::End))
+            }
+            Poll::Ready(Ok(length)) => {
+                // Doubles while reads come back full, falls back when one does not.
+                self.ask = if length >= asked {
+                    (asked * 2).min(PIECE_MAX)
+                } else {
+                    SCRATCH
+                };
+                Poll::Ready(Ok(Fill::Bytes(length)))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Reads once, only to drop it.
+    pub(crate) fn poll_discard<I: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut I,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Fill>> {
+        self.bytes = BytesMut::new();
+        let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH];
+        let mut buffer = ReadBuf::uninit(&mut scratch);
+        match Pin::new(io).poll_read(cx, &mut buffer) {
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                self.ended = true;
+                Poll::Ready(Ok(Fill::End))
+            }
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(Fill::Bytes(buffer.filled().len()))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Takes content off the front.
+    pub(crate) fn take(&mut self, length: usize) -> Bytes {
+        if length == self.bytes.len() {
+            std::mem::take(&mut self.bytes).freeze()
+        } else {
+            self.bytes.split_to(length).freeze()
+        }
+    }
+
+    /// Drops the empty lines that may come before a request (RFC 9112 section 2.2). They are no part of one.
+    pub(crate) fn skip_empty_lines(&mut self) {
+        while self.bytes.starts_with(b"\r\n") {
+            bytes::Buf::advance(&mut self.bytes, 2);
+            self.scanned = 0;
+        }
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+            self.scanned = 0;
+        }
+    }
+}
