@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 /// Longest file in bytes.
-pub const FILE_BYTES_MAX: usize = 16 << 20;
+pub const FILE_BYTES_MAX: usize = 4 << 20;
 
 /// Longest name of a scenario in characters.
 pub const NAME_CHARS_MAX: usize = 100;

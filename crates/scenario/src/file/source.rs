@@ -57,13 +57,15 @@ impl<'s> Source<'s> {
         let mut ours = Vec::new();
         if !errors.is_empty() {
             spans_of_bytes(table.get_ref(), &mut ours);
+            ours.sort_by_key(|span| span.start);
         }
-        let error = errors.iter().find(|error| match error.span() {
-            Some(at) => !ours
-                .iter()
-                .any(|span| span.start < at.start && at.start < span.end),
-            None => true,
-        });
+        let within_ours = |offset: usize| {
+            let before = ours.partition_point(|span| span.start < offset);
+            ours[..before].last().is_some_and(|span| offset < span.end)
+        };
+        let error = errors
+            .iter()
+            .find(|error| error.span().is_none_or(|at| !within_ours(at.start)));
         match error {
             None => Ok(table.into_inner()),
             Some(error) => {

@@ -79,8 +79,8 @@ fn the_file_as_a_whole() {
         "x.toml:2: not UTF-8; allowed: UTF-8 text (in `bytes`, write other bytes as \\xHH)",
     );
     check(
-        &message(vec![b'#'; (16 << 20) + 1]),
-        "x.toml: the file is too long; allowed: at most 16 MiB",
+        &message(vec![b'#'; (4 << 20) + 1]),
+        "x.toml: the file is too long; allowed: at most 4 MiB",
     );
     let error = Scenario::read("no/such/file.toml").unwrap_err();
     assert!(matches!(*error.mistake, Mistake::Unreadable(_)));
@@ -154,4 +154,23 @@ fn a_mistake_stays_on_one_line_whatever_the_file_holds() {
     );
     let error = Scenario::from_toml("a\nb", "").unwrap_err().to_string();
     assert!(error.starts_with("a\\nb:1: name: missing"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_deep_or_full_of_mistakes_is_an_error_like_any_other() {
+    let deep = ["[", "{ a = "].map(|level| format!("x = {}", level.repeat(100_000)));
+    let keys = format!("{}x = 1", "a.".repeat(100_000));
+    for text in deep.into_iter().chain([keys]) {
+        let message = message(text);
+        assert!(message.starts_with("x.toml:1: not TOML: "), "{message}");
+    }
+    let step = "{ do = \"send\", bytes = \"\\0\" },";
+    let steps = format!(
+        "name = \"x\"\n[[client]]\nsteps = [{}]",
+        step.repeat(100_000)
+    );
+    check(
+        &message(steps),
+        "x.toml:3: client[0].steps: 100000 steps are too many; allowed: at most 10000",
+    );
 }
