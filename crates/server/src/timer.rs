@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::task::Context;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Wakes the connection's task at its deadline.
@@ -12,7 +12,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug, Default)]
 pub(crate) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    waker: Option<Waker>,
 }
 
 impl Timer {
@@ -30,26 +29,16 @@ impl Timer {
         if deadline <= now {
             return true;
         }
-        let known = self
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()));
         let sleep = match &mut self.sleep {
-            Some(sleep) if sleep.deadline() <= deadline && sleep.deadline() > now => {
-                if known {
-                    return false;
-                }
-                sleep
-            }
+            Some(sleep) if sleep.deadline() <= deadline && sleep.deadline() > now => sleep,
             Some(sleep) => {
                 sleep.as_mut().reset(deadline);
                 sleep
             }
             None => self.sleep.insert(Box::pin(sleep_until(deadline))),
         };
-        if !known {
-            self.waker = Some(cx.waker().clone());
-        }
+        // Polled every time, also when it was armed before: a poll that found tokio's budget for this turn used up, or
+        // that was made for a task dump, is pending without having armed anything.
         sleep.as_mut().poll(cx).is_ready()
     }
 }
