@@ -172,6 +172,11 @@ impl Connection {
         self.lane_ref(side).is_finished() && self.lane_ref(side.peer()).fin.arrived
     }
 
+    /// Nothing can go from here or come here any more.
+    pub(crate) fn is_closed(&self, side: Side) -> bool {
+        self.end_ref(side).life == Life::Gone || self.is_finished(side)
+    }
+
     /// The peer's FIN had come when ours was asked for.
     pub(crate) fn is_passive(&self, side: Side) -> bool {
         self.end_ref(side).passive

@@ -82,8 +82,14 @@ impl TcpStream {
     }
 
     /// The address of the other end.
+    ///
+    /// # Errors
+    /// `NotConnected` once the connection is over: also on a stream that was reset while it waited to be accepted.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.socket.peer)
+        self.with(|connection, side, _| match connection.is_closed(side) {
+            true => Err(ErrorKind::NotConnected.into()),
+            false => Ok(self.socket.peer),
+        })
     }
 
     /// Takes the error that no call has reported yet (`SO_ERROR`).

@@ -1,0 +1,234 @@
+//! Socket scripts: random lists of operations, each legal in every state, so that any deletion is again a script.
+
+use std::fmt;
+
+/// How many clients, and so how many connections, a script has at most.
+pub(crate) const CLIENTS: usize = 3;
+
+/// One end of a connection. Servers are numbered in the order in which they were accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Client(usize),
+    Server(usize),
+}
+
+impl End {
+    /// Its place among all ends.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            End::Client(n) => n,
+            End::Server(n) => CLIENTS + n,
+        }
+    }
+}
+
+/// One operation. What cannot be done (a read of an end that does not exist) does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Connect(usize),
+    ConnectClosedPort(usize),
+    CancelConnect(usize),
+    Accept,
+    CancelAccept,
+    DropListener,
+    /// Listen again, at the same address.
+    Listen,
+    Write(End, usize),
+    WriteAll(End, usize),
+    /// Wait until a write would not block, then try it.
+    WritableTry(End, usize),
+    TryWrite(End, usize),
+    CancelWrite(End),
+    Read(End, usize),
+    ReadExact(End, usize),
+    /// Read to the end, at most this much at a time.
+    Drain(End, usize),
+    Peek(End, usize),
+    /// Wait until a read would not block, then try it.
+    ReadableTry(End, usize),
+    TryRead(End, usize),
+    CancelRead(End),
+    Shutdown(End),
+    TakeError(End),
+    /// Whether the peer has an address still.
+    PeerAddr(End),
+    Drop(End),
+    ZeroLinger(End),
+    /// Zero linger and drop.
+    Reset(End),
+    IntoSplit(End),
+    Reunite(End),
+    DropReadHalf(End),
+    DropWriteHalf(End),
+    /// Drop the write half without shutting it down.
+    ForgetWriteHalf(End),
+}
+
+/// What a script is run with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Script {
+    pub(crate) seed: u64,
+    pub(crate) backlog: u32,
+    pub(crate) ops: Vec<Op>,
+    /// Writes are far larger than the buffers.
+    pub(crate) big: bool,
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = if self.big { "big" } else { "small" };
+        write!(
+            f,
+            "{class} script of seed {}, backlog {}",
+            self.seed, self.backlog
+        )
+    }
+}
+
+/// SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % sides as u64) as usize
+    }
+
+    fn one_in(&mut self, sides: usize) -> bool {
+        self.roll(sides) == 0
+    }
+
+    fn of<T: Copy>(&mut self, these: &[T]) -> T {
+        these[self.roll(these.len())]
+    }
+}
+
+/// What fits into any buffer, also if nothing is read in a whole script.
+const SMALL: [usize; 9] = [0, 1, 2, 3, 5, 16, 100, 700, 1500];
+const SMALL_READS: [usize; 8] = [0, 1, 2, 4, 16, 64, 1000, 4000];
+
+impl Script {
+    /// A script of operations whose data always fits into the buffers.
+    pub(crate) fn small(seed: u64) -> Script {
+        let mut dice = Dice(seed);
+        // Many scripts with one connection, where the halves of a close meet each other in every order; some with
+        // more of them than the backlog holds.
+        let crowd = dice.one_in(4);
+        let clients = if crowd { 2 + dice.roll(CLIENTS - 1) } else { 1 };
+        let backlog = if crowd { dice.roll(2) as u32 } else { 16 };
+        let mut ops = Vec::new();
+        if !dice.one_in(8) {
+            ops.push(Op::Connect(0));
+            // Data before accept is a case of its own.
+            if !dice.one_in(4) {
+                ops.push(Op::Accept);
+            }
+        }
+        for _ in 0..3 + dice.roll(18) {
+            let op = if dice.one_in(if crowd { 3 } else { 9 }) {
+                setting_up(&mut dice, clients)
+            } else {
+                let n = dice.roll(clients);
+                let end = if dice.one_in(2) {
+                    End::Client(n)
+                } else {
+                    End::Server(n)
+                };
+                using(&mut dice, end)
+            };
+            ops.push(op);
+        }
+        // What is left in the sockets shows at the end.
+        for n in 0..clients {
+            ops.push(Op::Drain(End::Client(n), 1000));
+            ops.push(Op::Drain(End::Server(n), 1000));
+        }
+        Script {
+            seed,
+            backlog,
+            ops,
+            big: false,
+        }
+    }
+
+    /// A script of one connection whose writes are far larger than the buffers, so that they wait.
+    pub(crate) fn big(seed: u64) -> Script {
+        let mut dice = Dice(seed);
+        let mut ops = vec![Op::Connect(0), Op::Accept];
+        for _ in 0..3 + dice.roll(8) {
+            let end = if dice.one_in(2) {
+                End::Client(0)
+            } else {
+                End::Server(0)
+            };
+            ops.push(match dice.roll(16) {
+                0..=4 => Op::WriteAll(end, 2_000_000),
+                5 | 6 => Op::Drain(end, dice.of(&[777, 8192, 100_000])),
+                7 => Op::ReadExact(end, 2_000_000),
+                8 => Op::Read(end, 1),
+                9 => Op::Shutdown(end),
+                10 | 11 => Op::Drop(end),
+                12 => Op::Reset(end),
+                13 => Op::CancelWrite(end),
+                14 => Op::IntoSplit(end),
+                _ => dice.of(&[
+                    Op::DropReadHalf(end),
+                    Op::DropWriteHalf(end),
+                    Op::CancelRead(end),
+                ]),
+            });
+        }
+        ops.push(Op::Drain(End::Client(0), 65_536));
+        ops.push(Op::Drain(End::Server(0), 65_536));
+        Script {
+            seed,
+            backlog: 16,
+            ops,
+            big: true,
+        }
+    }
+}
+
+fn setting_up(dice: &mut Dice, clients: usize) -> Op {
+    let n = dice.roll(clients);
+    match dice.roll(16) {
+        0..=4 => Op::Connect(n),
+        5..=10 => Op::Accept,
+        11 => Op::CancelConnect(n),
+        12 => Op::CancelAccept,
+        13 => Op::DropListener,
+        14 => Op::Listen,
+        _ => Op::ConnectClosedPort(n),
+    }
+}
+
+fn using(dice: &mut Dice, end: End) -> Op {
+    match dice.roll(50) {
+        0..=8 => Op::Write(end, dice.of(&SMALL)),
+        9 => Op::WriteAll(end, dice.of(&SMALL)),
+        10 => Op::TryWrite(end, dice.of(&SMALL)),
+        11 => Op::WritableTry(end, dice.of(&SMALL)),
+        12 => Op::CancelWrite(end),
+        13..=19 => Op::Read(end, dice.of(&SMALL_READS)),
+        20 | 21 => Op::ReadExact(end, dice.of(&SMALL_READS)),
+        22 | 23 => Op::Drain(end, dice.of(&SMALL_READS[1..])),
+        24 | 25 => Op::Peek(end, dice.of(&SMALL_READS)),
+        26 | 27 => Op::TryRead(end, dice.of(&SMALL_READS)),
+        28 => Op::ReadableTry(end, dice.of(&SMALL_READS)),
+        29 => Op::CancelRead(end),
+        30..=33 => Op::Shutdown(end),
+        34..=37 => Op::Drop(end),
+        38 => Op::ZeroLinger(end),
+        39 | 40 => Op::Reset(end),
+        41 => Op::TakeError(end),
+        42 | 43 => Op::IntoSplit(end),
+        44 => Op::Reunite(end),
+        45 => Op::DropReadHalf(end),
+        46 => Op::DropWriteHalf(end),
+        47 => Op::ForgetWriteHalf(end),
+        _ => Op::PeerAddr(end),
+    }
+}
