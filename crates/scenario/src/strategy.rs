@@ -89,7 +89,7 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
     let mask = Mask::draw(case_seed, options);
     let network = shape::network(case_seed, mask);
     let mut crowd = Stream::new(case_seed, "crowd");
-    let several = mask.has(mask::SEVERAL) && crowd.chance(1, 2);
+    let several = mask.has(mask::SEVERAL) && crowd.chance(1, 4);
     let entries = if several { crowd.between(1, 3) } else { 1 };
     let mut left = options.clients_max.max(1);
     let mut clients = Vec::with_capacity(entries as usize);

@@ -11,8 +11,8 @@ use crate::{
     step::Step,
 };
 
-/// Most writes of a trickle, so that no case costs more than a fraction of a millisecond.
-const TRICKLE_WRITES_MAX: u64 = 200;
+/// How many writes a trickle has at most. Each costs the run about a microsecond, so that many are the exception.
+const TRICKLE_WRITES_MAX: [u64; 4] = [10, 30, 60, 200];
 
 /// Bytes that are no request, or a strange one.
 const MALFORMED: [&[u8]; 18] = [
@@ -169,7 +169,7 @@ impl Draw<'_> {
     fn body_length(&mut self) -> u64 {
         match self.stream.below(8) {
             0 => self.stream.below(3),
-            1 if self.mask.has(BIG) => self.stream.between(65_000, 150_000),
+            1 if self.mask.has(BIG) => self.stream.between(65_500, 80_000),
             2 | 3 => self.stream.between(1000, 5000),
             _ => self.stream.between(1, 1000),
         }
@@ -223,7 +223,7 @@ impl Draw<'_> {
                 2 => Duration::from_millis(1003),
                 _ => self.delay(),
             };
-            let size = length.div_ceil(TRICKLE_WRITES_MAX);
+            let size = length.div_ceil(*self.stream.pick(&TRICKLE_WRITES_MAX));
             let trickle = Some(Trickle { size, every });
             steps.push(Step::Send(Send {
                 trickle,
