@@ -1,1 +1,47 @@
-#![doc = "The regression suite."]
+//! The regression suite: one test file a theme, the incidents in `incidents/`, what they come to in `snapshots/`.
+//!
+//! | test | what it shows |
+//! |---|---|
+//! | `incidents` | every incident's timeline and verdict, and the verdict that its file pins for each server |
+//! | `canaries` | every oracle convicts its canary and acquits the healthy twin |
+//! | `acquittals` | honest clients, and servers that keep their contract, are never convicted |
+//! | `determinism` | the same seed gives the same trace, in this process and in a fresh one |
+//! | `engines` | two network models, one verdict |
+
+use hangup::cell::Cell;
+use hangup::engine::Engine;
+use hangup::report::text::Report;
+use hangup::run::Detail;
+use hangup::server;
+use hangup_scenario::Scenario;
+use std::sync::Arc;
+
+/// Runs a scenario against the built-in server with this name, on the default engine, with its timeline.
+///
+/// # Panics
+/// When there is no such server.
+pub fn judged(scenario: &Arc<Scenario>, server: &str) -> Cell {
+    let server = server::named(server).unwrap_or_else(|| panic!("no server {server}"));
+    Cell::of(
+        Engine::Leap,
+        scenario,
+        &*server,
+        Detail {
+            timeline: true,
+            stacks: false,
+        },
+    )
+}
+
+/// The report on a cell as plain text.
+pub fn plain(cell: &Cell) -> String {
+    anstream::adapter::strip_str(&Report(cell).to_string()).to_string()
+}
+
+/// A scenario from the text of a file.
+///
+/// # Panics
+/// When it is none; the message says why.
+pub fn scenario(text: &str) -> Arc<Scenario> {
+    Arc::new(Scenario::from_toml("test", text).unwrap_or_else(|error| panic!("{error}")))
+}

@@ -1,1 +1,61 @@
-//! placeholder
+//! Is there anything a client can do, or fail to do, that keeps a connection's task alive past its deadline?
+//!
+//! hangup runs a server over a simulated network and clock, lets clients misbehave, and holds what happened against
+//! the deadlines that the server claims. What it convicts comes with a proof, an await stack and a command that
+//! shows it again.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`server`] | servers under test, one file each |
+//! | [`incident`] | the incident book: scenarios from the real world |
+//! | [`engine`] | what carries the bytes and the clock |
+//! | [`transport`] | the stream and listener that servers and clients see |
+//! | [`trace`], [`ledger`], [`task`], [`exchange`] | what happened: facts, connections, tasks, messages |
+//! | [`run`] | one finished run |
+//! | [`contract`] | what a server claims |
+//! | [`oracle`], [`finding`] | the rules, and what they find |
+//! | [`cell`] | scenario, server, run and findings together |
+//! | [`report`] | text, JSON, the matrix |
+//! | [`campaign`] | many runs: check, fuzz |
+//! | [`command`] | the command line |
+//!
+//! Data goes one way: scenario, engine, run, oracle, finding, report.
+//!
+//! ```
+//! use hangup::{cell::Cell, engine::Engine, incident, run::Detail, server};
+//! use hangup_scenario::Verdict;
+//!
+//! let incident = incident::named("fasthttp-1834").unwrap();
+//! let judged = |name| {
+//!     let server = server::named(name).unwrap();
+//!     Cell::of(Engine::Leap, &incident, &*server, Detail::default()).verdict()
+//! };
+//! assert_eq!(judged("hyper-timeouts"), Verdict::Hung);
+//! assert_eq!(judged("hangup"), Verdict::Clean);
+//! ```
+
+#[cfg(not(tokio_unstable))]
+compile_error!(
+    "hangup needs tokio's task hooks, seeded select! and task dumps. Add to .cargo/config.toml of your workspace: \
+     [build] rustflags = [\"--cfg\", \"tokio_unstable\"] (a RUSTFLAGS variable in the environment replaces that \
+     setting: add --cfg tokio_unstable to it too)"
+);
+
+pub mod campaign;
+pub mod cell;
+mod client;
+pub mod command;
+pub mod contract;
+pub mod engine;
+pub mod exchange;
+pub mod finding;
+pub mod incident;
+pub mod ledger;
+pub mod oracle;
+mod probe;
+pub mod report;
+pub mod run;
+pub mod server;
+pub mod task;
+pub mod trace;
+pub mod transport;

@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! The `hangup` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hangup::command::main()
+}

@@ -1,0 +1,4 @@
+//! Many runs.
+
+pub mod check;
+pub mod fuzz;

@@ -1,0 +1,26 @@
+//! Every incident x every server.
+
+use crate::cell::Cell;
+use crate::engine::Engine;
+use crate::run::Detail;
+use crate::server::Server;
+use hangup_scenario::Scenario;
+use std::sync::Arc;
+
+/// Runs every scenario against every server, each twice; `done` is told of each cell. Row by row.
+pub fn check(
+    engine: Engine,
+    scenarios: &[Arc<Scenario>],
+    servers: &[Arc<dyn Server>],
+    mut done: impl FnMut(&Cell),
+) -> Vec<Cell> {
+    let mut cells = Vec::with_capacity(scenarios.len() * servers.len());
+    for scenario in scenarios {
+        for server in servers {
+            let cell = Cell::twice(engine, scenario, &**server, Detail::default());
+            done(&cell);
+            cells.push(cell);
+        }
+    }
+    cells
+}

@@ -1,0 +1,361 @@
+//! Drives the steps of one client, the same on every engine.
+//!
+//! Every step is legal in every state: on a connection that is not there it is an event in the timeline and nothing
+//! else. Nothing waits for ever: a step that can block has a patience, after which the next step follows.
+
+use crate::exchange::{Requests, Responses};
+use crate::ledger::Opener;
+use crate::report::wording;
+use crate::trace::record;
+use crate::transport::{Dialer, Stream};
+use hangup_scenario::{Await, LinkChange, Read, Scenario, Send, Step, Until};
+use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+
+/// How long a client waits for a connection, as Linux does with its six SYN retries.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(127);
+/// How long a client tries to get rid of the bytes of one `send`, or to finish one `read`: far longer than any
+/// contract lets a silent connection live, so that what is judged is the server, and short enough that a run ends.
+const MOVE_PATIENCE: Duration = Duration::from_secs(60 * 60);
+const READ_AT_ONCE: usize = 16 * 1024;
+
+/// How a step came out, for the trace hash and the timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// The deadline of an `await`, or the patience of another step, passed first.
+    InVain,
+    /// There is no connection to do it on.
+    Unconnected,
+    Failed(io::ErrorKind),
+}
+
+impl Outcome {
+    fn code(self) -> u64 {
+        match self {
+            Self::Done => 0,
+            Self::InVain => 1,
+            Self::Unconnected => 2,
+            Self::Failed(io::ErrorKind::ConnectionReset) => 3,
+            Self::Failed(io::ErrorKind::BrokenPipe) => 4,
+            Self::Failed(io::ErrorKind::ConnectionRefused) => 5,
+            Self::Failed(io::ErrorKind::TimedOut) => 6,
+            Self::Failed(_) => 7,
+        }
+    }
+
+    fn describe(self) -> Cow<'static, str> {
+        match self {
+            Self::Done => "".into(),
+            Self::InVain => ": in vain".into(),
+            Self::Unconnected => ": no connection".into(),
+            Self::Failed(kind) => format!(": {kind}").into(),
+        }
+    }
+}
+
+impl From<io::Result<()>> for Outcome {
+    fn from(result: io::Result<()>) -> Self {
+        match result {
+            Ok(()) => Self::Done,
+            Err(error) => Self::Failed(error.kind()),
+        }
+    }
+}
+
+/// A client's connection, and what it has read on it.
+struct Connected {
+    stream: Stream,
+    /// What it has sent, since a response to HEAD is framed by its request.
+    requests: Requests,
+    responses: Responses,
+    /// How many status lines earlier `await`s have taken.
+    taken: usize,
+    /// Bytes read so far.
+    read: u64,
+    ended: bool,
+}
+
+/// One client of a run.
+pub(crate) struct Client {
+    scenario: Arc<Scenario>,
+    /// Its entry in the scenario.
+    entry: usize,
+    number: u32,
+    dialer: Dialer,
+    connected: Option<Connected>,
+    /// What its `network` steps came to; a new connection is on the same link.
+    link: Vec<LinkChange>,
+    /// The number of its last connection.
+    connection: Option<u32>,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    /// The client with this number, which does the steps of `scenario.clients[entry]`.
+    pub(crate) fn new(scenario: Arc<Scenario>, entry: usize, number: u32, dialer: Dialer) -> Self {
+        Self {
+            scenario,
+            entry,
+            number,
+            dialer,
+            connected: None,
+            link: Vec::new(),
+            connection: None,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Does all steps, and gives back what is still open.
+    pub(crate) async fn run(mut self, delay: Duration) -> Option<Stream> {
+        sleep(delay).await;
+        let scenario = Arc::clone(&self.scenario);
+        for (index, step) in scenario.clients[self.entry].steps.iter().enumerate() {
+            let outcome = self.step(step).await;
+            let (number, connection) = (self.number, self.connection);
+            record(|recorder| {
+                recorder.step(
+                    number,
+                    connection,
+                    (index as u64) << 8 | outcome.code(),
+                    || format!("{}{}", wording::step(step), outcome.describe()),
+                );
+            });
+        }
+        self.connected.map(|connected| connected.stream)
+    }
+
+    async fn step(&mut self, step: &Step) -> Outcome {
+        match step {
+            Step::Connect => self.connect().await,
+            Step::Reconnect { after } => {
+                self.connected = None;
+                sleep(*after).await;
+                self.connect().await
+            }
+            Step::Stall { duration } => {
+                sleep(*duration).await;
+                Outcome::Done
+            }
+            Step::Send(send) => self.send(send).await,
+            Step::Await(what) => match &mut self.connected {
+                Some(connected) => connected.wait(what, &mut self.buffer).await,
+                None => Outcome::Unconnected,
+            },
+            Step::Read(what) => match &mut self.connected {
+                Some(connected) => connected.read(what, &mut self.buffer).await,
+                None => Outcome::Unconnected,
+            },
+            Step::HalfClose => match &mut self.connected {
+                Some(connected) => connected.stream.shutdown().await.into(),
+                None => Outcome::Unconnected,
+            },
+            Step::Close => self.leave(drop),
+            Step::Reset => self.leave(Stream::reset),
+            Step::Vanish => self.leave(Stream::vanish),
+            Step::Network(change) => self.network(change),
+        }
+    }
+
+    fn leave(&mut self, how: impl FnOnce(Stream)) -> Outcome {
+        match self.connected.take() {
+            Some(connected) => {
+                how(connected.stream);
+                Outcome::Done
+            }
+            None => Outcome::Unconnected,
+        }
+    }
+
+    fn network(&mut self, change: &LinkChange) -> Outcome {
+        if change.heal {
+            self.link.clear();
+        }
+        self.link.push(*change);
+        if let Some(connected) = &self.connected {
+            connected.stream.set_link(change);
+        }
+        Outcome::Done
+    }
+
+    async fn connect(&mut self) -> Outcome {
+        if self.connected.is_some() {
+            return Outcome::Done;
+        }
+        match timeout(
+            CONNECT_PATIENCE,
+            opened_by(Opener::Client(self.number), self.dialer.connect()),
+        )
+        .await
+        {
+            Err(_) => Outcome::InVain,
+            Ok(Err(error)) => Outcome::Failed(error.kind()),
+            Ok(Ok(stream)) => {
+                self.connection = Some(stream.connection());
+                self.link.iter().for_each(|change| stream.set_link(change));
+                self.connected = Some(Connected::new(stream));
+                Outcome::Done
+            }
+        }
+    }
+
+    async fn send(&mut self, send: &Send) -> Outcome {
+        let Some(connected) = &mut self.connected else {
+            return Outcome::Unconnected;
+        };
+        let mut bytes = Vec::new();
+        send.render(&mut bytes);
+        let (size, every) = match &send.trickle {
+            Some(trickle) => (trickle.size as usize, trickle.every),
+            None => (bytes.len().max(1), Duration::ZERO),
+        };
+        for piece in bytes.chunks(size.max(1)) {
+            match timeout(MOVE_PATIENCE, connected.stream.write_all(piece)).await {
+                Err(_) => return Outcome::InVain,
+                Ok(Err(error)) => return Outcome::Failed(error.kind()),
+                Ok(Ok(())) => connected.requests.feed(Duration::ZERO, piece),
+            }
+            if !every.is_zero() {
+                sleep(every).await;
+            }
+        }
+        Outcome::Done
+    }
+}
+
+/// Runs every client to its last step; what is still open stays open, in the hands of the caller.
+pub(crate) async fn run_all(scenario: &Arc<Scenario>, dialer: Dialer) -> Vec<Stream> {
+    let mut running = Vec::new();
+    let mut number = 0;
+    for (entry, client) in scenario.clients.iter().enumerate() {
+        for copy in 0..client.count {
+            let delay = client.start + client.stagger * copy;
+            let client = Client::new(Arc::clone(scenario), entry, number, dialer);
+            running.push(tokio::spawn(client.run(delay)));
+            number += 1;
+        }
+    }
+    let mut open = Vec::new();
+    for client in running {
+        open.extend(
+            client
+                .await
+                .expect("a client does not panic and is not cancelled"),
+        );
+    }
+    open
+}
+
+/// Lets the connect call that `connecting` makes be entered in the ledger as `opener`'s.
+pub(crate) async fn opened_by<F: Future>(opener: Opener, connecting: F) -> F::Output {
+    let mut connecting = pin!(connecting);
+    poll_fn(|cx| {
+        record(|recorder| recorder.ledger.opener(Some(opener)));
+        let polled = connecting.as_mut().poll(cx);
+        record(|recorder| recorder.ledger.opener(None));
+        polled
+    })
+    .await
+}
+
+impl Connected {
+    fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            requests: Requests::default(),
+            responses: Responses::default(),
+            taken: 0,
+            read: 0,
+            ended: false,
+        }
+    }
+
+    /// Reads once; false at the end of the stream.
+    async fn read_some(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<bool> {
+        buffer.resize(most.clamp(1, READ_AT_ONCE), 0);
+        let count = self.stream.read(buffer).await?;
+        if count == 0 {
+            self.ended = true;
+            self.responses.end();
+        }
+        self.responses
+            .feed(Duration::ZERO, &buffer[..count], &self.requests.list);
+        self.read += count as u64;
+        Ok(count > 0)
+    }
+
+    async fn wait(&mut self, what: &Await, buffer: &mut Vec<u8>) -> Outcome {
+        let from = self.read;
+        let waiting = async {
+            loop {
+                if self.met(&what.until, from) {
+                    return Outcome::Done;
+                }
+                match self.read_some(buffer, READ_AT_ONCE).await {
+                    Ok(true) => {}
+                    Ok(false) if self.met(&what.until, from) => return Outcome::Done,
+                    Ok(false) => return Outcome::Failed(io::ErrorKind::UnexpectedEof),
+                    Err(error) => return Outcome::Failed(error.kind()),
+                }
+            }
+        };
+        timeout(what.within, waiting)
+            .await
+            .unwrap_or(Outcome::InVain)
+    }
+
+    /// Has what is awaited come? What an `await` has taken no later one gets.
+    fn met(&mut self, until: &Until, from: u64) -> bool {
+        match until {
+            Until::Eof => self.ended,
+            Until::Bytes(count) => self.read - from >= *count,
+            Until::Status(status) => {
+                let rest = &self.responses.list[self.taken..];
+                let found = rest.iter().position(|response| response.status == *status);
+                if let Some(index) = found {
+                    self.taken += index + 1;
+                }
+                found.is_some()
+            }
+            Until::Final => {
+                let rest = &self.responses.list[self.taken..];
+                let Some(index) = rest.iter().position(|response| response.is_final()) else {
+                    return false;
+                };
+                let whole = rest[index].answers < self.responses.complete;
+                if whole {
+                    self.taken += index + 1;
+                }
+                whole
+            }
+        }
+    }
+
+    async fn read(&mut self, what: &Read, buffer: &mut Vec<u8>) -> Outcome {
+        let mut left = match what {
+            Read::Bytes(count) => *count,
+            Read::All => u64::MAX,
+        };
+        let reading = async {
+            while left > 0 {
+                let most = left.min(READ_AT_ONCE as u64) as usize;
+                let before = self.read;
+                match self.read_some(buffer, most).await {
+                    Ok(true) => left -= self.read - before,
+                    Ok(false) => break,
+                    Err(error) => return Outcome::Failed(error.kind()),
+                }
+            }
+            Outcome::Done
+        };
+        timeout(MOVE_PATIENCE, reading)
+            .await
+            .unwrap_or(Outcome::InVain)
+    }
+}

@@ -1,0 +1,212 @@
+//! The command line: one file a command.
+
+mod check;
+mod fuzz;
+mod list;
+mod replay;
+mod run;
+mod tour;
+
+use crate::engine::Engine;
+use crate::server::{self, Server};
+use crate::{cell::Cell, incident};
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hangup_scenario::{Scenario, Verdict};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Is there anything a client can do that keeps a connection alive past its deadline?
+#[derive(Debug, Parser)]
+#[command(name = "hangup", version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Every incident against every server: a matrix
+    Check(check::Check),
+    /// One scenario against one server: verdict, timeline, findings
+    Run(run::RunCommand),
+    /// Generated scenarios from a seed; stops at the first finding, makes it small and saves it
+    Fuzz(fuzz::Fuzz),
+    /// The same run again: a case seed from fuzz, a saved file, or an incident
+    Replay(replay::Replay),
+    /// Incidents, servers, engines
+    List(list::List),
+}
+
+/// Flags of every command.
+#[derive(Debug, Args, Clone)]
+struct Common {
+    /// Server under test, by name (repeatable; see `hangup list`)
+    #[arg(long, global = true, value_name = "NAME")]
+    server: Vec<String>,
+    /// What carries the bytes and the clock
+    #[arg(long, global = true, value_enum, default_value_t)]
+    engine: EngineName,
+    /// JSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Colours
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum EngineName {
+    #[default]
+    Leap,
+    Turmoil,
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Self {
+        match name {
+            EngineName::Leap => Self::Leap,
+            EngineName::Turmoil => Self::Turmoil,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Nothing was found.
+const CLEAN: u8 = 0;
+/// There are findings.
+const FOUND: u8 = 1;
+/// Wrong use or unreadable input.
+const WRONG: u8 = 2;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprintln!("hangup: {}", one_line(&error.render().to_string()));
+            return ExitCode::from(WRONG);
+        }
+        // Help and version go to stdout, and a closed stdout is no reason to fail.
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    match cli.common.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let common = cli.common;
+    let done = match cli.command {
+        None => tour::tour(&common),
+        Some(Command::Check(command)) => command.execute(&common),
+        Some(Command::Run(command)) => command.execute(&common),
+        Some(Command::Fuzz(command)) => command.execute(&common),
+        Some(Command::Replay(command)) => command.execute(&common),
+        Some(Command::List(command)) => command.execute(&common),
+    };
+    match done {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("hangup: {error:#}");
+            ExitCode::from(WRONG)
+        }
+    }
+}
+
+/// clap's message without its headings and its advice to ask for help.
+fn one_line(message: &str) -> String {
+    let lines = message
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("For more information"));
+    let text: Vec<&str> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with("Usage:"))
+        .collect();
+    text.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+impl Common {
+    /// The servers that were named, or else `default`.
+    fn servers_or(&self, default: &[&str]) -> anyhow::Result<Vec<Arc<dyn Server>>> {
+        let named: Vec<&str> = if self.server.is_empty() {
+            default.to_vec()
+        } else {
+            self.server.iter().map(String::as_str).collect()
+        };
+        named.into_iter().map(find_server).collect()
+    }
+
+    /// The one server that was named.
+    fn one_server(&self, default: &str) -> anyhow::Result<Arc<dyn Server>> {
+        let mut servers = self.servers_or(&[default])?;
+        if servers.len() > 1 {
+            bail!(
+                "--server: this command takes one server, not {}",
+                servers.len()
+            );
+        }
+        Ok(servers.remove(0))
+    }
+}
+
+fn find_server(name: &str) -> anyhow::Result<Arc<dyn Server>> {
+    server::named(name).with_context(|| {
+        let names: Vec<String> = server::built_in()
+            .iter()
+            .chain(&server::canaries())
+            .map(|server| server.name().to_owned())
+            .collect();
+        format!(
+            "--server: unknown server \"{name}\"; allowed: {}",
+            names.join(", ")
+        )
+    })
+}
+
+/// The incident with this name, or else the scenario in this file.
+fn find_scenario(origin: &str) -> anyhow::Result<Arc<Scenario>> {
+    if let Some(scenario) = incident::named(origin) {
+        return Ok(scenario);
+    }
+    let path = std::path::Path::new(origin);
+    if !path.exists() && !origin.contains(['/', '.']) {
+        bail!("\"{origin}\" is no incident (see `hangup list`) and no file");
+    }
+    Ok(Arc::new(Scenario::read(path)?))
+}
+
+/// The exit status for a verdict.
+fn status(verdict: Verdict) -> u8 {
+    if verdict == Verdict::Clean {
+        CLEAN
+    } else {
+        FOUND
+    }
+}
+
+/// Prints a cell as a report or as JSON, and gives the exit status.
+fn show(cell: &Cell, json: bool) -> anyhow::Result<u8> {
+    if json {
+        println_json(&crate::report::json::CellJson::from(cell))?;
+    } else {
+        anstream::print!("{}", crate::report::text::Report(cell));
+    }
+    Ok(status(cell.verdict()))
+}
+
+fn println_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    anstream::println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}

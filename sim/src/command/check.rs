@@ -1,0 +1,87 @@
+//! `hangup check`: every incident against every server.
+
+use super::{CLEAN, Common, FOUND, println_json};
+use crate::campaign;
+use crate::cell::Cell;
+use crate::report::json::CellJson;
+use crate::report::matrix::Matrix;
+use crate::server::{self, Server};
+use crate::{engine::Engine, incident};
+use clap::Args;
+use hangup_scenario::Verdict;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Args)]
+pub(super) struct Check {}
+
+impl Check {
+    pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
+        let servers = servers(common)?;
+        let start = Instant::now();
+        let cells = cells(common.engine.into(), &servers);
+        let found = cells
+            .iter()
+            .filter(|cell| cell.verdict() != Verdict::Clean)
+            .count();
+        if common.json {
+            let cells: Vec<CellJson<'_>> = cells.iter().map(CellJson::from).collect();
+            println_json(&serde_json::json!({ "cells": cells }))?;
+        } else {
+            let names = servers.iter().map(|server| server.name()).collect();
+            anstream::print!(
+                "{}",
+                Matrix {
+                    servers: names,
+                    cells: &cells
+                }
+            );
+            anstream::println!("\n{}", summary(&cells, found, start.elapsed()));
+            if found > 0 {
+                anstream::println!("the story of a cell: hangup run INCIDENT --server NAME");
+            }
+        }
+        Ok(if found == 0 { CLEAN } else { FOUND })
+    }
+}
+
+/// What was run, in one line.
+pub(super) fn summary(cells: &[Cell], found: usize, wall: Duration) -> String {
+    let simulated: Duration = cells.iter().map(|cell| cell.run.end()).sum();
+    format!(
+        "{} runs, each twice; {found} with findings; {:.0} days of simulated time in {:.2} s",
+        cells.len(),
+        simulated.as_secs_f64() / 86_400.0,
+        wall.as_secs_f64()
+    )
+}
+
+/// The servers that were named, or else all built-in ones.
+pub(super) fn servers(common: &Common) -> anyhow::Result<Vec<Arc<dyn Server>>> {
+    if common.server.is_empty() {
+        Ok(server::built_in())
+    } else {
+        common.servers_or(&[])
+    }
+}
+
+/// The cells of all incidents, with a progress bar when it takes over a second.
+pub(super) fn cells(engine: Engine, servers: &[Arc<dyn Server>]) -> Vec<Cell> {
+    let incidents = incident::all();
+    let bar = ProgressBar::hidden().with_style(
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}")
+            .expect("the template is a constant"),
+    );
+    bar.set_length((incidents.len() * servers.len()) as u64);
+    let start = Instant::now();
+    let cells = campaign::check::check(engine, incidents, servers, |cell| {
+        if bar.is_hidden() && start.elapsed() > Duration::from_secs(1) {
+            bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+        }
+        bar.inc(1);
+        bar.set_message(cell.scenario.name.clone());
+    });
+    bar.finish_and_clear();
+    cells
+}

@@ -1,0 +1,53 @@
+//! `hangup list`: what there is.
+
+use super::{CLEAN, Common, println_json};
+use crate::engine::Engine;
+use crate::{incident, server};
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(super) struct List {}
+
+impl List {
+    pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
+        let servers: Vec<_> = server::built_in()
+            .into_iter()
+            .chain(server::canaries())
+            .collect();
+        if common.json {
+            println_json(&serde_json::json!({
+                "incidents": incident::all().iter().map(|incident| serde_json::json!({
+                    "name": incident.name, "title": incident.title, "source": incident.source,
+                })).collect::<Vec<_>>(),
+                "servers": servers.iter().map(|server| serde_json::json!({
+                    "name": server.name(), "about": server.about(),
+                })).collect::<Vec<_>>(),
+                "engines": Engine::ALL.map(Engine::name),
+            }))?;
+            return Ok(CLEAN);
+        }
+        let names = incident::all().iter().map(|incident| incident.name.len());
+        let width = names
+            .chain(servers.iter().map(|server| server.name().len()))
+            .max()
+            .unwrap_or(0);
+        anstream::println!("incidents");
+        for incident in incident::all() {
+            anstream::println!(
+                "  {:width$}  {} ({})",
+                incident.name,
+                incident.title,
+                incident.source
+            );
+        }
+        anstream::println!("\nservers");
+        for server in servers {
+            anstream::println!("  {:width$}  {}", server.name(), server.about());
+        }
+        anstream::println!("\nengines");
+        for engine in Engine::ALL {
+            anstream::println!("  {:width$}  {}", engine.name(), engine.about());
+        }
+        Ok(CLEAN)
+    }
+}

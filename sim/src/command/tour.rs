@@ -1,0 +1,93 @@
+//! A bare `hangup`: what a newcomer runs first. The matrix, then the gravest finding explained.
+
+use super::{CLEAN, Common, FOUND, check};
+use crate::cell::Cell;
+use crate::report::matrix::Matrix;
+use crate::report::text::Report;
+use crate::run::Detail;
+use hangup_scenario::Verdict;
+use std::time::Instant;
+
+/// The tour. The exit status says whether every cell is what is pinned for it.
+pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
+    let servers = check::servers(common)?;
+    let start = Instant::now();
+    let cells = check::cells(common.engine.into(), &servers);
+    let found = cells
+        .iter()
+        .filter(|cell| cell.verdict() != Verdict::Clean)
+        .count();
+    let surprises: Vec<&Cell> = cells
+        .iter()
+        .filter(|cell| cell.pinned().is_some_and(|pinned| pinned != cell.verdict()))
+        .collect();
+    if common.json {
+        let cells: Vec<_> = cells
+            .iter()
+            .map(crate::report::json::CellJson::from)
+            .collect();
+        super::println_json(&serde_json::json!({ "cells": cells }))?;
+        return Ok(if surprises.is_empty() { CLEAN } else { FOUND });
+    }
+    anstream::println!(
+        "What can a client do to keep a connection for ever? Incidents x servers:\n"
+    );
+    let names = servers.iter().map(|server| server.name()).collect();
+    anstream::print!(
+        "{}",
+        Matrix {
+            servers: names,
+            cells: &cells
+        }
+    );
+    anstream::println!("\n{}\n", check::summary(&cells, found, start.elapsed()));
+
+    if let Some(gravest) = gravest(&cells) {
+        anstream::println!("The gravest of them:\n");
+        let server = super::find_server(&gravest.server)?;
+        let detail = Detail {
+            timeline: true,
+            stacks: true,
+        };
+        let told = Cell::of(common.engine.into(), &gravest.scenario, &*server, detail);
+        anstream::println!("{}", Report(&told));
+        anstream::println!(
+            "the same client against our server: hangup run {} --server hangup",
+            told.scenario.name
+        );
+    }
+    for cell in &surprises {
+        let pinned = cell.pinned().unwrap_or(Verdict::Clean);
+        anstream::println!(
+            "not what is pinned: {} on {}: {}, pinned {pinned}",
+            cell.scenario.name,
+            cell.server,
+            cell.verdict()
+        );
+    }
+    Ok(if surprises.is_empty() { CLEAN } else { FOUND })
+}
+
+/// The gravest cell; among equals the one that held its connection longest, and then the one furthest down the list
+/// of servers, with the incident that comes first in the book.
+fn gravest(cells: &[Cell]) -> Option<&Cell> {
+    let rank = |cell: &Cell| {
+        let held = cell
+            .findings
+            .iter()
+            .filter_map(|finding| finding.alive_for)
+            .max();
+        (cell.verdict(), held)
+    };
+    let found = cells
+        .iter()
+        .rev()
+        .filter(|cell| cell.verdict() != Verdict::Clean);
+    found.fold(None, |best: Option<&Cell>, cell| match best {
+        Some(best) if rank(best) >= rank(cell) && best.scenario.name <= cell.scenario.name => {
+            Some(best)
+        }
+        Some(best) if rank(best) > rank(cell) => Some(best),
+        _ => Some(cell),
+    })
+}

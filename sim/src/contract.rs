@@ -1,0 +1,45 @@
+//! What a server claims: the deadlines that a run is judged by.
+
+use std::time::Duration;
+
+/// The deadlines that a server claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// How long a connection may be held after its last byte in either direction.
+    pub stall: Duration,
+    /// How long any client may hold a connection, whatever it does.
+    pub residence: Duration,
+    /// How long after its client is gone a connection's sockets and tasks may remain.
+    pub drain: Duration,
+}
+
+impl Contract {
+    /// This contract, with the times that a scenario names in place of the server's own.
+    pub fn overridden(self, by: &hangup_scenario::Contract) -> Self {
+        Self {
+            stall: by.stall.unwrap_or(self.stall),
+            residence: by.residence.unwrap_or(self.residence),
+            drain: by.drain.unwrap_or(self.drain),
+        }
+    }
+}
+
+/// Which promise of the contract was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// Held too long after its last byte.
+    Stall,
+    /// Held too long in all.
+    Residence,
+    /// Held too long after its client was gone.
+    Drain,
+}
+
+/// The moment from which a connection was held against the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// The deadline that passed.
+    pub at: Duration,
+    /// The promise behind it.
+    pub promise: Promise,
+}

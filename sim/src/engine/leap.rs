@@ -1,0 +1,279 @@
+//! The default engine: clients, network and server in one paused current-thread runtime whose clock leaps from
+//! timer to timer, so that idle hours cost nothing.
+//!
+//! A run has four parts: the clients' steps; the wait until every connection is gone or past its deadline; a fresh,
+//! well-behaved client that must be served; and the search, a leap of a year in which whatever is still armed comes
+//! due. What is alive after that, and was not polled, never ends: that is the hang proof.
+
+use crate::client;
+use crate::engine::stack;
+use crate::ledger::Ledger;
+use crate::probe;
+use crate::run::{Detail, Run, Search};
+use crate::server::Server;
+use crate::task::Role;
+use crate::trace::{self, Actor, Clock, Recorder, record};
+use crate::transport::{Dialer, Listener};
+use hangup_network::{Config, ConnectionId, Event, Observer, ResetPolicy, TcpListener, World};
+use hangup_scenario::{Rst, Scenario};
+use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, RngSeed, Runtime};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Where the server listens.
+const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
+/// How far the search leaps. tokio's timers reach a little over two years.
+const HORIZON: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// A server that wakes more often than this in the search is not searched further.
+const WAKES_MAX: u64 = 10_000;
+/// The search looks at the count of wake-ups in strides that grow to the horizon.
+const FIRST_STRIDE: Duration = Duration::from_secs(60);
+
+struct Observe;
+
+impl Observer for Observe {
+    fn event(&mut self, _at: Instant, connection: ConnectionId, event: &Event<'_>) {
+        record(|recorder| recorder.network(connection, event));
+    }
+}
+
+thread_local! {
+    /// The network of the run on this thread, for the steps that change it.
+    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+/// Works on the network of the run on this thread.
+pub(crate) fn with_world(work: impl FnOnce(&World)) {
+    let world = WORLD.with(|world| world.borrow().clone());
+    if let Some(world) = world {
+        work(&world);
+    }
+}
+
+/// What the run's own future found out.
+struct Outcome {
+    recorder: Recorder,
+    baseline_tasks: usize,
+    probe_served: bool,
+    server_ended: Option<Duration>,
+    search: Search,
+    stacks: stack::Captured,
+}
+
+/// Runs `scenario` against `server`.
+///
+/// # Panics
+/// When called inside another run on the same thread.
+pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run {
+    let contract = server.contract().overridden(&scenario.contract);
+    let runtime = runtime(scenario.seed);
+    let start = runtime.block_on(async { Instant::now() });
+    trace::begin(Recorder::new(
+        Clock::Tokio(start),
+        Ledger::new(contract, &scenario.network),
+        detail.timeline,
+    ));
+    let world = Rc::new(World::enter(network(scenario), Box::new(Observe)));
+    WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
+    let outcome = runtime.block_on(drive(scenario, server, &world, detail));
+    WORLD.with(|current| *current.borrow_mut() = None);
+    let mut recorder = outcome.recorder;
+    drop(runtime);
+    drop(world);
+    Run {
+        engine: "leap",
+        contract,
+        hash: recorder.hash(),
+        timeline: recorder.take_timeline(),
+        connections: recorder.ledger.into_connections(),
+        tasks: recorder.tasks,
+        baseline_tasks: outcome.baseline_tasks,
+        probe_served: outcome.probe_served,
+        server_ended: outcome.server_ended,
+        search: outcome.search,
+        stacks: outcome.stacks.stacks,
+        no_stacks: outcome.stacks.unavailable,
+        caveats: Vec::new(),
+    }
+}
+
+/// Only the steps of a scenario, over the same network with the same server: no trace, no task hooks, no fresh client,
+/// no search, no verdict. It is what the benchmark holds [`run`] against.
+pub fn bare(scenario: &Arc<Scenario>, server: &dyn Server) {
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .rng_seed(RngSeed::from_bytes(&scenario.seed.to_le_bytes()))
+        .build()
+        .expect("a runtime without I/O driver and threads needs nothing from the system");
+    let world = World::enter(network(scenario), Box::new(()));
+    runtime.block_on(async {
+        tokio::spawn(world.run());
+        let listener = TcpListener::bind(ADDRESS)
+            .await
+            .expect("nothing else is bound in a new world");
+        tokio::spawn(server.serve(Listener::Leap(listener)));
+        client::run_all(scenario, Dialer::Leap(ADDRESS)).await
+    });
+}
+
+fn network(scenario: &Scenario) -> Config {
+    let network = &scenario.network;
+    Config {
+        latency: network.latency,
+        jitter: network.jitter,
+        mtu: network.mtu,
+        loss: network.loss,
+        reset: match network.rst {
+            Rst::Keep => ResetPolicy::Keep,
+            Rst::Erase => ResetPolicy::Erase,
+        },
+        send_buffer: network.send_buffer,
+        receive_buffer: network.receive_buffer,
+        seed: scenario.seed,
+    }
+}
+
+/// A runtime whose `select!` draws from the seed and whose tasks are entered in the recorder.
+fn runtime(seed: u64) -> Runtime {
+    Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
+        .on_task_spawn(|task| {
+            record(|recorder| {
+                let at = recorder.now();
+                let task =
+                    recorder
+                        .tasks
+                        .spawned(at, task.id(), tokio::task::try_id(), task.spawned_at());
+                let (role, connection) = (task.role, task.connection);
+                if role == Role::Server {
+                    if let Some(connection) = connection {
+                        recorder.ledger.task_born(at, connection);
+                    }
+                    recorder.mix([
+                        3,
+                        at.as_nanos() as u64,
+                        u64::from(connection.unwrap_or(0)),
+                        0,
+                    ]);
+                    recorder.say(at, Actor::Server, connection, || "task spawned");
+                }
+            });
+        })
+        .on_before_task_poll(|task| {
+            record(|recorder| {
+                let clock = recorder.clock();
+                recorder.tasks.polled(task.id(), || clock.now());
+            });
+        })
+        .on_task_terminate(|task| {
+            record(|recorder| {
+                let at = recorder.now();
+                let Some(task) = recorder.tasks.ended(at, task.id()) else {
+                    return;
+                };
+                let (role, connection) = (task.role, task.connection);
+                if role == Role::Server {
+                    if let Some(connection) = connection {
+                        recorder.ledger.task_ended(at, connection);
+                    }
+                    recorder.mix([
+                        4,
+                        at.as_nanos() as u64,
+                        u64::from(connection.unwrap_or(0)),
+                        0,
+                    ]);
+                    recorder.say(at, Actor::Server, connection, || "task ended");
+                }
+            });
+        })
+        .build()
+        .expect("a runtime without I/O driver and threads needs nothing from the system")
+}
+
+fn now() -> Duration {
+    record(|recorder| recorder.now()).unwrap_or_default()
+}
+
+fn wakes() -> u64 {
+    record(|recorder| recorder.tasks.server_polls()).unwrap_or_default()
+}
+
+async fn drive(
+    scenario: &Arc<Scenario>,
+    server: &dyn Server,
+    world: &World,
+    detail: Detail,
+) -> Outcome {
+    record(|recorder| recorder.tasks.spawning(Role::Harness));
+    tokio::spawn(world.run());
+    let listener = TcpListener::bind(ADDRESS)
+        .await
+        .expect("nothing else is bound in a new world");
+    record(|recorder| recorder.tasks.spawning(Role::Server));
+    let serving = tokio::spawn(server.serve(Listener::Leap(listener)));
+    // The server's first poll, and whatever it spawns in it, belong to the baseline.
+    tokio::task::yield_now().await;
+    let baseline_tasks = record(|recorder| recorder.tasks.of_server().count()).unwrap_or_default();
+    record(|recorder| recorder.tasks.spawning(Role::Harness));
+
+    let open = client::run_all(scenario, Dialer::Leap(ADDRESS)).await;
+    while let Some(due) = next_due() {
+        sleep(due.saturating_sub(now())).await;
+    }
+    let probe_served = probe::is_served(Dialer::Leap(ADDRESS)).await;
+    let server_ended = serving.is_finished().then(now);
+    let search = search().await;
+    let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");
+    let stacks = if detail.stacks {
+        stack::capture(&recorder.tasks).await
+    } else {
+        stack::Captured::default()
+    };
+    drop(open);
+    Outcome {
+        recorder,
+        baseline_tasks,
+        probe_served,
+        server_ended,
+        search,
+        stacks,
+    }
+}
+
+fn next_due() -> Option<Duration> {
+    record(|recorder| {
+        let now = recorder.now();
+        recorder.ledger.next_due(now)
+    })
+    .flatten()
+}
+
+/// Leaps on until a year has passed, or the server has woken so often that it will go on doing so.
+async fn search() -> Search {
+    let (from, wakes_before) = (now(), wakes());
+    let start = Instant::now();
+    let mut stride = FIRST_STRIDE;
+    let mut leapt = Duration::ZERO;
+    while leapt < HORIZON && wakes() - wakes_before < WAKES_MAX {
+        leapt = (leapt + stride).min(HORIZON);
+        sleep_until(start + leapt).await;
+        // Strides grow only while nothing happens in them, so that a busy server is noticed soon.
+        stride = if wakes() == wakes_before {
+            HORIZON
+        } else {
+            stride * 2
+        };
+    }
+    Search {
+        from,
+        until: now(),
+        wakes: wakes() - wakes_before,
+    }
+}

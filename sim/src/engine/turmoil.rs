@@ -1,0 +1,246 @@
+//! The second opinion: the same clients and servers over the classic `turmoil` crate, each on a host, and so on a tokio
+//! runtime, of its own.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `plan` | what of a scenario is walked, in which ticks, and what turmoil cannot express |
+//! | `link` | latency and sizes |
+//! | `dialer`, `listener` | the handshake |
+//! | `frame` | what travels |
+//! | `endpoint` | the rules of one end of a connection |
+//! | `stream` | what an application holds, and what arrives |
+//! | `journal` | the facts of all hosts in one order |
+//!
+//! turmoil 0.7 brings hosts, clocks, and streams of messages with a latency. Its TCP alone would convict the innocent and
+//! acquit the guilty: it counts unread writes and not bytes, so that no writer ever waits for a slow reader; a reset wakes no
+//! writer; nothing like `SO_LINGER` exists; and a connection stands only once it is accepted. So every connection of
+//! a scenario has a turmoil stream, on which its two ends exchange the segments of TCP as frames: payload, FIN, RST and
+//! acknowledgements with a window. What arrives is taken off the stream at once and reported, read or not.
+//!
+//! Hosts run one after the other for a tick each. A frame carries its time of departure and is handled one latency
+//! after it, to the millisecond; turmoil delivers it before that, as ticks are not longer than the latency. So
+//! the length of the tick does not show, and times agree with those of the leap engine.
+//!
+//! turmoil builds its runtimes itself, without hooks: there is no account of tasks here and no proof that a hang never
+//! ends. A hang is a connection that is still held ten minutes after its deadline.
+
+mod dialer;
+mod endpoint;
+mod frame;
+mod journal;
+mod link;
+mod listener;
+mod plan;
+mod stream;
+
+pub use dialer::Dialer;
+pub use listener::Listener;
+pub use stream::TcpStream;
+
+use crate::client;
+use crate::ledger::Ledger;
+use crate::probe;
+use crate::run::{Detail, Run, Search};
+use crate::server::Server;
+use crate::trace::{self, Clock, Recorder, record};
+use crate::transport;
+use hangup_scenario::Scenario;
+use plan::{GRACE, Plan, WALK_MAX};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use turmoil::Sim;
+
+/// More unread messages than this never wait in one of turmoil's streams or accept queues.
+const CAPACITY: usize = 1 << 20;
+
+/// Simulated time at the host that is running.
+pub(crate) fn now() -> Duration {
+    journal::now().unwrap_or_default()
+}
+
+/// What the hosts tell the walk.
+#[derive(Debug, Default)]
+struct Word {
+    clients_done: Cell<bool>,
+    /// The server's own future ended, though nobody asked it to.
+    server_ended: Cell<Option<Duration>>,
+    probe_served: Cell<Option<bool>>,
+}
+
+/// Runs `scenario` against `server`.
+///
+/// # Panics
+/// When called inside another run on the same thread.
+pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run {
+    let contract = server.contract().overridden(&scenario.contract);
+    let plan = Plan::of(scenario, &contract);
+    trace::begin(Recorder::new(
+        Clock::Turmoil,
+        Ledger::new(contract, &scenario.network),
+        detail.timeline,
+    ));
+    journal::clear();
+    let word = Rc::new(Word::default());
+    let mut walk = Walk {
+        sim: simulation(&plan),
+        caveats: plan.caveats.clone(),
+        stopped: false,
+    };
+    walk.host(server, &plan, &word);
+    walk.clients(&plan, &word);
+    walk.to_the_end(&plan, &word);
+    let Walk { sim, caveats, .. } = walk;
+    let until = sim.elapsed();
+    let mut recorder =
+        trace::end().expect("the recorder was set up above and only this function takes it");
+    drop(sim);
+    let mut timeline = recorder.take_timeline();
+    timeline.sort_by_key(|entry| entry.at);
+    Run {
+        engine: "turmoil",
+        contract,
+        hash: recorder.hash(),
+        timeline,
+        connections: recorder.ledger.into_connections(),
+        tasks: recorder.tasks,
+        baseline_tasks: 0,
+        // Where the walk could not go on, nobody asked.
+        probe_served: word.probe_served.get().unwrap_or(true),
+        server_ended: word.server_ended.get(),
+        search: Search {
+            from: until,
+            until,
+            wakes: 0,
+        },
+        stacks: BTreeMap::new(),
+        no_stacks: Some("await stacks are taken on the leap engine only"),
+        caveats,
+    }
+}
+
+fn simulation<'a>(plan: &Plan) -> Sim<'a> {
+    turmoil::Builder::new()
+        .tick_duration(plan.tick)
+        .simulation_duration(Duration::MAX)
+        .epoch(SystemTime::UNIX_EPOCH)
+        .rng_seed(plan.scenario.seed)
+        .min_message_latency(plan.carried())
+        .max_message_latency(plan.carried())
+        .tcp_capacity(CAPACITY)
+        .ephemeral_ports(dialer::PORTS)
+        .build()
+}
+
+/// A simulation, tick by tick.
+struct Walk<'a> {
+    sim: Sim<'a>,
+    caveats: Vec<String>,
+    /// It cannot go on.
+    stopped: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn host(&mut self, server: &'a dyn Server, plan: &Plan, word: &Rc<Word>) {
+        let (link, word) = (plan.link, Rc::clone(word));
+        self.sim.host(dialer::SERVER, move || {
+            let (listener, backlog) = Listener::new();
+            let serving = server.serve(transport::Listener::Turmoil(listener));
+            let word = Rc::clone(&word);
+            async move {
+                tokio::spawn(backlog.answer(link));
+                serving.await;
+                word.server_ended.set(Some(now()));
+                // Connections that it has spawned go on.
+                pending().await
+            }
+        });
+    }
+
+    fn clients(&mut self, plan: &Plan, word: &Rc<Word>) {
+        let (scenario, link, word) = (Arc::clone(&plan.scenario), plan.link, Rc::clone(word));
+        self.sim.client("clients", async move {
+            let open =
+                client::run_all(&scenario, transport::Dialer::Turmoil(Dialer::new(link))).await;
+            word.clients_done.set(true);
+            // What is still open stays open, and its host stays up.
+            let _open = open;
+            pending().await
+        });
+    }
+
+    /// One tick; true if anything happened in it.
+    fn step(&mut self) -> bool {
+        // The futures of the hosts themselves do not fail.
+        if !matches!(
+            catch_unwind(AssertUnwindSafe(|| self.sim.step())),
+            Ok(Ok(_))
+        ) {
+            self.stop("a task of the server panicked, at which turmoil gives up: nothing after that was seen");
+        } else if self.sim.elapsed() >= WALK_MAX {
+            self.stop("the walk was ended after six hours: nothing after that was seen");
+        }
+        record(journal::hand_over).unwrap_or_default()
+    }
+
+    fn stop(&mut self, why: &str) {
+        self.stopped = true;
+        self.caveats.push(why.to_owned());
+    }
+
+    /// Steps until `done`, or until it cannot go on.
+    fn until(&mut self, done: impl Fn() -> bool) {
+        while !self.stopped && !done() {
+            self.step();
+        }
+    }
+
+    /// Steps until the time that `until` gives; it is asked again whenever something has happened.
+    fn watch(&mut self, mut until: impl FnMut(Duration) -> Option<Duration>) {
+        let mut end = until(self.sim.elapsed());
+        while !self.stopped
+            && let Some(time) = end
+        {
+            let news = self.step();
+            let now = self.sim.elapsed();
+            if news || now >= time {
+                end = until(now);
+            }
+        }
+    }
+
+    /// The clients' steps; then until every connection is gone or ten minutes past its deadline; then a fresh client.
+    fn to_the_end(&mut self, plan: &Plan, word: &Rc<Word>) {
+        self.until(|| word.clients_done.get());
+        self.watch(|now| record(|recorder| recorder.ledger.next_due(now)).flatten());
+        self.watch(|now| watched_until().filter(|end| *end > now));
+        if self.stopped {
+            return;
+        }
+        let (link, told) = (plan.link, Rc::clone(word));
+        self.sim.client("probe", async move {
+            let dialer = transport::Dialer::Turmoil(Dialer::new(link));
+            told.probe_served.set(Some(probe::is_served(dialer).await));
+            pending().await
+        });
+        self.until(|| word.probe_served.get().is_some());
+    }
+}
+
+/// The end of the grace of the last connection that is held past its deadline, if there is one.
+fn watched_until() -> Option<Duration> {
+    record(|recorder| {
+        let held = recorder
+            .ledger
+            .connections()
+            .iter()
+            .filter(|connection| connection.held());
+        held.filter_map(|connection| Some(connection.breach?.at + GRACE))
+            .max()
+    })
+    .flatten()
+}

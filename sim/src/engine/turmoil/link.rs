@@ -1,0 +1,41 @@
+//! What every connection of a run has in common.
+
+use hangup_scenario::{Network, Rst};
+use std::time::Duration;
+
+/// turmoil looks at every message under way whenever one is sent, so that segments smaller than this would cost
+/// more than they show: below it only reads are cut at the mtu.
+const SEGMENT_MIN: usize = 1460;
+
+/// Latency, sizes and rules of the path between the two hosts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    /// One way; whole milliseconds would be enough, since tokio's timers have no finer ones.
+    pub(super) latency: Duration,
+    /// The most that one read sees.
+    pub(super) mtu: usize,
+    /// Bytes that an endpoint holds for its peer to acknowledge.
+    pub(super) send_buffer: usize,
+    /// Bytes that an endpoint holds for its application to read.
+    pub(super) receive_buffer: usize,
+    /// A reset throws away what has arrived and is not read.
+    pub(super) erase: bool,
+}
+
+impl Link {
+    /// The link that a scenario asks for. turmoil cannot carry a message in less than a tick.
+    pub(super) fn of(network: &Network) -> Self {
+        Self {
+            latency: network.latency.max(super::plan::TICK_MIN),
+            mtu: network.mtu.max(1),
+            send_buffer: network.send_buffer.max(1),
+            receive_buffer: network.receive_buffer.max(1),
+            erase: network.rst == Rst::Erase,
+        }
+    }
+
+    /// The most payload that one message carries.
+    pub(super) fn segment(&self) -> usize {
+        self.mtu.max(SEGMENT_MIN)
+    }
+}

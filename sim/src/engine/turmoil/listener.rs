@@ -1,0 +1,147 @@
+//! The server's host: a backlog that takes connections whether the application accepts or not.
+//!
+//! turmoil completes a handshake only when the application calls accept. So a task of the host accepts at once, and what
+//! the application has not taken yet waits here, with its data.
+
+use super::endpoint::Endpoint;
+use super::frame::Frame;
+use super::journal::note;
+use super::link::Link;
+use super::stream::{Arrivals, End, TcpStream, pump};
+use hangup_network::{Event, Side};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+/// Where the server listens.
+pub(super) const PORT: u16 = 80;
+
+/// Where a server under test accepts on the turmoil engine.
+#[derive(Debug)]
+pub struct Listener {
+    backlog: Arc<Backlog>,
+}
+
+/// What has been opened and not accepted.
+#[derive(Debug, Default)]
+pub(super) struct Backlog(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<(TcpStream, SocketAddr)>,
+    closed: bool,
+    /// The application, in accept.
+    acceptor: Option<Waker>,
+    /// The host's task.
+    host: Option<Waker>,
+}
+
+impl Backlog {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until the application drops its listener.
+    async fn closed(&self) {
+        poll_fn(|cx| {
+            let mut queue = self.queue();
+            queue.host = Some(cx.waker().clone());
+            if queue.closed {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// Answers connection requests until the listener is dropped. This is the host's part, in a task of its own.
+    pub(super) async fn answer(self: Arc<Self>, link: Link) -> io::Result<()> {
+        let listener = turmoil::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).await?;
+        loop {
+            let (stream, peer) = tokio::select! {
+                biased;
+                () = self.closed() => return Ok(()),
+                accepted = listener.accept() => accepted?,
+            };
+            tokio::spawn(Arc::clone(&self).handshake(stream, peer, link));
+        }
+    }
+
+    /// The third segment opens the connection; what comes behind it is for the application.
+    async fn handshake(
+        self: Arc<Self>,
+        stream: turmoil::net::TcpStream,
+        peer: SocketAddr,
+        link: Link,
+    ) {
+        let (read, write) = stream.into_split();
+        let mut arrivals = Arrivals::new(read, link);
+        let Some(Frame::Hello { id }) = arrivals.next().await else {
+            return;
+        };
+        let id = hangup_network::ConnectionId(id);
+        note(id, Event::Opened, &[]);
+        let end = End::new(Endpoint::new(id, Side::Server, link), write);
+        self.offer(TcpStream::new(Arc::clone(&end)), peer);
+        pump(arrivals, end).await;
+    }
+
+    fn offer(&self, stream: TcpStream, peer: SocketAddr) {
+        let mut queue = self.queue();
+        if queue.closed {
+            drop(queue);
+            stream.abort();
+        } else {
+            queue.waiting.push_back((stream, peer));
+            let acceptor = queue.acceptor.take();
+            drop(queue);
+            acceptor.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl Listener {
+    /// A listener, and the host's part of it.
+    pub(super) fn new() -> (Self, Arc<Backlog>) {
+        let backlog = Arc::default();
+        (
+            Self {
+                backlog: Arc::clone(&backlog),
+            },
+            backlog,
+        )
+    }
+
+    /// The next connection and its peer.
+    pub async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = poll_fn(|cx| {
+            let mut queue = self.backlog.queue();
+            match queue.waiting.pop_front() {
+                Some(waiting) => Poll::Ready(waiting),
+                None => {
+                    queue.acceptor = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        stream.accepted();
+        Ok((stream, peer))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let (waiting, host) = {
+            let mut queue = self.backlog.queue();
+            queue.closed = true;
+            (std::mem::take(&mut queue.waiting), queue.host.take())
+        };
+        waiting.into_iter().for_each(|(stream, _)| stream.abort());
+        host.into_iter().for_each(Waker::wake);
+    }
+}

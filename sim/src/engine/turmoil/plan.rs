@@ -1,0 +1,202 @@
+//! What of a scenario is walked, in which steps, and what turmoil cannot express of it.
+//!
+//! turmoil takes 2 to 3 us for every tick of simulated time, whether anything happens or not. Two things keep a run
+//! short: the tick is as long as the latency allows, and silence is cut.
+
+use super::link::Link;
+use crate::contract::Contract;
+use crate::finding::spell;
+use hangup_scenario::{Network, Scenario, Step};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// tokio's timers have no finer steps.
+pub(super) const TICK_MIN: Duration = Duration::from_millis(1);
+/// Longer ticks save nothing that counts.
+const TICK_MAX: Duration = Duration::from_secs(1);
+/// A pause goes on for so long after the last contract time: who keeps its contract has done all by then.
+const MARGIN: Duration = Duration::from_secs(60);
+/// At the end a connection is watched for so long past its deadline: what still holds it then counts as hung.
+pub(super) const GRACE: Duration = Duration::from_secs(10 * 60);
+/// No run goes on for longer than this.
+pub(super) const WALK_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// How a scenario is run on this engine.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The scenario, its silences cut.
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) link: Link,
+    pub(super) tick: Duration,
+    /// What is not as the scenario says.
+    pub(super) caveats: Vec<String>,
+}
+
+impl Plan {
+    pub(super) fn of(scenario: &Arc<Scenario>, contract: &Contract) -> Self {
+        let link = Link::of(&scenario.network);
+        let mut caveats = vec![
+            "this engine sees sockets, not tasks: it takes no stacks, and does not prove that a hang never ends"
+                .to_owned(),
+        ];
+        caveats.extend(unknown(scenario));
+        let mut scenario = Arc::clone(scenario);
+        // Nothing that a contract speaks of is longer than this, but for the residence of a client that is busy.
+        let quiet = contract.stall.max(contract.drain) + MARGIN;
+        if let Some(longest) = longest(&scenario).filter(|longest| *longest > quiet) {
+            cut(Arc::make_mut(&mut scenario), quiet);
+            caveats.push(format!(
+                "turmoil walks every tick of its clock, so that pauses of up to {} are cut to {}: {} more than a contract \
+                 allows a silent connection",
+                spell(longest),
+                spell(quiet),
+                spell(MARGIN)
+            ));
+        }
+        Self {
+            scenario,
+            link,
+            tick: tick(link.latency),
+            caveats,
+        }
+    }
+
+    /// The latency that turmoil itself is told: whole ticks, and never more than the link's.
+    pub(super) fn carried(&self) -> Duration {
+        let ticks = self.link.latency.as_nanos() / self.tick.as_nanos();
+        self.tick * u32::try_from(ticks).unwrap_or(1)
+    }
+}
+
+/// As long as no message arrives in the tick in which it was sent, ticks do not show. That is the latency, in whole
+/// milliseconds.
+fn tick(latency: Duration) -> Duration {
+    Duration::from_millis(latency.as_millis() as u64).clamp(TICK_MIN, TICK_MAX)
+}
+
+/// What turmoil, or this form of its adapter, does not express.
+fn unknown(scenario: &Scenario) -> Vec<String> {
+    let Network {
+        latency,
+        jitter,
+        loss,
+        ..
+    } = scenario.network;
+    let has = |what: fn(&Step) -> bool| {
+        scenario
+            .clients
+            .iter()
+            .flat_map(|client| &client.steps)
+            .any(what)
+    };
+    let unknown = [
+        (latency < TICK_MIN, "latency below a tick of 1 ms is 1 ms"),
+        (
+            !jitter.is_zero(),
+            "jitter is left out: every message takes the same time",
+        ),
+        (
+            loss > 0.0,
+            "loss is left out: turmoil repeats nothing that is lost, so that one segment would end a connection",
+        ),
+        (
+            has(|step| matches!(step, Step::Network(_))),
+            "changes of the network are left out: all clients share one host",
+        ),
+        (
+            has(|step| matches!(step, Step::Vanish)),
+            "a host that waits for one that has vanished is not told that it timed out",
+        ),
+    ];
+    unknown
+        .into_iter()
+        .filter(|(applies, _)| *applies)
+        .map(|(_, says)| says.to_owned())
+        .collect()
+}
+
+/// Every time for which a scenario may let nothing happen.
+fn pauses(scenario: &mut Scenario) -> impl Iterator<Item = &mut Duration> {
+    scenario.clients.iter_mut().flat_map(|client| {
+        let steps = client.steps.iter_mut().filter_map(|step| match step {
+            Step::Stall { duration } => Some(duration),
+            Step::Reconnect { after } => Some(after),
+            Step::Await(what) => Some(&mut what.within),
+            Step::Send(send) => send.trickle.as_mut().map(|trickle| &mut trickle.every),
+            _ => None,
+        });
+        [&mut client.start, &mut client.stagger]
+            .into_iter()
+            .chain(steps)
+    })
+}
+
+fn longest(scenario: &Scenario) -> Option<Duration> {
+    pauses(&mut scenario.clone()).map(|pause| *pause).max()
+}
+
+fn cut(scenario: &mut Scenario, quiet: Duration) {
+    pauses(scenario).for_each(|pause| *pause = quiet.min(*pause));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::UNCLAIMED;
+
+    fn minutes(count: u64) -> Duration {
+        Duration::from_secs(count * 60)
+    }
+
+    #[test]
+    fn long_silence_is_cut_and_said_so() {
+        let stall = |duration| {
+            Arc::new(Scenario::of(
+                "silent",
+                vec![Step::Connect, Step::Stall { duration }],
+            ))
+        };
+        let long = Plan::of(&stall(minutes(1757)), &UNCLAIMED);
+        let cut = UNCLAIMED.stall + MARGIN;
+        assert_eq!(
+            long.scenario.clients[0].steps[1],
+            Step::Stall { duration: cut }
+        );
+        assert!(long.caveats[1].contains("29h 17m"), "{:?}", long.caveats);
+
+        let short = Plan::of(&stall(minutes(2)), &UNCLAIMED);
+        assert_eq!(
+            short.scenario.clients[0].steps[1],
+            Step::Stall {
+                duration: minutes(2)
+            }
+        );
+        assert_eq!(short.caveats.len(), 1);
+    }
+
+    #[test]
+    fn no_message_arrives_in_the_tick_in_which_it_was_sent() {
+        for micros in [
+            0, 1, 999, 1_000, 1_500, 20_000, 999_999, 1_500_000, 7_777_777,
+        ] {
+            let mut scenario = Scenario::of("latency", Vec::new());
+            scenario.network.latency = Duration::from_micros(micros);
+            let plan = Plan::of(&Arc::new(scenario), &UNCLAIMED);
+            assert!(plan.tick <= plan.carried(), "{micros}");
+            assert!(plan.carried() <= plan.link.latency, "{micros}");
+            assert_eq!(plan.tick.subsec_nanos() % 1_000_000, 0, "{micros}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        let mut scenario = Scenario::of(
+            "lossy",
+            vec![Step::Vanish, Step::Network(Default::default())],
+        );
+        scenario.network.loss = 0.1;
+        scenario.network.jitter = TICK_MIN;
+        scenario.network.latency = Duration::ZERO;
+        assert_eq!(unknown(&scenario).len(), 5);
+    }
+}

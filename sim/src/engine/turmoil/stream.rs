@@ -1,0 +1,192 @@
+//! One end of a connection, as an application holds it, and the task that takes what arrives there.
+
+use super::endpoint::Endpoint;
+use super::frame::Frame;
+use super::journal::{note, now};
+use super::link::Link;
+use hangup_network::{ConnectionId, Event};
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::sleep;
+use turmoil::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+/// One end of a connection on the turmoil engine. Dropping it closes the socket: with a FIN, or with a reset if data was
+/// left unread.
+pub struct TcpStream {
+    end: Arc<End>,
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpStream")
+            .field("connection", &self.connection())
+            .finish()
+    }
+}
+
+/// What the application's handle and the pump share.
+pub(super) struct End {
+    both: Mutex<(Endpoint, OwnedWriteHalf)>,
+}
+
+impl End {
+    pub(super) fn new(endpoint: Endpoint, wire: OwnedWriteHalf) -> Arc<Self> {
+        Arc::new(Self {
+            both: Mutex::new((endpoint, wire)),
+        })
+    }
+
+    /// Works on the endpoint, sends what came of it, and wakes who waits for it.
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Endpoint) -> R) -> R {
+        let mut both = self.both.lock().unwrap_or_else(PoisonError::into_inner);
+        let (endpoint, wire) = &mut *both;
+        let result = work(endpoint);
+        for frame in endpoint.outbox.drain(..) {
+            send(wire, &frame);
+        }
+        let woken = std::mem::take(&mut endpoint.woken);
+        drop(both);
+        woken.into_iter().for_each(Waker::wake);
+        result
+    }
+}
+
+/// Puts a frame under way. It is not lost: turmoil's buffers are larger than the windows of our own. It fails only where
+/// the peer's host has died, and then the pump learns of it.
+pub(super) fn send(wire: &mut OwnedWriteHalf, frame: &Frame) {
+    if let Some(departure) = now() {
+        let bytes = frame.encode(departure);
+        let _ = Pin::new(wire).poll_write(&mut Context::from_waker(Waker::noop()), &bytes);
+    }
+}
+
+/// Takes frames off the wire, each at its time.
+pub(super) struct Arrivals {
+    wire: OwnedReadHalf,
+    link: Link,
+    buffer: Vec<u8>,
+}
+
+impl Arrivals {
+    pub(super) fn new(wire: OwnedReadHalf, link: Link) -> Self {
+        Self {
+            wire,
+            link,
+            buffer: vec![0; Frame::size(link.segment())],
+        }
+    }
+
+    /// The next frame, when it has travelled for the link's latency: turmoil delivers at the edges of ticks, which is
+    /// never later. None when the stream of turmoil has ended, in whatever way.
+    pub(super) async fn next(&mut self) -> Option<Frame> {
+        // turmoil never joins two writes in one read.
+        let count = self.wire.read(&mut self.buffer).await.ok()?;
+        let (departure, frame) = Frame::decode(&self.buffer[..count])?;
+        let early = (departure + self.link.latency).saturating_sub(now()?);
+        if !early.is_zero() {
+            sleep(early).await;
+        }
+        Some(frame)
+    }
+}
+
+/// Takes what arrives at `end`, whether its application reads it or not, until nobody has a use for it.
+pub(super) async fn pump(mut arrivals: Arrivals, end: Arc<End>) {
+    while let Some(frame) = arrivals.next().await {
+        let over = end.with(|endpoint| {
+            endpoint.arrive(frame);
+            endpoint.is_over()
+        });
+        if over {
+            return;
+        }
+    }
+    // The other host's side is gone. If it did not say so, it has died.
+    end.with(Endpoint::cut);
+}
+
+impl TcpStream {
+    pub(super) fn new(end: Arc<End>) -> Self {
+        Self { end }
+    }
+
+    /// The connection that this is an end of.
+    pub fn connection(&self) -> ConnectionId {
+        self.end.with(|endpoint| endpoint.id)
+    }
+
+    /// Dropping the stream resets the connection.
+    pub fn set_zero_linger(&self) {
+        self.end.with(Endpoint::set_zero_linger);
+    }
+
+    /// This host is gone: nothing leaves it any more, nothing is taken or acknowledged.
+    pub fn vanish(self) {
+        self.end.with(Endpoint::vanish);
+    }
+
+    /// The server's application takes the connection.
+    pub(super) fn accepted(&self) {
+        note(self.connection(), Event::Accepted { task: None }, &[]);
+    }
+
+    /// The listener goes before anybody has accepted this.
+    pub(super) fn abort(self) {
+        self.end.with(Endpoint::abort);
+    }
+}
+
+impl Drop for TcpStream {
+    fn drop(&mut self) {
+        // When the simulation is torn down there is no host left to say anything.
+        if now().is_some() {
+            self.end.with(Endpoint::close);
+        }
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.end.with(|endpoint| endpoint.read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.end
+            .with(|endpoint| endpoint.write(cx, &[IoSlice::new(bytes)]))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.end.with(|endpoint| endpoint.write(cx, parts))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.end.with(Endpoint::shutdown);
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,107 @@
+//! What the oracles say about a run.
+
+use crate::run::Run;
+use hangup_scenario::Verdict;
+use std::time::Duration;
+
+/// One broken rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The rule.
+    pub kind: Verdict,
+    /// The client, counted from 0, whose behaviour it was.
+    pub client: Option<u32>,
+    /// The connection that it was seen on.
+    pub connection: Option<u32>,
+    /// When the rule was broken.
+    pub at: Duration,
+    /// How long the connection was held in all, for what holds one.
+    pub alive_for: Option<Duration>,
+    /// It is proved that nothing would ever end it.
+    pub never_ends: bool,
+    /// What the server was waiting for, as seen from outside.
+    pub phase: Option<&'static str>,
+    /// The stuck task, if there is one.
+    pub task: Option<StuckTask>,
+    /// One sentence for people.
+    pub says: String,
+}
+
+/// Where a task is stuck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StuckTask {
+    /// File and line of the `spawn`.
+    pub spawned_at: String,
+    /// Its await stack, innermost frame first; empty where it was not captured.
+    pub stack: Vec<String>,
+}
+
+/// The gravest kind among findings, or [`Verdict::Clean`].
+pub fn verdict(findings: &[Finding]) -> Verdict {
+    findings
+        .iter()
+        .map(|finding| finding.kind)
+        .max()
+        .unwrap_or(Verdict::Clean)
+}
+
+/// A length of time as people write it: `75 s`, `20 ms`, `29h 17m`.
+pub fn spell(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        1..=119 if time.subsec_millis() == 0 => format!("{} s", time.as_secs()),
+        1..=119 => {
+            let text = format!("{:.3}", time.as_secs_f64());
+            format!("{} s", text.trim_end_matches('0'))
+        }
+        seconds => {
+            let parts = [
+                (seconds / 3600, "h"),
+                (seconds / 60 % 60, "m"),
+                (seconds % 60, "s"),
+            ];
+            let parts = parts
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, unit)| format!("{count}{unit}"));
+            parts.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+impl StuckTask {
+    /// The stuck task of a connection, with its stack if that was captured.
+    pub(crate) fn of(run: &Run, connection: u32) -> Option<Self> {
+        run.stuck_task(connection).map(|task| Self::new(run, task))
+    }
+
+    /// This task, with its stack if that was captured.
+    pub(crate) fn new(run: &Run, task: &crate::task::Task) -> Self {
+        let place = task.spawned_at;
+        Self {
+            spawned_at: format!(
+                "{}:{}",
+                crate::engine::stack::short_path(place.file()),
+                place.line()
+            ),
+            stack: run.stacks.get(&task.id).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_spelled_for_people() {
+        for (time, text) in [
+            (Duration::from_millis(20), "20 ms"),
+            (Duration::from_secs(75), "75 s"),
+            (Duration::from_millis(75_080), "75.08 s"),
+            (Duration::from_secs(1757 * 60), "29h 17m"),
+        ] {
+            assert_eq!(spell(time), text);
+        }
+    }
+}

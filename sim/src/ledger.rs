@@ -1,0 +1,305 @@
+//! The connections of a run: when each was opened, what moved on it, who let go of it and when.
+
+use crate::contract::{Breach, Contract, Promise};
+use crate::exchange::{Requests, Responses};
+use hangup_network::{Event, Side};
+use std::time::Duration;
+
+/// tokio's timers fire on whole milliseconds, rounded up.
+const TIMER_STEP: Duration = Duration::from_millis(1);
+/// Where segments are lost, acknowledgements may be late by some retransmission timeouts.
+const LOSSY: Duration = Duration::from_secs(30);
+
+/// Who opens the next connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opener {
+    /// A client of the scenario.
+    Client(u32),
+    /// The well-behaved client that comes after the scenario.
+    Probe,
+}
+
+/// One connection, as an observer at both hosts sees it.
+#[derive(Debug, Default)]
+pub struct Connection {
+    /// 1, 2, 3 ... in the order of the connect calls.
+    pub id: u32,
+    /// The client that opened it; none for the probe's.
+    pub client: Option<u32>,
+    /// It belongs to the well-behaved client that comes after the scenario.
+    pub probe: bool,
+    /// The client called connect.
+    pub born: Duration,
+    /// It came to nothing: refused, abandoned or timed out before it was opened.
+    pub stillborn: bool,
+    /// Its handshake was complete at the server's host.
+    pub opened: Option<Duration>,
+    /// The server's application accepted it.
+    pub accepted: Option<Duration>,
+    /// The server's application let go of it, and whether that sent an RST.
+    pub server_closed: Option<(Duration, bool)>,
+    /// The server shut its write half down.
+    pub server_shutdown: Option<Duration>,
+    /// The server's FIN reached the client's host, and with it everything that the server had written.
+    pub server_fin_arrived: bool,
+    /// The client's application let go of it (or shut down its write half: see `client_shutdown`).
+    pub client_closed: Option<Duration>,
+    /// The client half-closed.
+    pub client_shutdown: Option<Duration>,
+    /// The server's host learned that the client is gone: its FIN after a close, or its RST.
+    pub client_gone: Option<Duration>,
+    /// The server, its sockets and tasks, had nothing more to do with it.
+    pub released: Option<Duration>,
+    /// The last byte that reached either host, or else the opening.
+    pub last_progress: Duration,
+    /// Bytes that reached the server's host.
+    pub bytes_in: u64,
+    /// Bytes that reached the client's host.
+    pub bytes_out: u64,
+    /// Requests, as they reached the server's host.
+    pub requests: Requests,
+    /// Responses, as they reached the client's host.
+    pub responses: Responses,
+    /// The first time that it was held against the contract.
+    pub breach: Option<Breach>,
+    /// Why the server closed it, in the server's own words.
+    pub close_reason: Option<&'static str>,
+    live_tasks: u32,
+}
+
+impl Connection {
+    /// Does the server still have a socket or a task of it?
+    pub fn held(&self) -> bool {
+        self.accepted.is_some() && self.released.is_none()
+    }
+
+    /// The deadline that comes first, and the promise behind it.
+    pub fn due(&self, contract: &Contract) -> Breach {
+        let opened = self.opened.unwrap_or_default();
+        let mut first = Breach {
+            at: self.last_progress + contract.stall,
+            promise: Promise::Stall,
+        };
+        let residence = opened + contract.residence;
+        if residence < first.at {
+            first = Breach {
+                at: residence,
+                promise: Promise::Residence,
+            };
+        }
+        if let Some(gone) = self.client_gone
+            && gone + contract.drain < first.at
+        {
+            first = Breach {
+                at: gone + contract.drain,
+                promise: Promise::Drain,
+            };
+        }
+        first
+    }
+
+    /// Notes a breach if a deadline has passed by `now`.
+    fn check(&mut self, now: Duration, contract: &Contract, slack: Duration) {
+        if self.held() && self.breach.is_none() {
+            let due = self.due(contract);
+            if now > due.at + slack {
+                self.breach = Some(due);
+            }
+        }
+    }
+
+    fn let_go(&mut self, at: Duration) {
+        if self.server_closed.is_some() && self.live_tasks == 0 && self.released.is_none() {
+            self.released = Some(at);
+        }
+    }
+
+    /// What the server was waiting for, seen from outside, for people: the phase of the connection.
+    pub fn phase(&self) -> &'static str {
+        let requests = self.requests.list.len();
+        if self.server_closed.is_some() || self.server_shutdown.is_some() {
+            "closing"
+        } else if self.responses.inside() {
+            "response"
+        } else if self.requests.in_body() && self.responses.finals < requests {
+            "body"
+        } else if self.responses.finals < requests {
+            "handler"
+        } else if self.requests.in_head() {
+            "head"
+        } else if self.requests.broken {
+            "after a malformed request"
+        } else if self.requests.in_body() {
+            "drain"
+        } else if requests == 0 {
+            "opening"
+        } else {
+            "idle"
+        }
+    }
+}
+
+/// All connections of a run.
+#[derive(Debug)]
+pub struct Ledger {
+    contract: Contract,
+    /// How far the server's knowledge trails behind what an observer sees at both hosts.
+    slack: Duration,
+    list: Vec<Connection>,
+    opener: Option<Opener>,
+}
+
+impl Ledger {
+    /// An empty ledger that judges by `contract` over this network. A byte counts as delivered when it reaches the
+    /// client's host; the server learns of it with the acknowledgement, so a deadline counts as passed a round trip
+    /// and a timer's step after it.
+    pub fn new(contract: Contract, network: &hangup_scenario::Network) -> Self {
+        let lossy = if network.loss > 0.0 {
+            LOSSY
+        } else {
+            Duration::ZERO
+        };
+        let slack = 2 * (network.latency + network.jitter) + lossy + TIMER_STEP;
+        Self {
+            contract,
+            slack,
+            list: Vec::new(),
+            opener: None,
+        }
+    }
+
+    /// The contract it judges by.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    /// Connections whose connect call is made from now on belong to `opener`.
+    pub fn opener(&mut self, opener: Option<Opener>) {
+        self.opener = opener;
+    }
+
+    /// The connection with this id.
+    pub fn get(&self, id: u32) -> Option<&Connection> {
+        self.list.get((id as usize).checked_sub(1)?)
+    }
+
+    /// Every connection, by id.
+    pub fn connections(&self) -> &[Connection] {
+        &self.list
+    }
+
+    /// Takes the connections out.
+    pub(crate) fn into_connections(self) -> Vec<Connection> {
+        self.list
+    }
+
+    /// The connection with this id, to change it; one that was never seen before is entered.
+    pub fn entry(&mut self, at: Duration, id: u32) -> &mut Connection {
+        let index = (id as usize).saturating_sub(1);
+        while self.list.len() <= index {
+            let (client, probe) = match self.opener {
+                Some(Opener::Client(client)) => (Some(client), false),
+                Some(Opener::Probe) => (None, true),
+                None => (None, false),
+            };
+            let id = self.list.len() as u32 + 1;
+            self.list.push(Connection {
+                id,
+                client,
+                probe,
+                born: at,
+                ..Connection::default()
+            });
+        }
+        &mut self.list[index]
+    }
+
+    /// A task that belongs to a connection was born.
+    pub(crate) fn task_born(&mut self, at: Duration, id: u32) {
+        self.entry(at, id).live_tasks += 1;
+    }
+
+    /// A task that belongs to a connection has ended.
+    pub(crate) fn task_ended(&mut self, at: Duration, id: u32) {
+        let (contract, slack) = (self.contract, self.slack);
+        let connection = self.entry(at, id);
+        connection.check(at, &contract, slack);
+        connection.live_tasks = connection.live_tasks.saturating_sub(1);
+        connection.let_go(at);
+    }
+
+    /// A fact from the network.
+    pub fn network(&mut self, at: Duration, id: u32, event: &Event<'_>) {
+        let (contract, slack) = (self.contract, self.slack);
+        let connection = self.entry(at, id);
+        connection.check(at, &contract, slack);
+        match event {
+            Event::Opened => {
+                connection.opened = Some(at);
+                connection.last_progress = at;
+            }
+            Event::Accepted { .. } => connection.accepted = Some(at),
+            Event::Arrived {
+                to: Side::Server,
+                bytes,
+            } => {
+                connection.bytes_in += bytes.len() as u64;
+                connection.last_progress = at;
+                connection.requests.feed(at, bytes);
+            }
+            Event::Arrived {
+                to: Side::Client,
+                bytes,
+            } => {
+                connection.bytes_out += bytes.len() as u64;
+                connection.last_progress = at;
+                connection
+                    .responses
+                    .feed(at, bytes, &connection.requests.list);
+            }
+            Event::FinArrived { to: Side::Client } => {
+                connection.server_fin_arrived = true;
+                connection.responses.end();
+            }
+            Event::Refused | Event::Abandoned => connection.stillborn = true,
+            Event::TimedOut { .. } if connection.opened.is_none() => connection.stillborn = true,
+            Event::FinArrived { to: Side::Server } if connection.client_closed.is_some() => {
+                connection.client_gone.get_or_insert(at);
+            }
+            Event::ResetArrived { to: Side::Server } => {
+                connection.client_gone.get_or_insert(at);
+            }
+            Event::Shutdown { by: Side::Server } => connection.server_shutdown = Some(at),
+            Event::Shutdown { by: Side::Client } => connection.client_shutdown = Some(at),
+            Event::Closed {
+                by: Side::Client, ..
+            } => connection.client_closed = Some(at),
+            Event::Closed {
+                by: Side::Server,
+                reset,
+            } => {
+                connection.server_closed = Some((at, *reset));
+                connection.let_go(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings every breach up to date, and gives the time at which the next connection will be past its deadline, or
+    /// should have been accepted; none when each is gone or past it already.
+    pub fn next_due(&mut self, now: Duration) -> Option<Duration> {
+        let (contract, slack) = (self.contract, self.slack);
+        self.list
+            .iter_mut()
+            .filter_map(|connection| {
+                if connection.accepted.is_none() {
+                    let patience = connection.born + contract.stall;
+                    return (!connection.stillborn && patience > now).then_some(patience);
+                }
+                connection.check(now, &contract, slack);
+                let judged = connection.released.is_some() || connection.breach.is_some();
+                (!judged).then(|| connection.due(&contract).at + slack + TIMER_STEP)
+            })
+            .min()
+    }
+}

@@ -1,0 +1,36 @@
+//! The rules that a run is held against: one file each.
+//!
+//! An oracle reads a finished [`Run`] and gives findings; it knows no engine and no report. Each has a canary in
+//! `server::canary` that it convicts, and a healthy twin that it acquits.
+
+mod deaf;
+mod held;
+mod hung;
+mod late;
+mod leftover;
+pub(crate) mod nondeterministic;
+mod protocol;
+
+use crate::finding::Finding;
+use crate::run::Run;
+
+/// An oracle: its name in reports, and its rule.
+pub type Oracle = (&'static str, fn(&Run, &mut Vec<Finding>));
+
+/// Every oracle, the gravest first.
+pub const ORACLES: [Oracle; 5] = [
+    ("protocol", protocol::judge),
+    ("hung", hung::judge),
+    ("leftover", leftover::judge),
+    ("late", late::judge),
+    ("deaf", deaf::judge),
+];
+
+/// Holds a run against every rule; the gravest finding comes first.
+pub fn judge(run: &Run) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (_, oracle) in ORACLES {
+        oracle(run, &mut findings);
+    }
+    findings
+}

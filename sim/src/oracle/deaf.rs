@@ -1,0 +1,48 @@
+//! **deaf**: after the scenario, a fresh and well-behaved client is not served.
+
+use crate::finding::{Finding, StuckTask};
+use crate::run::Run;
+use hangup_scenario::Verdict;
+
+pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
+    if run.probe_served {
+        return;
+    }
+    let why = match run.server_ended {
+        Some(_) => "the server's own task has ended",
+        None if !run
+            .connections
+            .iter()
+            .any(|connection| connection.probe && connection.opened.is_some()) =>
+        {
+            "its connection was not opened"
+        }
+        None if !run
+            .connections
+            .iter()
+            .any(|connection| connection.probe && connection.accepted.is_some()) =>
+        {
+            "its connection was never accepted"
+        }
+        None => "it got no answer",
+    };
+    let root = run
+        .tasks
+        .of_server()
+        .find(|task| task.ended.is_none() && task.connection.is_none());
+    findings.push(Finding {
+        kind: Verdict::Deaf,
+        client: None,
+        connection: run
+            .connections
+            .iter()
+            .find(|connection| connection.probe)
+            .map(|connection| connection.id),
+        at: run.search.from,
+        alive_for: None,
+        never_ends: false,
+        phase: None,
+        task: root.map(|task| StuckTask::new(run, task)),
+        says: format!("after the scenario a fresh, well-behaved client is not served: {why}"),
+    });
+}

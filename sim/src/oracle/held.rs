@@ -1,0 +1,84 @@
+//! What `hung`, `late` and `leftover` share: a connection that was held against the contract.
+
+use crate::contract::{Breach, Promise};
+use crate::finding::{Finding, StuckTask, spell};
+use crate::ledger::Connection;
+use crate::run::{Outlook, Run};
+use hangup_scenario::Verdict;
+
+/// Every connection that was held past a deadline, with the deadline and what became of it.
+pub(super) fn breaches(run: &Run) -> impl Iterator<Item = (&Connection, Breach, Outlook)> {
+    run.connections.iter().filter_map(|connection| {
+        connection
+            .breach
+            .map(|breach| (connection, breach, run.outlook(connection)))
+    })
+}
+
+/// The finding that says so.
+pub(super) fn finding(
+    run: &Run,
+    kind: Verdict,
+    connection: &Connection,
+    breach: Breach,
+    outlook: Outlook,
+) -> Finding {
+    let opened = connection.opened.unwrap_or_default();
+    let until = match outlook {
+        Outlook::Ended(at) => at,
+        _ => run.search.from,
+    };
+    let phase = connection.phase();
+    let id = connection.id;
+    let held = match breach.promise {
+        Promise::Stall => format!(
+            "{} after its last byte (its contract allows {})",
+            spell(until.saturating_sub(connection.last_progress)),
+            spell(run.contract.stall),
+        ),
+        Promise::Residence => format!(
+            "{} after it was opened (its contract allows {})",
+            spell(until.saturating_sub(opened)),
+            spell(run.contract.residence),
+        ),
+        Promise::Drain => format!(
+            "{} after its client was gone (its contract allows {})",
+            spell(until.saturating_sub(connection.client_gone.unwrap_or(breach.at))),
+            spell(run.contract.drain),
+        ),
+    };
+    let says = match outlook {
+        Outlook::Ended(at) => {
+            format!(
+                "connection {id} was held {held}; it was due at {} and ended at {}",
+                spell(breach.at),
+                spell(at)
+            )
+        }
+        Outlook::Never => {
+            format!(
+                "connection {id} is still held {held}; nothing is armed that could end it (phase: {phase})"
+            )
+        }
+        Outlook::Woken(wakes) => {
+            format!(
+                "connection {id} is still held {held}, and still alive after {wakes} wake-ups (phase: {phase})"
+            )
+        }
+        Outlook::Unproven => format!("connection {id} is still held {held} (phase: {phase})"),
+    };
+    Finding {
+        kind,
+        client: connection.client,
+        connection: Some(id),
+        at: breach.at,
+        alive_for: Some(until.saturating_sub(opened)),
+        never_ends: outlook == Outlook::Never,
+        phase: Some(phase),
+        task: match outlook {
+            Outlook::Ended(_) => None,
+            _ => StuckTask::of(run, id),
+        },
+        says,
+    }
+}

@@ -1,0 +1,57 @@
+//! **leftover**: the client is gone and the contract's drain time is over, but the server is not back where it
+//! started: a socket of that connection (also one in CLOSE_WAIT), or a task, is still there.
+
+use super::held;
+use crate::finding::{Finding, StuckTask, spell};
+use crate::run::{Outlook, Run};
+use hangup_scenario::Verdict;
+
+pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
+    for (connection, breach, outlook) in held::breaches(run) {
+        if !matches!(outlook, Outlook::Ended(_)) && connection.client_gone.is_some() {
+            findings.push(held::finding(
+                run,
+                Verdict::Leftover,
+                connection,
+                breach,
+                outlook,
+            ));
+        }
+    }
+    stray_tasks(run, findings);
+}
+
+/// Tasks of the server that belong to no connection, were not there at the start, and never end.
+fn stray_tasks(run: &Run, findings: &mut Vec<Finding>) {
+    let strays = run
+        .tasks
+        .of_server()
+        .skip(run.baseline_tasks)
+        .filter(|task| {
+            let alone = task.connection.is_none_or(|id| {
+                run.connections
+                    .iter()
+                    .any(|connection| connection.id == id && connection.accepted.is_none())
+            });
+            task.ended.is_none() && alone
+        });
+    for task in strays {
+        let outlook = run.since(Some(task.last_poll));
+        let stuck = StuckTask::new(run, task);
+        findings.push(Finding {
+            kind: Verdict::Leftover,
+            client: None,
+            connection: None,
+            at: run.search.from,
+            alive_for: Some(run.search.from.saturating_sub(task.born)),
+            never_ends: outlook == Outlook::Never,
+            phase: None,
+            says: format!(
+                "a task of no connection, spawned at {} {} into the run, outlives every client",
+                stuck.spawned_at,
+                spell(task.born)
+            ),
+            task: Some(stuck),
+        });
+    }
+}

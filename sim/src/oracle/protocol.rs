@@ -1,0 +1,178 @@
+//! **protocol**: what RFC 9110 and 9112 forbid whatever the client does.
+//!
+//! One final response a request, none without one, none for what follows a `close`; at most one `100 Continue`
+//! a request, never to HTTP/1.0, never after the final response; and a whole request that the server had read is
+//! not dropped in silence. Behind a malformed request nothing is judged, since there servers may rightly differ.
+
+use crate::exchange::Response;
+use crate::finding::{Finding, spell};
+use crate::ledger::Connection;
+use crate::run::Run;
+use hangup_scenario::Verdict;
+use std::time::Duration;
+
+/// A request that arrives this close to the server's close may cross it on the way.
+const CROSSING: Duration = Duration::from_secs(1);
+
+pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
+    for connection in &run.connections {
+        let broken = garbage(connection)
+            .or_else(|| continues(connection))
+            .or_else(|| too_many(connection))
+            .or_else(|| unanswered(connection));
+        if let Some((at, says)) = broken {
+            findings.push(Finding {
+                kind: Verdict::Protocol,
+                client: connection.client,
+                connection: Some(connection.id),
+                at,
+                alive_for: None,
+                never_ends: false,
+                phase: None,
+                task: None,
+                says: format!("connection {}: {says}", connection.id),
+            });
+        }
+    }
+}
+
+type Broken = Option<(Duration, String)>;
+
+fn garbage(connection: &Connection) -> Broken {
+    (connection.responses.broken && !connection.requests.broken).then(|| {
+        (
+            connection.last_progress,
+            "the server sent bytes that are no HTTP/1.1 response".to_owned(),
+        )
+    })
+}
+
+/// At most one 100 a request, none to HTTP/1.0, none when every request is answered (RFC 9110 §10.1.1, §15.2).
+fn continues(connection: &Connection) -> Broken {
+    let hundreds = || {
+        connection
+            .responses
+            .list
+            .iter()
+            .filter(|response| response.status == 100)
+    };
+    for hundred in hundreds() {
+        let which = hundred.answers + 1;
+        let Some(request) = connection
+            .requests
+            .list
+            .get(hundred.answers)
+            .filter(|_| hundred.answers < hundred.requests)
+        else {
+            if connection.requests.broken || connection.requests.in_head() {
+                return None;
+            }
+            return Some((
+                hundred.at,
+                "a 100 Continue came after the final response, with no request open".to_owned(),
+            ));
+        };
+        if request.old {
+            return Some((
+                hundred.at,
+                format!("request {which} is HTTP/1.0 and got a 100 Continue"),
+            ));
+        }
+        if hundreds()
+            .filter(|other| other.answers == hundred.answers)
+            .count()
+            > 1
+        {
+            return Some((
+                hundred.at,
+                format!("request {which} got more than one 100 Continue"),
+            ));
+        }
+    }
+    None
+}
+
+/// No more final responses than requests. A request of which only a part came may be refused, too; and a 408 may
+/// come for no request at all (RFC 9110 §15.5.9), as the last thing on a connection.
+fn too_many(connection: &Connection) -> Broken {
+    if connection.requests.broken {
+        return None;
+    }
+    let finals = || {
+        connection
+            .responses
+            .list
+            .iter()
+            .filter(|response| response.is_final())
+    };
+    let partial = usize::from(connection.requests.in_head());
+    let excess = finals().nth(connection.requests.list.len() + partial)?;
+    let is_last = connection
+        .responses
+        .list
+        .last()
+        .is_some_and(|last| last == excess);
+    if excess.status == 408 && is_last {
+        return None;
+    }
+    let closed = connection.requests.list.iter().any(|request| request.close);
+    Some((
+        excess.at,
+        format!(
+            "{} final responses to {} requests{}: body bytes were read as a request, or a request was answered twice",
+            connection.responses.finals,
+            connection.requests.list.len(),
+            if closed {
+                ", the last of which said close"
+            } else {
+                ""
+            },
+        ),
+    ))
+}
+
+/// The server closed, though the client was there and had made a whole request well before, every earlier response
+/// had come whole, and none had announced a close.
+fn unanswered(connection: &Connection) -> Broken {
+    let (closed_at, _) = connection.server_closed?;
+    let closed_at = connection
+        .server_shutdown
+        .map_or(closed_at, |shut| shut.min(closed_at));
+    let client_was_there = [
+        connection.client_gone,
+        connection.client_closed,
+        connection.client_shutdown,
+    ]
+    .into_iter()
+    .flatten()
+    .all(|left| left > closed_at);
+    // What the client's full window keeps back is not lost by the server: only behind its FIN nothing more can come.
+    let all_arrived = connection.server_fin_arrived && !connection.responses.inside();
+    if !client_was_there || !all_arrived || connection.responses.broken {
+        return None;
+    }
+    let next = connection.requests.list.get(connection.responses.finals)?;
+    let complete_at = next.complete_at.filter(|&at| at + CROSSING < closed_at)?;
+    let previous = connection
+        .responses
+        .list
+        .iter()
+        .rev()
+        .find(|response| response.is_final());
+    let may_close = previous.is_some_and(|response: &Response| response.close)
+        || connection.requests.list[..connection.responses.finals]
+            .iter()
+            .any(|request| request.close || request.old);
+    if may_close {
+        return None;
+    }
+    Some((
+        closed_at,
+        format!(
+            "request {} was whole at {} and was never answered: the server closed at {}",
+            connection.responses.finals + 1,
+            spell(complete_at),
+            spell(closed_at)
+        ),
+    ))
+}

@@ -1,0 +1,140 @@
+//! Runs as JSON, in the form that `hangup run --json` promises. Times are seconds.
+
+use crate::cell::Cell;
+use crate::finding::Finding;
+use crate::ledger::Connection;
+use serde::Serialize;
+use std::time::Duration;
+
+/// One scenario against one server.
+#[derive(Debug, Serialize)]
+pub struct CellJson<'a> {
+    scenario: &'a str,
+    server: &'a str,
+    engine: &'a str,
+    seed: u64,
+    verdict: String,
+    findings: Vec<FindingJson<'a>>,
+    connections: Vec<ConnectionJson>,
+    tasks: TasksJson,
+    sim_s: f64,
+    wall_us: u64,
+    trace_hash: String,
+    replay: String,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    caveats: &'a [String],
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+pub struct FindingJson<'a> {
+    kind: String,
+    client: Option<u32>,
+    connection: Option<u32>,
+    at_s: f64,
+    alive_for_s: Option<f64>,
+    never_ends: bool,
+    phase: Option<&'a str>,
+    task: Option<TaskJson<'a>>,
+    says: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct TaskJson<'a> {
+    spawned_at: &'a str,
+    stack: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct ConnectionJson {
+    id: u32,
+    client: Option<u32>,
+    opened_s: Option<f64>,
+    closed_s: Option<f64>,
+    close_reason: Option<&'static str>,
+    bytes_in: u64,
+    bytes_out: u64,
+    statuses: Vec<u16>,
+}
+
+#[derive(Debug, Serialize)]
+struct TasksJson {
+    spawned: usize,
+    ended: usize,
+    alive: usize,
+}
+
+fn seconds(time: Duration) -> f64 {
+    // Simulated times are whole milliseconds; this keeps 0.06 from becoming 0.060000000000000005.
+    time.as_millis() as f64 / 1000.0
+}
+
+impl<'a> From<&'a Finding> for FindingJson<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        Self {
+            kind: finding.kind.to_string(),
+            client: finding.client,
+            connection: finding.connection,
+            at_s: seconds(finding.at),
+            alive_for_s: finding.alive_for.map(seconds),
+            never_ends: finding.never_ends,
+            phase: finding.phase,
+            task: finding.task.as_ref().map(|task| TaskJson {
+                spawned_at: &task.spawned_at,
+                stack: &task.stack,
+            }),
+            says: &finding.says,
+        }
+    }
+}
+
+impl From<&Connection> for ConnectionJson {
+    fn from(connection: &Connection) -> Self {
+        Self {
+            id: connection.id,
+            client: connection.client,
+            opened_s: connection.opened.map(seconds),
+            closed_s: connection.released.map(seconds),
+            close_reason: connection.close_reason,
+            bytes_in: connection.bytes_in,
+            bytes_out: connection.bytes_out,
+            statuses: connection
+                .responses
+                .list
+                .iter()
+                .map(|response| response.status)
+                .collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Cell> for CellJson<'a> {
+    fn from(cell: &'a Cell) -> Self {
+        let (spawned, ended) = cell.run.connection_task_counts();
+        Self {
+            scenario: &cell.scenario.name,
+            server: &cell.server,
+            engine: cell.run.engine,
+            seed: cell.scenario.seed,
+            verdict: cell.verdict().to_string(),
+            findings: cell.findings.iter().map(FindingJson::from).collect(),
+            connections: cell
+                .run
+                .connections
+                .iter()
+                .filter(|connection| !connection.probe)
+                .map(Into::into)
+                .collect(),
+            tasks: TasksJson {
+                spawned,
+                ended,
+                alive: spawned - ended,
+            },
+            sim_s: seconds(cell.run.end()),
+            wall_us: u64::try_from(cell.wall.as_micros()).unwrap_or(u64::MAX),
+            trace_hash: format!("{:016x}", cell.run.hash),
+            replay: cell.replay(),
+            caveats: &cell.run.caveats,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A judged run, for people: what was found, what happened, where it is stuck, and how to see it again.
+
+use crate::cell::Cell;
+use crate::finding::{Finding, spell};
+use crate::trace::{Actor, Entry};
+use anstyle::{AnsiColor, Style};
+use hangup_scenario::Verdict;
+use std::fmt::{self, Display, Formatter};
+
+/// Longer timelines are cut in the middle.
+const LINES_MAX: usize = 60;
+/// So many findings are told; the rest is counted.
+const FINDINGS_MAX: usize = 3;
+/// Frames of a stack that are shown.
+const FRAMES_MAX: usize = 16;
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default();
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+
+/// A verdict in its colour.
+pub fn verdict(verdict: Verdict) -> String {
+    let style = if verdict == Verdict::Clean { GOOD } else { BAD };
+    format!("{style}{verdict}{style:#}")
+}
+
+/// The whole report on a cell.
+#[derive(Debug)]
+pub struct Report<'a>(pub &'a Cell);
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(cell) = self;
+        writeln!(
+            f,
+            "{BOLD}{}{BOLD:#}  {}",
+            cell.scenario.name, cell.scenario.title
+        )?;
+        if !cell.scenario.source.is_empty() {
+            writeln!(f, "{DIM}source {}{DIM:#}", cell.scenario.source)?;
+        }
+        writeln!(
+            f,
+            "{DIM}server {} | engine {} | seed {} | trace {:016x} | {} of simulated time{DIM:#}\n",
+            cell.server,
+            cell.run.engine,
+            cell.scenario.seed,
+            cell.run.hash,
+            spell(cell.run.end())
+        )?;
+        if cell.findings.is_empty() {
+            writeln!(
+                f,
+                "{}: every connection ended within its contract\n",
+                verdict(Verdict::Clean)
+            )?;
+        }
+        for finding in cell.findings.iter().take(FINDINGS_MAX) {
+            writeln!(f, "{}: {}", verdict(finding.kind), finding.says)?;
+        }
+        if let Some(more) = cell.findings.len().checked_sub(FINDINGS_MAX + 1) {
+            writeln!(f, "and {} more findings like these", more + 1)?;
+        }
+        writeln!(f)?;
+        timeline(f, &cell.run.timeline)?;
+        if let Some(finding) = cell.findings.first() {
+            stack(f, finding, cell.run.no_stacks)?;
+        }
+        for caveat in &cell.run.caveats {
+            writeln!(f, "note: {caveat}")?;
+        }
+        writeln!(f, "{DIM}again:{DIM:#} {}", cell.replay())
+    }
+}
+
+fn timeline(f: &mut Formatter<'_>, entries: &[Entry]) -> fmt::Result {
+    let lines = fold(entries);
+    let skip = if lines.len() > LINES_MAX {
+        LINES_MAX / 2..lines.len() - LINES_MAX / 2
+    } else {
+        0..0
+    };
+    for (index, (entry, times)) in lines.iter().enumerate() {
+        if skip.contains(&index) {
+            if index == skip.start {
+                writeln!(f, "{:>14}  {DIM}... {} lines ...{DIM:#}", "", skip.len())?;
+            }
+            continue;
+        }
+        let who = match (entry.actor, entry.connection) {
+            (Actor::Client(client), _) => format!("client {client}"),
+            (Actor::Probe, _) => "fresh client".to_owned(),
+            (Actor::Server, Some(connection)) => format!("  server #{connection}"),
+            (Actor::Server, None) => "  server".to_owned(),
+        };
+        write!(f, "{:>14}  {who:<13} {}", clock(entry), entry.text)?;
+        if *times > 1 {
+            write!(f, " {DIM}(and {} times more, alike){DIM:#}", times - 1)?;
+        }
+        writeln!(f)?;
+    }
+    writeln!(f)
+}
+
+fn clock(entry: &Entry) -> String {
+    format!("{:.3} s", entry.at.as_secs_f64())
+}
+
+/// Neighbouring lines that say the same are one line with a count.
+fn fold(entries: &[Entry]) -> Vec<(&Entry, usize)> {
+    let mut lines: Vec<(&Entry, usize)> = Vec::new();
+    for entry in entries {
+        match lines.last_mut() {
+            Some((last, times))
+                if last.actor == entry.actor
+                    && last.connection == entry.connection
+                    && last.text == entry.text =>
+            {
+                *times += 1;
+            }
+            _ => lines.push((entry, 1)),
+        }
+    }
+    lines
+}
+
+fn stack(f: &mut Formatter<'_>, finding: &Finding, no_stacks: Option<&str>) -> fmt::Result {
+    let Some(task) = &finding.task else {
+        return Ok(());
+    };
+    writeln!(
+        f,
+        "the stuck task was spawned at {} and waits in",
+        task.spawned_at
+    )?;
+    match no_stacks {
+        Some(why) => writeln!(f, "  ({why})")?,
+        None => {
+            for frame in task.stack.iter().take(FRAMES_MAX) {
+                writeln!(f, "  {frame}")?;
+            }
+        }
+    }
+    writeln!(f)
+}

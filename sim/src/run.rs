@@ -1,0 +1,162 @@
+//! What an engine hands to the oracles: one finished run.
+
+use crate::contract::Contract;
+use crate::ledger::Connection;
+use crate::task::{Role, Tasks};
+use crate::trace::Entry;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::task::Id;
+
+/// The await stack of a task: one line a frame, innermost first.
+pub type Stack = Vec<String>;
+
+/// How much a run keeps for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Keep the timeline.
+    pub timeline: bool,
+    /// Capture the await stacks of what is stuck.
+    pub stacks: bool,
+}
+
+/// The search for anything that could still end what is stuck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// When it began: every step and every contract time were over.
+    pub from: Duration,
+    /// Simulated time at its end.
+    pub until: Duration,
+    /// How often tasks of the server woke up in it.
+    pub wakes: u64,
+}
+
+/// One finished run of a scenario against a server.
+#[derive(Debug)]
+pub struct Run {
+    /// `leap`, `turmoil`.
+    pub engine: &'static str,
+    /// What it is judged by.
+    pub contract: Contract,
+    /// Every connection, the probe's last.
+    pub connections: Vec<Connection>,
+    /// Every task.
+    pub tasks: Tasks,
+    /// Tasks of the server that were there before the first client.
+    pub baseline_tasks: usize,
+    /// The fresh client at the end got its answer.
+    pub probe_served: bool,
+    /// The server's own future ended, though nobody asked it to.
+    pub server_ended: Option<Duration>,
+    /// The search at the end.
+    pub search: Search,
+    /// A hash over everything that happened.
+    pub hash: u64,
+    /// What happened, if it was kept.
+    pub timeline: Vec<Entry>,
+    /// Await stacks of the server's tasks that are still alive, if they were captured.
+    pub stacks: BTreeMap<Id, Stack>,
+    /// Why there are no await stacks, where there could have been some.
+    pub no_stacks: Option<&'static str>,
+    /// What this engine could not express of the scenario.
+    pub caveats: Vec<String>,
+}
+
+/// Is there an end in sight for something that is past its deadline?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// It is gone.
+    Ended(Duration),
+    /// Nothing woke it, or anything that it waits for, in all the time that was searched: it never ends.
+    Never,
+    /// It is alive, and was woken so often in the search.
+    Woken(u64),
+    /// It is alive and was not woken, but the search was cut short, or this engine cannot prove more.
+    Unproven,
+}
+
+/// A hang counts as proved when nothing of it was polled for this long at the end of the search.
+const PROOF: Duration = Duration::from_secs(180 * 24 * 60 * 60);
+
+impl Run {
+    /// The time that the run counts as its end: the last deadline, or the last connection's end where that was later.
+    pub fn end(&self) -> Duration {
+        self.connections
+            .iter()
+            .filter_map(|connection| connection.released)
+            .fold(self.search.from, Duration::max)
+    }
+
+    /// What became of a connection that was held against the contract.
+    pub fn outlook(&self, connection: &Connection) -> Outlook {
+        if let Some(released) = connection.released {
+            return Outlook::Ended(released);
+        }
+        // A server that handles connections in its accept loop has no task for this connection alone.
+        let mut own = self
+            .tasks
+            .of_server()
+            .filter(|task| task.connection == Some(connection.id))
+            .peekable();
+        let last_poll = if own.peek().is_some() {
+            own.filter(|task| task.ended.is_none())
+                .map(|task| task.last_poll)
+                .max()
+        } else {
+            self.tasks
+                .of_server()
+                .filter(|task| task.ended.is_none())
+                .map(|task| task.last_poll)
+                .max()
+        };
+        self.since(last_poll)
+    }
+
+    /// What becomes of something that was polled last at `last_poll`, or that has no task left to end it.
+    pub fn since(&self, last_poll: Option<Duration>) -> Outlook {
+        let last_poll = last_poll.unwrap_or_default();
+        if self
+            .search
+            .until
+            .saturating_sub(last_poll.max(self.search.from))
+            >= PROOF
+        {
+            Outlook::Never
+        } else if last_poll > self.search.from {
+            Outlook::Woken(self.search.wakes)
+        } else {
+            Outlook::Unproven
+        }
+    }
+
+    /// Tasks that the scenario's connections made the server spawn: how many, and how many of them have ended.
+    pub fn connection_task_counts(&self) -> (usize, usize) {
+        let probe = self
+            .connections
+            .iter()
+            .find(|connection| connection.probe)
+            .map(|connection| connection.id);
+        let of_clients = || {
+            self.tasks
+                .of_server()
+                .skip(self.baseline_tasks)
+                .filter(move |task| probe.is_none() || task.connection != probe)
+        };
+        (
+            of_clients().count(),
+            of_clients().filter(|task| task.ended.is_some()).count(),
+        )
+    }
+
+    /// The stuck task of a connection: its own, or else the server's root.
+    pub fn stuck_task(&self, connection: u32) -> Option<&crate::task::Task> {
+        let alive = || {
+            self.tasks
+                .of_server()
+                .filter(|task| task.ended.is_none() && task.role == Role::Server)
+        };
+        alive()
+            .find(|task| task.connection == Some(connection))
+            .or_else(|| alive().find(|task| task.connection.is_none() && task.has_accepted()))
+    }
+}

@@ -1,0 +1,66 @@
+//! Servers under test: one file each.
+
+pub mod app;
+pub mod canary;
+mod hangup;
+mod hyper;
+
+use crate::contract::Contract;
+use crate::transport::Listener;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A future that a server runs in.
+pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A server that can be driven by scenarios.
+pub trait Server: Send + Sync {
+    /// The name on the command line and in reports.
+    fn name(&self) -> &str;
+
+    /// One line about it, for `hangup list`.
+    fn about(&self) -> &str;
+
+    /// The deadlines that it claims.
+    fn contract(&self) -> Contract;
+
+    /// Serves what the listener accepts, until it is dropped.
+    fn serve(&self, listener: Listener) -> Serving;
+}
+
+/// What a server without a claim of its own is held to: it must not hold a silent connection for more than 75 s
+/// (the usual longest idle time), nor keep anything for more than 5 s once the client is gone. A client that goes on
+/// making requests may stay for a day.
+pub const UNCLAIMED: Contract = Contract {
+    stall: Duration::from_secs(75),
+    residence: Duration::from_secs(24 * 60 * 60),
+    drain: Duration::from_secs(5),
+};
+
+/// Every built-in server that is meant to work, ours first.
+pub fn built_in() -> Vec<Arc<dyn Server>> {
+    vec![
+        Arc::new(hangup::Hangup::default_limits()),
+        Arc::new(hangup::Hangup::article()),
+        Arc::new(hangup::Hangup::unbounded()),
+        Arc::new(hyper::Hyper::plain()),
+        Arc::new(hyper::Hyper::with_timeouts()),
+    ]
+}
+
+/// Servers with one known defect each, behind their healthy twin.
+pub fn canaries() -> Vec<Arc<dyn Server>> {
+    canary::CANARIES
+        .map(|canary| Arc::new(canary) as Arc<dyn Server>)
+        .into()
+}
+
+/// The built-in server or canary with this name.
+pub fn named(name: &str) -> Option<Arc<dyn Server>> {
+    built_in()
+        .into_iter()
+        .chain(canaries())
+        .find(|server| server.name() == name)
+}

@@ -1,0 +1,134 @@
+//! The probe app, which every built-in server serves.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /` | `ok` |
+//! | `POST /echo` | reads the body, answers `LENGTH SHA256-HEX` |
+//! | `POST /reject` | 403, without reading the body |
+//! | `GET /big/N` | N bytes |
+//! | `GET /slow/MS` | `ok` after MS milliseconds |
+//! | `POST /stream` | the body, as it comes |
+//! | `GET /panic` | panics |
+//! | `GET /never` | never answers |
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// What goes wrong when a body cannot be read.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+const PAGE: usize = 16 * 1024;
+static FILLER: [u8; PAGE] = [b'x'; PAGE];
+
+/// The body of an answer; `B` is the request's, for `/stream`.
+#[derive(Debug)]
+pub enum Answer<B> {
+    /// All of it at once.
+    Full(Bytes),
+    /// So many bytes more, a page at a time.
+    Big(u64),
+    /// The request's own body.
+    Stream(B),
+}
+
+/// Answers one request.
+///
+/// # Errors
+/// When the request's body cannot be read to its end; there is no answer then.
+pub async fn answer<B>(request: Request<B>) -> Result<Response<Answer<B>>, BoxError>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    let path = request.uri().path();
+    if let Some(count) = argument(path, "/big/") {
+        return Ok(Response::new(Answer::Big(count)));
+    }
+    if let Some(milliseconds) = argument(path, "/slow/") {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        return Ok(full(StatusCode::OK, "ok"));
+    }
+    match (request.method().as_str(), path) {
+        ("GET" | "HEAD", "/") => Ok(full(StatusCode::OK, "ok")),
+        ("POST", "/echo") => {
+            let mut body = request.into_body();
+            let (mut length, mut digest) = (0, Sha256::new());
+            while let Some(frame) = body.frame().await {
+                if let Ok(data) = frame.map_err(Into::into)?.into_data() {
+                    length += data.len();
+                    digest.update(&data);
+                }
+            }
+            let hex: String = digest
+                .finalize()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            Ok(full(StatusCode::OK, format!("{length} {hex}")))
+        }
+        ("POST", "/reject") => Ok(full(StatusCode::FORBIDDEN, "rejected")),
+        ("POST", "/stream") => Ok(Response::new(Answer::Stream(request.into_body()))),
+        ("GET", "/panic") => panic!("the probe app was asked to panic"),
+        ("GET", "/never") => std::future::pending().await,
+        _ => Ok(full(StatusCode::NOT_FOUND, "not found")),
+    }
+}
+
+fn argument(path: &str, prefix: &str) -> Option<u64> {
+    path.strip_prefix(prefix)?.parse().ok()
+}
+
+fn full<B>(status: StatusCode, text: impl Into<Bytes>) -> Response<Answer<B>> {
+    let mut response = Response::new(Answer::Full(text.into()));
+    *response.status_mut() = status;
+    response
+}
+
+impl<B> Body for Answer<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Big(0) => Poll::Ready(None),
+            Self::Big(left) => {
+                let page = usize::try_from(*left).unwrap_or(PAGE).min(PAGE);
+                *left -= page as u64;
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&FILLER[..page])))))
+            }
+            Self::Stream(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Big(left) => *left == 0,
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Big(left) => SizeHint::with_exact(*left),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Servers with one known defect each, and the healthy twin that they are made from.
+//!
+//! The twin is a small HTTP/1.1 server in the style that people write by hand: a task a connection, `tokio::time::timeout`
+//! around every wait, a semaphore against overload. A canary is the same code with one line wrong. An oracle that
+//! lets a canary go free, or convicts the twin, is broken.
+
+mod message;
+mod twin;
+
+use super::{Server, Serving};
+use crate::contract::Contract;
+use crate::transport::Listener;
+use std::time::Duration;
+
+/// The one thing that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// Nothing.
+    None,
+    /// The response is written without a deadline.
+    NoWriteDeadline,
+    /// The idle clock is set to 10 minutes, though the contract says that a silent client is gone after one.
+    LongIdle,
+    /// Each connection starts a helper task that nobody ends when the connection fails.
+    TaskLeak,
+    /// A connection that ends in an error does not give its permit back.
+    PermitLeak,
+    /// `100 Continue` goes to HTTP/1.0 clients too.
+    ContinueToOld,
+}
+
+/// A canary, or the twin.
+#[derive(Debug)]
+pub struct Canary {
+    name: &'static str,
+    about: &'static str,
+    defect: Defect,
+}
+
+/// The twin without a defect, and every canary.
+pub const CANARIES: [Canary; 6] = [
+    Canary {
+        name: "twin",
+        about: "the canaries' healthy twin",
+        defect: Defect::None,
+    },
+    Canary {
+        name: "canary-no-write-deadline",
+        about: "defect: a response is written without a deadline (hung)",
+        defect: Defect::NoWriteDeadline,
+    },
+    Canary {
+        name: "canary-task-leak",
+        about: "defect: a helper task outlives a connection that fails (leftover)",
+        defect: Defect::TaskLeak,
+    },
+    Canary {
+        name: "canary-long-idle",
+        about: "defect: the idle clock is longer than the contract (late)",
+        defect: Defect::LongIdle,
+    },
+    Canary {
+        name: "canary-permit-leak",
+        about: "defect: a connection that fails keeps its semaphore permit (deaf)",
+        defect: Defect::PermitLeak,
+    },
+    Canary {
+        name: "canary-old-continue",
+        about: "defect: HTTP/1.0 clients get 100 Continue (protocol)",
+        defect: Defect::ContinueToOld,
+    },
+];
+
+impl Server for Canary {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn about(&self) -> &str {
+        self.about
+    }
+
+    fn contract(&self) -> Contract {
+        Contract {
+            stall: Duration::from_secs(60),
+            residence: Duration::from_secs(24 * 60 * 60),
+            drain: Duration::from_secs(30),
+        }
+    }
+
+    fn serve(&self, listener: Listener) -> Serving {
+        Box::pin(twin::serve(listener, self.defect))
+    }
+}

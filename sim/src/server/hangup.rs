@@ -1,0 +1,143 @@
+//! Our own server, with its default limits, with the article's remedy only, and with none.
+
+use super::{Server, Serving, UNCLAIMED, app};
+use crate::contract::Contract;
+use crate::trace::{Actor, Recorder, record};
+use crate::transport::Listener;
+use hangup_lifecycle::{CloseReason, Entry, Limits, Phase, Span};
+use hangup_server::{Body, Watch};
+use http::{Request, Response};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::time::Instant;
+use tower_service::Service;
+
+/// Our server, under one of three sets of limits.
+#[derive(Debug)]
+pub(super) struct Hangup {
+    name: &'static str,
+    about: &'static str,
+    limits: Limits,
+}
+
+impl Hangup {
+    pub(super) fn default_limits() -> Self {
+        Self {
+            name: "hangup",
+            about: "our server, default limits",
+            limits: Limits::default(),
+        }
+    }
+
+    pub(super) fn article() -> Self {
+        Self {
+            name: "hangup-article",
+            about: "our server with only the article's remedy: read 60 s, write 60 s, idle 300 s",
+            limits: Limits::article(),
+        }
+    }
+
+    pub(super) fn unbounded() -> Self {
+        Self {
+            name: "hangup-unbounded",
+            about: "our server with every phase unbounded, as fasthttp's defaults are",
+            limits: Limits::unbounded(),
+        }
+    }
+}
+
+/// What no clock of these limits bounds is held to what a server without a claim is held to.
+fn claim(limits: &Limits) -> Contract {
+    let bound = limits.bound();
+    let or = |span: Span, unclaimed| span.finite().unwrap_or(unclaimed);
+    // The bound speaks of the client's part; a handler that is at work when the client falls silent, or goes, has its
+    // own time on top.
+    let handler = limits.handler.finite().unwrap_or_default();
+    Contract {
+        stall: or(bound.silence, UNCLAIMED.stall) + handler,
+        residence: or(bound.residence, UNCLAIMED.residence),
+        drain: or(bound.gone, UNCLAIMED.drain) + handler,
+    }
+}
+
+impl Server for Hangup {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn about(&self) -> &str {
+        self.about
+    }
+
+    fn contract(&self) -> Contract {
+        claim(&self.limits)
+    }
+
+    fn serve(&self, listener: Listener) -> Serving {
+        let server = hangup_server::Server::new(App)
+            .limits(self.limits.clone())
+            // The clock of the Date header is the machine's, not the simulation's.
+            .date_header(false)
+            .watch(Arc::new(Told));
+        Box::pin(server.serve(listener))
+    }
+}
+
+/// The probe app as a service.
+#[derive(Clone)]
+struct App;
+
+impl Service<Request<Body>> for App {
+    type Response = Response<app::Answer<Body>>;
+    type Error = app::BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(app::answer(request))
+    }
+}
+
+/// Passes the server's own words on to the run's recorder.
+struct Told;
+
+impl Watch for Told {
+    fn phase(&self, _: u64, _: Instant, phase: Phase, deadline: Option<Instant>) {
+        record(|recorder| {
+            let Some(connection) = own_connection(recorder) else {
+                return;
+            };
+            let now = recorder.now();
+            recorder.say(now, Actor::Server, Some(connection), || match deadline {
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    format!("waits: {phase}, until {:.3} s", (now + left).as_secs_f64())
+                }
+                None => format!("waits: {phase}, without a deadline"),
+            });
+        });
+    }
+
+    fn closed(&self, _: u64, _: Instant, reason: CloseReason, _: &Entry) {
+        record(|recorder| {
+            let Some(connection) = own_connection(recorder) else {
+                return;
+            };
+            let now = recorder.now();
+            recorder.ledger.entry(now, connection).close_reason = Some(reason.name());
+            recorder.say(now, Actor::Server, Some(connection), || {
+                format!("is done: {}", reason.explain())
+            });
+        });
+    }
+}
+
+/// The connection of the task that is speaking.
+fn own_connection(recorder: &Recorder) -> Option<u32> {
+    recorder.tasks.get(tokio::task::try_id()?)?.connection
+}

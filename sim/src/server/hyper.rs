@@ -1,0 +1,75 @@
+//! hyper's http1 server, as its documentation's example has it, and with its one timeout switched on.
+
+use super::{Server, Serving, UNCLAIMED, app};
+use crate::contract::Contract;
+use crate::transport::Listener;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::time::Duration;
+
+/// hyper, in one of two set-ups.
+#[derive(Debug)]
+pub(super) struct Hyper {
+    name: &'static str,
+    about: &'static str,
+    header_read_timeout: Option<Duration>,
+}
+
+impl Hyper {
+    /// As in hyper's documentation: no timer, and so no timeout.
+    pub(super) fn plain() -> Self {
+        Self {
+            name: "hyper",
+            about: "hyper http1, as its documentation's example has it",
+            header_read_timeout: None,
+        }
+    }
+
+    /// With a timer and a header read timeout of 60 s: all the timeouts that hyper has.
+    pub(super) fn with_timeouts() -> Self {
+        Self {
+            name: "hyper-timeouts",
+            about: "hyper http1 with a timer and a header read timeout of 60 s",
+            header_read_timeout: Some(Duration::from_secs(60)),
+        }
+    }
+}
+
+impl Server for Hyper {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn about(&self) -> &str {
+        self.about
+    }
+
+    fn contract(&self) -> Contract {
+        UNCLAIMED
+    }
+
+    fn serve(&self, listener: Listener) -> Serving {
+        let mut builder = http1::Builder::new();
+        // The clock of the Date header is the machine's, not the simulation's.
+        builder.auto_date_header(false);
+        if let Some(timeout) = self.header_read_timeout {
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(timeout);
+        }
+        Box::pin(serve(listener, builder))
+    }
+}
+
+async fn serve(mut listener: Listener, builder: http1::Builder) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let builder = builder.clone();
+        tokio::spawn(async move {
+            // A connection that fails is the client's affair; the ledger has what happened.
+            let _ = builder
+                .serve_connection(TokioIo::new(stream), service_fn(app::answer))
+                .await;
+        });
+    }
+}

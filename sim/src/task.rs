@@ -1,0 +1,134 @@
+//! The tasks of a run, as tokio's hooks report them: birth, spawn place, polls, death, and whose they are.
+//!
+//! A task belongs to the connection whose accept, or whose task, spawned it. So a server that calls
+//! `tokio::spawn` itself needs no change to be accounted for.
+
+use rustc_hash::FxHashMap;
+use std::panic::Location;
+use std::time::Duration;
+use tokio::task::Id;
+
+/// Who a task works for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Clients, network, the engine itself: never judged.
+    Harness,
+    /// The server under test.
+    Server,
+}
+
+/// One task of the run.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// tokio's id, which is unique in the process but not the same from run to run.
+    pub id: Id,
+    /// Who it works for.
+    pub role: Role,
+    /// Where `tokio::spawn` was called.
+    pub spawned_at: &'static Location<'static>,
+    /// The connection it belongs to; none for the accept loop and its like.
+    pub connection: Option<u32>,
+    /// When it was spawned.
+    pub born: Duration,
+    /// When it ended.
+    pub ended: Option<Duration>,
+    /// How often it was polled.
+    pub polls: u64,
+    /// When it was polled last.
+    pub last_poll: Duration,
+    /// What it had accepted last, for the tasks that it spawns then.
+    accepted: Option<u32>,
+}
+
+/// All tasks of a run, in the order of their births.
+#[derive(Debug, Default)]
+pub struct Tasks {
+    list: Vec<Task>,
+    index: FxHashMap<Id, u32>,
+    /// Who tasks work for that are spawned outside any task.
+    spawning: Option<Role>,
+    server_polls: u64,
+}
+
+impl Tasks {
+    /// From now on, tasks spawned outside any task work for `role`.
+    pub(crate) fn spawning(&mut self, role: Role) {
+        self.spawning = Some(role);
+    }
+
+    /// A task was spawned by `parent`; gives its ordinal among the server's tasks and its connection.
+    pub(crate) fn spawned(
+        &mut self,
+        at: Duration,
+        id: Id,
+        parent: Option<Id>,
+        spawned_at: &'static Location<'static>,
+    ) -> &Task {
+        let parent = parent.and_then(|parent| self.get(parent));
+        let role = parent.map_or(self.spawning.unwrap_or(Role::Harness), |parent| parent.role);
+        let connection = parent.and_then(|parent| parent.connection.or(parent.accepted));
+        let task = Task {
+            id,
+            role,
+            spawned_at,
+            connection,
+            born: at,
+            ended: None,
+            polls: 0,
+            last_poll: at,
+            accepted: None,
+        };
+        let place = self.list.len();
+        self.index.insert(id, place as u32);
+        self.list.push(task);
+        &self.list[place]
+    }
+
+    /// A task is about to be polled; only for the server's own is the time asked.
+    pub(crate) fn polled(&mut self, id: Id, now: impl FnOnce() -> Duration) {
+        if let Some(&place) = self.index.get(&id) {
+            let task = &mut self.list[place as usize];
+            if task.role == Role::Server {
+                task.polls += 1;
+                task.last_poll = now();
+                self.server_polls += 1;
+            }
+        }
+    }
+
+    /// A task has ended.
+    pub(crate) fn ended(&mut self, at: Duration, id: Id) -> Option<&Task> {
+        let place = self.index.remove(&id)? as usize;
+        self.list[place].ended = Some(at);
+        Some(&self.list[place])
+    }
+
+    /// `task` has accepted `connection`.
+    pub(crate) fn accepted(&mut self, task: Id, connection: u32) {
+        if let Some(&place) = self.index.get(&task) {
+            self.list[place as usize].accepted = Some(connection);
+        }
+    }
+
+    /// A task that is alive.
+    pub fn get(&self, id: Id) -> Option<&Task> {
+        self.index.get(&id).map(|&place| &self.list[place as usize])
+    }
+
+    /// The server's tasks, in the order of their births.
+    pub fn of_server(&self) -> impl Iterator<Item = &Task> {
+        self.list.iter().filter(|task| task.role == Role::Server)
+    }
+
+    /// How often any task of the server was polled.
+    pub fn server_polls(&self) -> u64 {
+        self.server_polls
+    }
+}
+
+impl Task {
+    /// Has it called accept with success?
+    pub fn has_accepted(&self) -> bool {
+        self.accepted.is_some()
+    }
+}

@@ -1,0 +1,220 @@
+//! What happened in a run: every fact that an oracle or a report may use, in order, and one hash over all of it.
+//!
+//! Engines, the client driver and the servers' watches report to the [`Recorder`] of the current thread; a run is
+//! one thread's business from start to end. The timeline is kept only when it is asked for, the hash always, so that
+//! a campaign pays nothing for text that nobody reads.
+
+use crate::ledger::Ledger;
+use crate::task::Tasks;
+use hangup_network::{ConnectionId, Event as NetworkEvent, Side};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::time::Duration;
+use tokio::time::Instant;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Who a line of the timeline is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A client of the scenario, counted from 0.
+    Client(u32),
+    /// The well-behaved client that comes after the scenario.
+    Probe,
+    /// The server's side of a connection.
+    Server,
+}
+
+/// One line of the timeline.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Simulated time since the start of the run.
+    pub at: Duration,
+    /// Who did it, or had it happen to them.
+    pub actor: Actor,
+    /// The connection that it happened on.
+    pub connection: Option<u32>,
+    /// What happened, for people.
+    pub text: Cow<'static, str>,
+}
+
+/// Where simulated time is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    /// tokio's paused clock, counted from this instant.
+    Tokio(Instant),
+    /// The clock of the turmoil host that is running.
+    Turmoil,
+}
+
+impl Clock {
+    /// Simulated time since the start of the run.
+    pub fn now(self) -> Duration {
+        match self {
+            Self::Tokio(start) => Instant::now().saturating_duration_since(start),
+            Self::Turmoil => crate::engine::turmoil::now(),
+        }
+    }
+}
+
+/// Collects one run.
+#[derive(Debug)]
+pub struct Recorder {
+    clock: Clock,
+    hash: u64,
+    timeline: Option<Vec<Entry>>,
+    /// Connections, as the network saw them.
+    pub ledger: Ledger,
+    /// Tasks, as the runtime saw them.
+    pub tasks: Tasks,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Recorder>> = const { RefCell::new(None) };
+}
+
+/// Runs `f` on this thread's recorder; nothing happens where no run is under way.
+pub fn record<R>(f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
+    CURRENT
+        .try_with(|current| current.try_borrow_mut().ok()?.as_mut().map(f))
+        .ok()?
+}
+
+/// Starts recording on this thread.
+pub(crate) fn begin(recorder: Recorder) {
+    CURRENT.with(|current| *current.borrow_mut() = Some(recorder));
+}
+
+/// Ends recording on this thread; what happens from here on (tasks dropped with their runtime) belongs to no run.
+pub(crate) fn end() -> Option<Recorder> {
+    CURRENT.with(|current| current.borrow_mut().take())
+}
+
+impl Recorder {
+    /// A recorder that reads the time from `clock`.
+    pub fn new(clock: Clock, ledger: Ledger, timeline: bool) -> Self {
+        Self {
+            clock,
+            hash: 0,
+            timeline: timeline.then(Vec::new),
+            ledger,
+            tasks: Tasks::default(),
+        }
+    }
+
+    /// Where it reads the time.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Simulated time now.
+    pub fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    /// Mixes a fact into the trace hash.
+    pub fn mix(&mut self, fact: [u64; 4]) {
+        let mut bytes = [0; 32];
+        for (to, word) in bytes.chunks_exact_mut(8).zip(fact) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        self.hash = xxh3_64_with_seed(&bytes, self.hash);
+    }
+
+    /// The hash over everything recorded so far.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Adds a line to the timeline, if one is kept; `text` is only called then.
+    pub fn say<T: Into<Cow<'static, str>>>(
+        &mut self,
+        at: Duration,
+        actor: Actor,
+        connection: Option<u32>,
+        text: impl FnOnce() -> T,
+    ) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.push(Entry {
+                at,
+                actor,
+                connection,
+                text: text().into(),
+            });
+        }
+    }
+
+    /// Takes the timeline out.
+    pub(crate) fn take_timeline(&mut self) -> Vec<Entry> {
+        self.timeline.take().unwrap_or_default()
+    }
+
+    /// A step of a client, and how it came out.
+    pub fn step<T: Into<Cow<'static, str>>>(
+        &mut self,
+        client: u32,
+        connection: Option<u32>,
+        outcome: u64,
+        text: impl FnOnce() -> T,
+    ) {
+        let at = self.now();
+        self.mix([1, at.as_nanos() as u64, u64::from(client), outcome]);
+        self.say(at, Actor::Client(client), connection, text);
+    }
+
+    /// A fact from the network.
+    pub fn network(&mut self, id: ConnectionId, event: &NetworkEvent<'_>) {
+        self.network_at(self.now(), id, event);
+    }
+
+    /// A fact from the network, from an engine that tells of it later.
+    pub fn network_at(&mut self, at: Duration, id: ConnectionId, event: &NetworkEvent<'_>) {
+        let (kind, detail) = fingerprint(event);
+        self.mix([2 | kind << 8, at.as_nanos() as u64, u64::from(id.0), detail]);
+        if let NetworkEvent::Arrived { bytes, .. } = event {
+            self.hash = xxh3_64_with_seed(bytes, self.hash);
+        }
+        if let NetworkEvent::Accepted { task: Some(task) } = event {
+            self.tasks.accepted(*task, id.0);
+        }
+        self.ledger.network(at, id.0, event);
+        if self.timeline.is_some()
+            && let Some((actor, text)) = crate::report::wording::network(event)
+        {
+            let client = self
+                .ledger
+                .get(id.0)
+                .and_then(|connection| connection.client);
+            let actor = match (actor, client) {
+                (Side::Client, Some(client)) => Actor::Client(client),
+                (Side::Client, None) => Actor::Probe,
+                (Side::Server, _) => Actor::Server,
+            };
+            self.say(at, actor, Some(id.0), || text);
+        }
+    }
+}
+
+/// What of an event goes into the hash: its kind, and one number.
+fn fingerprint(event: &NetworkEvent<'_>) -> (u64, u64) {
+    let side = |side: &Side| match side {
+        Side::Client => 0,
+        Side::Server => 1,
+    };
+    match event {
+        NetworkEvent::Connecting => (1, 0),
+        NetworkEvent::Refused => (2, 0),
+        NetworkEvent::Opened => (3, 0),
+        NetworkEvent::Connected => (4, 0),
+        NetworkEvent::Accepted { .. } => (5, 0),
+        NetworkEvent::Arrived { to, bytes } => (6, side(to) << 32 | bytes.len() as u64),
+        NetworkEvent::FinArrived { to } => (7, side(to)),
+        NetworkEvent::ResetArrived { to } => (8, side(to)),
+        NetworkEvent::Shutdown { by } => (9, side(by)),
+        NetworkEvent::Closed { by, reset } => (10, side(by) << 1 | u64::from(*reset)),
+        NetworkEvent::TimedOut { side: at } => (11, side(at)),
+        NetworkEvent::Discarded { to, bytes } => (12, side(to) << 32 | bytes.len() as u64),
+        NetworkEvent::Abandoned => (13, 0),
+        NetworkEvent::Vanished => (14, 0),
+        _ => (15, 0),
+    }
+}

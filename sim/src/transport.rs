@@ -1,0 +1,187 @@
+//! The stream and the listener that servers under test and clients see, whichever engine carries the bytes.
+
+use crate::engine::{leap, turmoil};
+use hangup_network::BlackHole;
+use hangup_scenario::{Blackhole, LinkChange};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// One end of a connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// On the leap engine's network.
+    Leap(hangup_network::TcpStream),
+    /// Over a stream of the turmoil engine.
+    Turmoil(turmoil::TcpStream),
+}
+
+/// Where a server accepts.
+#[derive(Debug)]
+pub enum Listener {
+    /// On the leap engine's network.
+    Leap(hangup_network::TcpListener),
+    /// On the turmoil engine's server host.
+    Turmoil(turmoil::Listener),
+}
+
+/// Where clients connect to.
+#[derive(Clone, Copy, Debug)]
+pub enum Dialer {
+    /// On the leap engine's network.
+    Leap(SocketAddr),
+    /// On the turmoil engine's hosts.
+    Turmoil(turmoil::Dialer),
+}
+
+impl Dialer {
+    /// Opens a connection.
+    pub async fn connect(&self) -> io::Result<Stream> {
+        match self {
+            Self::Leap(address) => hangup_network::TcpStream::connect(*address)
+                .await
+                .map(Stream::Leap),
+            Self::Turmoil(dialer) => dialer.connect().await.map(Stream::Turmoil),
+        }
+    }
+}
+
+impl Listener {
+    /// The next connection and its peer.
+    pub async fn accept(&mut self) -> io::Result<(Stream, SocketAddr)> {
+        match self {
+            Self::Leap(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Leap(stream), peer))
+            }
+            Self::Turmoil(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Turmoil(stream), peer))
+            }
+        }
+    }
+}
+
+impl hangup_server::Listener for Listener {
+    type Io = Stream;
+
+    async fn accept(&mut self) -> io::Result<(Stream, hangup_server::Peer)> {
+        let (stream, address) = Self::accept(self).await?;
+        Ok((stream, address.into()))
+    }
+}
+
+impl Stream {
+    /// The connection's id in the ledger.
+    pub fn connection(&self) -> u32 {
+        match self {
+            Self::Leap(stream) => stream.connection().0,
+            Self::Turmoil(stream) => stream.connection().0,
+        }
+    }
+
+    /// Lets go of the stream with an RST, as `SO_LINGER` 0 does.
+    pub fn reset(self) {
+        match self {
+            Self::Leap(stream) => {
+                // A stream that has already failed needs no RST.
+                let _ = stream.set_zero_linger();
+            }
+            Self::Turmoil(stream) => stream.set_zero_linger(),
+        }
+    }
+
+    /// The client's host is gone: no FIN, no RST, nothing acknowledged from now on.
+    pub fn vanish(self) {
+        match self {
+            Self::Leap(stream) => leap::with_world(|world| world.vanish(stream.connection())),
+            Self::Turmoil(stream) => stream.vanish(),
+        }
+    }
+
+    /// Changes the path under this connection from now on.
+    pub fn set_link(&self, change: &LinkChange) {
+        match self {
+            Self::Leap(stream) => leap::with_world(|world| {
+                let connection = stream.connection();
+                let before = if change.heal {
+                    None
+                } else {
+                    world.link(connection)
+                };
+                let mut link = before.unwrap_or_else(|| world.default_link());
+                link.latency = change.latency.unwrap_or(link.latency);
+                link.loss = change.loss.unwrap_or(link.loss);
+                link.black_hole = match change.blackhole {
+                    Some(Blackhole::Both) => BlackHole::Both,
+                    Some(Blackhole::ToServer) => BlackHole::ToServer,
+                    Some(Blackhole::ToClient) => BlackHole::ToClient,
+                    None => link.black_hole,
+                };
+                world.set_link(connection, link);
+            }),
+            // The engine says in its caveats that it leaves this out.
+            Self::Turmoil(_) => {}
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Leap(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Turmoil(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Leap(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Turmoil(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Leap(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Turmoil(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Leap(stream) => stream.is_write_vectored(),
+            Self::Turmoil(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Leap(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Turmoil(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Leap(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Turmoil(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
