@@ -33,14 +33,16 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
         out += &format!("contract = {}\n", fields.inline());
     }
     network(&mut out, &scenario.network);
-    if !scenario.expect.is_empty() {
-        out += "\n[expect]\n";
-        for (server, verdict) in &scenario.expect {
-            out += &format!("{} = \"{verdict}\"\n", key(server));
-        }
-    }
     for one in &scenario.clients {
         client(&mut out, one);
+    }
+    if !scenario.expect.is_empty() {
+        out += "\n[expect]\n";
+        let servers: Vec<_> = scenario.expect.keys().map(|server| key(server)).collect();
+        let width = servers.iter().map(|server| server.chars().count()).max();
+        for (server, verdict) in servers.iter().zip(scenario.expect.values()) {
+            out += &format!("{server:0$} = \"{verdict}\"\n", width.unwrap_or(0));
+        }
     }
     out
 }

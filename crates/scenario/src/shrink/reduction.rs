@@ -4,7 +4,9 @@ use std::{ops::Range, time::Duration};
 
 use super::{round, simpler};
 use crate::{
+    file::bounds::DURATION_MAX,
     scenario::{Network, Scenario},
+    send::Send,
     step::Step,
 };
 
@@ -41,10 +43,11 @@ pub(super) enum Reduction {
         client: usize,
         stagger: Duration,
     },
-    /// This stall and the next become one.
-    MergeStalls {
+    /// This step and the next become one.
+    Merge {
         client: usize,
         step: usize,
+        merged: Step,
     },
     Step {
         client: usize,
@@ -89,8 +92,12 @@ pub(super) fn all(scenario: &Scenario, depth: Depth) -> Vec<Reduction> {
     }
     for (client, data) in clients() {
         for (step, pair) in data.steps.windows(2).enumerate() {
-            if let [Step::Stall { .. }, Step::Stall { .. }] = pair {
-                out.push(Reduction::MergeStalls { client, step });
+            if let Some(merged) = merged(&pair[0], &pair[1]) {
+                out.push(Reduction::Merge {
+                    client,
+                    step,
+                    merged,
+                });
             }
         }
         for (step, original) in data.steps.iter().enumerate() {
@@ -119,12 +126,11 @@ impl Reduction {
             Self::Network(network) => scenario.network = network,
             Self::Start { client, start } => clients[client].start = start,
             Self::Stagger { client, stagger } => clients[client].stagger = stagger,
-            Self::MergeStalls { client, step } => {
-                let steps = &mut clients[client].steps;
-                let next = steps.remove(step + 1).duration();
-                let duration = steps[step].duration() + next;
-                steps[step] = Step::Stall { duration };
-            }
+            Self::Merge {
+                client,
+                step,
+                merged,
+            } => drop(clients[client].steps.splice(step..step + 2, [merged])),
             Self::Step {
                 client,
                 step,
@@ -137,12 +143,45 @@ impl Reduction {
 }
 
 /// The ranges of `count` things to leave out: all, each half, each quarter, ... each single one; the last first, since
-/// what comes last matters least for what came before.
-fn ranges(count: usize) -> impl Iterator<Item = Range<usize>> {
+/// what comes last matters least for what came before. At the end every two and every three neighbours, since a
+/// request that was sent in two parts can only go as a whole.
+pub(super) fn ranges(count: usize) -> impl Iterator<Item = Range<usize>> {
     let sizes = std::iter::successors(Some(count), |size| (*size > 1).then(|| size.div_ceil(2)));
-    sizes.filter(|size| *size > 0).flat_map(move |size| {
+    let pieces = sizes.filter(|size| *size > 0).flat_map(move |size| {
         let starts = (0..count).step_by(size).rev();
         starts.map(move |start| start..count.min(start + size))
+    });
+    let neighbours = [2, 3].into_iter().flat_map(move |size| {
+        let starts = (0..(count + 1).saturating_sub(size)).rev();
+        starts.map(move |start| start..start + size)
+    });
+    pieces.chain(neighbours)
+}
+
+/// What two neighbours become if they can be one.
+fn merged(first: &Step, second: &Step) -> Option<Step> {
+    match (first, second) {
+        (Step::Stall { duration }, Step::Stall { duration: more }) => Some(Step::Stall {
+            duration: duration
+                .checked_add(*more)
+                .filter(|sum| *sum <= DURATION_MAX)?,
+        }),
+        (Step::Send(first), Step::Send(second)) => joined(first, second).map(Step::Send),
+        _ => None,
+    }
+}
+
+/// One write instead of two that are parts of the same and follow one another.
+fn joined(first: &Send, second: &Send) -> Option<Send> {
+    let ((from, cut), (at, to)) = (first.part?, second.part?);
+    let follows = at == cut && second.what.starts_with(&first.what);
+    if !follows || first.trickle.is_some() || second.trickle.is_some() {
+        return None;
+    }
+    let whole = from == 0 && to >= second.whole_len();
+    Some(Send {
+        part: (!whole).then_some((from, to)),
+        ..second.clone()
     })
 }
 
@@ -173,12 +212,47 @@ fn networks(network: &Network) -> impl Iterator<Item = Network> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::send::{Head, Piece};
 
     #[test]
-    fn ranges_go_from_all_to_each_single_one() {
+    fn ranges_go_from_all_to_each_single_one_and_to_neighbours() {
         let of = |count| ranges(count).collect::<Vec<_>>();
         assert_eq!(of(0), []);
-        assert_eq!(of(2), [0..2, 1..2, 0..1]);
-        assert_eq!(of(3), [0..3, 2..3, 0..2, 2..3, 1..2, 0..1]);
+        assert_eq!(of(2), [0..2, 1..2, 0..1, 0..2]);
+        let three = [0..3, 2..3, 0..2, 2..3, 1..2, 0..1, 1..3, 0..2, 0..3];
+        assert_eq!(of(3), three);
+    }
+
+    #[test]
+    fn parts_that_follow_one_another_become_one() {
+        let head = Piece::Head(Head::default());
+        let part = |what: &[Piece], part| {
+            Step::Send(Send {
+                what: what.to_vec(),
+                part,
+                trickle: None,
+            })
+        };
+        let both = [head.clone(), Piece::Body(10)];
+        let lone = std::slice::from_ref(&head);
+        let first = part(lone, Some((0, 5)));
+        let whole = part(&both, None);
+        assert_eq!(merged(&first, &part(&both, Some((5, 47)))), Some(whole));
+        let most = part(&both, Some((0, 40)));
+        assert_eq!(merged(&first, &part(&both, Some((5, 40)))), Some(most));
+        assert_eq!(merged(&first, &part(&both, Some((6, 47)))), None);
+        assert_eq!(merged(&first, &part(&both[1..], Some((5, 10)))), None);
+        assert_eq!(merged(&first, &Step::Close), None);
+    }
+
+    #[test]
+    fn stalls_become_one_as_long_as_a_file_can_hold_it() {
+        let stall = |duration| Step::Stall { duration };
+        let second = Duration::from_secs(1);
+        assert_eq!(
+            merged(&stall(second), &stall(second)),
+            Some(stall(second * 2))
+        );
+        assert_eq!(merged(&stall(second), &stall(DURATION_MAX)), None);
     }
 }

@@ -50,21 +50,27 @@ pub(super) fn durations(time: Duration, depth: Depth) -> Vec<Duration> {
     out
 }
 
-/// Numbers that could stand for this one, the best first: all are smaller.
-pub(super) fn numbers(number: u64, least: u64, depth: Depth) -> impl Iterator<Item = u64> {
+/// Numbers that could stand for this one, the best first: all are smaller. After powers of ten come the same number with
+/// fewer digits that count, and then steps that get smaller and smaller, so that a limit is found in few tries.
+pub(super) fn numbers(number: u64, least: u64, depth: Depth) -> Vec<u64> {
     let powers = (0..20).map(|exponent| 10_u64.pow(exponent));
-    let candidates = [0]
-        .into_iter()
-        .chain(powers)
-        .chain([number / 2, number.saturating_sub(1)]);
-    let mut last = None;
-    let fitting = candidates.filter(move |candidate| (least..number).contains(candidate));
-    let distinct = fitting.filter(move |candidate| last.replace(*candidate) != Some(*candidate));
-    distinct.take(if depth == Depth::Coarse {
-        1
-    } else {
-        usize::MAX
-    })
+    let digits = number.checked_ilog10().unwrap_or(0);
+    let floors = (0..digits).rev().take(2).map(|zeros| {
+        let unit = 10_u64.pow(zeros + 1);
+        number / unit * unit
+    });
+    let steps = (1..64).map(|shift| number - (number >> shift));
+    let candidates = [0].into_iter().chain(powers).chain(floors).chain(steps);
+    let mut out = Vec::new();
+    for candidate in candidates.filter(|candidate| (least..number).contains(candidate)) {
+        if !out.contains(&candidate) {
+            out.push(candidate);
+        }
+    }
+    if depth == Depth::Coarse {
+        out.truncate(1);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -114,12 +120,36 @@ mod tests {
     }
 
     #[test]
-    fn a_number_goes_to_powers_of_ten_and_to_its_half() {
-        let of = |number, least| numbers(number, least, Depth::Fine).collect::<Vec<_>>();
+    fn a_number_goes_to_powers_of_ten_and_closer_and_closer_to_itself() {
+        let of = |number, least| numbers(number, least, Depth::Fine);
         assert_eq!(of(0, 0), [0; 0]);
         assert_eq!(of(1, 0), [0]);
-        assert_eq!(of(37, 0), [0, 1, 10, 18, 36]);
-        assert_eq!(of(37, 1), [1, 10, 18, 36]);
-        assert_eq!(numbers(37, 0, Depth::Coarse).collect::<Vec<_>>(), [0]);
+        assert_eq!(of(37, 0), [0, 1, 10, 30, 19, 28, 33, 35, 36]);
+        assert_eq!(of(37, 20), [30, 28, 33, 35, 36]);
+        assert_eq!(
+            of(98_016, 90_000),
+            [
+                90_000, 98_000, 91_890, 94_953, 96_485, 97_251, 97_634, 97_825, 97_921, 97_969,
+                97_993, 98_005, 98_011, 98_014, 98_015
+            ]
+        );
+        assert_eq!(
+            numbers(u64::MAX, 0, Depth::Fine).last(),
+            Some(&(u64::MAX - 1))
+        );
+        assert_eq!(numbers(37, 0, Depth::Coarse), [0]);
+    }
+
+    #[test]
+    fn a_limit_is_found_in_few_tries() {
+        let (mut number, mut tries) = (1_000_000, 0);
+        while let Some(smaller) = numbers(number, 0, Depth::Fine).into_iter().find(|smaller| {
+            tries += 1;
+            *smaller >= 73_123
+        }) {
+            number = smaller;
+        }
+        assert_eq!(number, 73_123);
+        assert!(tries < 300, "{tries}");
     }
 }

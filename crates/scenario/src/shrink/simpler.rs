@@ -2,6 +2,7 @@
 
 use super::{
     Depth,
+    reduction::ranges,
     round::{durations, numbers},
 };
 use crate::{
@@ -21,12 +22,14 @@ pub(super) fn steps(step: &Step, depth: Depth) -> Vec<Step> {
             .collect(),
         Step::Read(Read::All) => Vec::new(),
         Step::Read(Read::Bytes(bytes)) => numbers(*bytes, 0, depth)
+            .into_iter()
             .map(|bytes| Step::Read(Read::Bytes(bytes)))
             .collect(),
-        Step::Reconnect { after } => durations(*after, depth)
-            .into_iter()
-            .map(|after| Step::Reconnect { after })
-            .collect(),
+        Step::Reconnect { after } => {
+            let sooner = durations(*after, depth).into_iter();
+            let reconnects = sooner.map(|after| Step::Reconnect { after });
+            std::iter::once(Step::Connect).chain(reconnects).collect()
+        }
         Step::Network(change) => links(*change, depth)
             .into_iter()
             .map(Step::Network)
@@ -44,7 +47,7 @@ fn awaits(step: Await, depth: Depth) -> Vec<Await> {
         .collect();
     if let Until::Bytes(bytes) = step.until {
         let fewer = numbers(bytes, 0, depth);
-        out.extend(fewer.map(|bytes| Await {
+        out.extend(fewer.into_iter().map(|bytes| Await {
             until: Until::Bytes(bytes),
             ..step
         }));
@@ -108,7 +111,9 @@ fn sends(send: &Send, depth: Depth) -> Vec<Send> {
             let paces = durations(trickle.every, depth)
                 .into_iter()
                 .map(|every| Trickle { every, ..trickle });
-            let sizes = numbers(trickle.size, 1, depth).map(|size| Trickle { size, ..trickle });
+            let sizes = numbers(trickle.size, 1, depth)
+                .into_iter()
+                .map(|size| Trickle { size, ..trickle });
             out.extend(paces.chain(sizes).map(|trickle| Send {
                 trickle: Some(trickle),
                 ..send.clone()
@@ -121,8 +126,9 @@ fn sends(send: &Send, depth: Depth) -> Vec<Send> {
             ..send.clone()
         });
         let parts = numbers(from, 0, depth)
+            .into_iter()
             .map(|from| (from, to))
-            .chain(numbers(to, from, depth).map(|to| (from, to)));
+            .chain(numbers(to, from, depth).into_iter().map(|to| (from, to)));
         out.extend(parts.map(|part| Send {
             part: Some(part),
             ..send.clone()
@@ -141,21 +147,32 @@ fn sends(send: &Send, depth: Depth) -> Vec<Send> {
 fn pieces(piece: &Piece, depth: Depth) -> Vec<Piece> {
     match piece {
         Piece::Head(head) => heads(head, depth).into_iter().map(Piece::Head).collect(),
-        Piece::Body(length) => numbers(*length, 0, depth).map(Piece::Body).collect(),
+        Piece::Body(length) => numbers(*length, 0, depth)
+            .into_iter()
+            .map(Piece::Body)
+            .collect(),
         // A chunk of nothing would be the last chunk.
-        Piece::Chunk(length) => numbers(*length, 1, depth).map(Piece::Chunk).collect(),
+        Piece::Chunk(length) => numbers(*length, 1, depth)
+            .into_iter()
+            .map(Piece::Chunk)
+            .collect(),
         Piece::LastChunk => Vec::new(),
-        Piece::Bytes(bytes) if depth == Depth::Fine => {
-            let halves = [&bytes[..bytes.len() / 2], &bytes[bytes.len() / 2..]];
-            let but_one = [bytes.get(..bytes.len().saturating_sub(1)), bytes.get(1..)];
-            let shorter = halves.into_iter().chain(but_one.into_iter().flatten());
-            shorter
-                .filter(|part| part.len() < bytes.len())
-                .map(|part| Piece::Bytes(part.to_vec()))
-                .collect()
-        }
+        Piece::Bytes(bytes) if depth == Depth::Fine => without(bytes).map(Piece::Bytes).collect(),
         Piece::Bytes(_) => Vec::new(),
     }
+}
+
+/// The bytes without their second half, their first half, each quarter, and so on; single bytes only if there are few.
+fn without(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    const FEW: usize = 512;
+    let least = if bytes.len() <= FEW {
+        1
+    } else {
+        bytes.len() / 16
+    };
+    ranges(bytes.len())
+        .filter(move |range| range.len() >= least)
+        .map(|range| [&bytes[..range.start], &bytes[range.end..]].concat())
 }
 
 fn heads(head: &Head, depth: Depth) -> Vec<Head> {
@@ -206,12 +223,9 @@ fn heads(head: &Head, depth: Depth) -> Vec<Head> {
             with(&|head| head.target = format!("{path}{number}"));
         }
         for (index, (name, value)) in head.headers.iter().enumerate() {
-            if !value.is_empty() {
-                let half = value
-                    .chars()
-                    .take(value.chars().count() / 2)
-                    .collect::<String>();
-                with(&|head| head.headers[index] = (name.clone(), half.clone()));
+            for length in numbers(value.chars().count() as u64, 0, depth) {
+                let shorter: String = value.chars().take(length as usize).collect();
+                with(&|head| head.headers[index] = (name.clone(), shorter.clone()));
             }
         }
     }
