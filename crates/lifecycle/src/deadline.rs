@@ -94,7 +94,7 @@ pub(crate) fn deadline(phase: Phase, limits: &Limits, progress: &Progress) -> De
     use Clock::{Age, Gap, Read, Shutdown, Total};
     let total = |span| Deadline::after(span, progress.since, Total);
     let read = || Deadline::after(limits.read, progress.request_since, Read);
-    let aged = |deadline: Deadline| deadline.min(Deadline::after(limits.age, progress.opened, Age));
+    let aged = |deadline| Deadline::after(limits.age, progress.opened, Age).min(deadline);
 
     let deadline = match phase {
         Phase::Handshake => aged(total(limits.handshake)),

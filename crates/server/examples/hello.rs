@@ -36,14 +36,18 @@ fn status(status: StatusCode) -> Answer {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:8080".into());
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("http://{}\n{}", listener.local_addr()?, Limits::default());
     let signal = async {
         // Without a handler for it, Ctrl-C ends the process as ever.
         let _ = tokio::signal::ctrl_c().await;
     };
-    let report = Server::new(service_fn(answer)).serve_with_shutdown(listener, signal).await;
+    let report = Server::new(service_fn(answer))
+        .serve_with_shutdown(listener, signal)
+        .await;
     println!("{report:#?}");
     Ok(())
 }

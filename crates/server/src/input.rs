@@ -107,8 +107,9 @@ impl Input {
         }
     }
 
-    /// Drops the empty lines that may come before a request (RFC 9112 section 2.2). They are no part of one.
-    pub(crate) fn skip_empty_lines(&mut self) {
+    /// Drops the empty lines that may come before a request (RFC 9112 section 2.2); they are no part of one. Returns whether
+    /// anything of a request is there.
+    pub(crate) fn begins_request(&mut self) -> bool {
         while self.bytes.starts_with(b"\r\n") {
             bytes::Buf::advance(&mut self.bytes, 2);
             self.scanned = 0;
@@ -117,5 +118,7 @@ impl Input {
             self.bytes = BytesMut::new();
             self.scanned = 0;
         }
+        // Half an empty line is none of a request either.
+        !matches!(&self.bytes[..], [] | [b'\r'])
     }
 }

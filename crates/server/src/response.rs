@@ -54,7 +54,9 @@ pub(crate) fn framing(
             _ => Err(Unsendable),
         };
     }
-    Ok(match size.exact() {
+    // Only chunked can carry trailers, so an application that announces them gets it (RFC 9110 section 6.6.2).
+    let trailers = asked.new && parts.headers.contains_key(header::TRAILER);
+    Ok(match size.exact().filter(|_| !trailers) {
         Some(length) => Framing::Length(length),
         None if asked.new => Framing::Chunked,
         None => Framing::Close,

@@ -20,9 +20,9 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     pub(super) fn read_head(&mut self, begun: bool, cx: &mut Context<'_>, now: Duration) -> Step {
-        self.input.skip_empty_lines();
+        let empty = !self.input.begins_request();
         // A client that does not take its responses gets no more of them.
-        if !self.input.bytes.is_empty() && !self.output.blocked && self.output.has_room() {
+        if !empty && !self.output.blocked && self.output.has_room() {
             if !begun {
                 self.life.request_begins(now);
                 self.stage = Stage::Head { begun: true };
@@ -49,7 +49,6 @@ where
             Ok(false) => return Step::Wait(Phase::Response),
             Err(Gone) => return self.gone(Phase::Response, cx),
         }
-        let empty = self.input.bytes.is_empty();
         if empty && self.stopping {
             return self.silent(CloseReason::Shutdown);
         }

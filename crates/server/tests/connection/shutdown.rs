@@ -1,0 +1,173 @@
+//! Shutdown is graceful, bounded, and says whom it cut.
+
+use crate::client::{ms, secs};
+use crate::probe::{self, Seen};
+use hangup_server::{Limits, Listener, Peer, Phase, Report, Server, service_fn};
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+/// Gives what it has, errors included, then nothing more.
+struct Given(VecDeque<io::Result<DuplexStream>>);
+
+impl Listener for Given {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+        match self.0.pop_front() {
+            Some(accepted) => accepted.map(|io| (io, Peer::Unnamed)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+struct Running {
+    clients: Vec<DuplexStream>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<Report>,
+    start: Instant,
+}
+
+fn serve(clients: usize, limits: Limits) -> Running {
+    let (clients, theirs): (Vec<_>, VecDeque<_>) = (0..clients)
+        .map(|_| duplex(1 << 16))
+        .map(|(a, b)| (a, Ok(b)))
+        .unzip();
+    let (stop, stopped) = oneshot::channel();
+    let app = service_fn(|request| probe::answer(request, Seen::default()));
+    let server = Server::new(app).limits(limits).date_header(false);
+    let signal = async { stopped.await.unwrap() };
+    let server = tokio::spawn(server.serve_with_shutdown(Given(theirs), signal));
+    Running {
+        clients,
+        stop,
+        server,
+        start: Instant::now(),
+    }
+}
+
+impl Running {
+    async fn send(&mut self, client: usize, bytes: &str) {
+        self.clients[client]
+            .write_all(bytes.as_bytes())
+            .await
+            .unwrap();
+    }
+
+    /// Asks for a shutdown after a second, and returns what each client got, when, and the report.
+    async fn stop(self) -> (Vec<(String, Duration)>, Report) {
+        sleep(secs(1)).await;
+        self.stop.send(()).unwrap();
+        let start = self.start;
+        let ends = self.clients.into_iter().map(|mut client| {
+            tokio::spawn(async move {
+                let mut said = String::new();
+                client.read_to_string(&mut said).await.unwrap();
+                (said, start.elapsed())
+            })
+        });
+        let mut got = Vec::new();
+        for end in ends.collect::<Vec<_>>() {
+            got.push(end.await.unwrap());
+        }
+        (got, self.server.await.unwrap())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_and_silent_connections_go_at_once() {
+    let mut running = serve(2, Limits::default());
+    running.send(1, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (got, report) = running.stop().await;
+    assert_eq!(got[0], (String::new(), secs(1)));
+    assert_eq!(got[1].1, secs(1));
+    assert_eq!(
+        (report.open, report.took, report.cut.len()),
+        (2, secs(0), 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_under_way_is_answered_with_close() {
+    let mut running = serve(2, Limits::default());
+    running
+        .send(
+            0,
+            "GET /slow/5000 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        )
+        .await;
+    running.send(1, "GET / HTTP/1.1\r\nHo").await;
+    sleep(ms(1)).await;
+    let (got, report) = running.stop().await;
+    assert_eq!(
+        got[0],
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nslow".into(),
+            secs(5)
+        )
+    );
+    // Half a head is under way too; its own clock ends it.
+    assert_eq!(got[1].1, secs(10));
+    assert!(got[1].0.starts_with("HTTP/1.1 408 "));
+    assert!(report.cut.is_empty(), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_after_ten_seconds_is_cut_and_named() {
+    let mut running = serve(3, Limits::default());
+    running
+        .send(0, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await;
+    running
+        .send(1, "GET /events/1000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await;
+    let (got, report) = running.stop().await;
+    assert_eq!(got[0], (String::new(), secs(11)));
+    assert_eq!(got[1].1, secs(11));
+    assert_eq!(got[2].1, secs(1));
+    assert_eq!((report.open, report.took), (3, secs(10)));
+    let cut: Vec<(u64, Phase)> = report
+        .cut
+        .iter()
+        .map(|open| (open.id, open.phase))
+        .collect();
+    assert_eq!(cut, [(1, Phase::Handler), (2, Phase::Response)]);
+    assert!(report.stuck.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_of_accept_are_waited_out() {
+    let (mut client, io) = duplex(1024);
+    let errors = std::iter::repeat_with(|| Err(io::Error::from_raw_os_error(24))).take(10);
+    let accepts = errors
+        .chain([Err(io::ErrorKind::ConnectionAborted.into()), Ok(io)])
+        .collect();
+    let app = service_fn(|request| probe::answer(request, Seen::default()));
+    let start = Instant::now();
+    let server = tokio::spawn(Server::new(app).serve(Given(accepts)));
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut said = String::new();
+    client.read_to_string(&mut said).await.unwrap();
+    assert!(said.starts_with("HTTP/1.1 200 OK"));
+    // 5, 10, 20 ... 640 ms, then twice a second.
+    assert_eq!(start.elapsed(), ms(1275 + 2 * 1000));
+    server.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_do_not_outlive_the_server() {
+    let running = serve(1, Limits::default());
+    sleep(secs(1)).await;
+    running.server.abort();
+    let mut clients = running.clients;
+    let mut said = String::new();
+    clients[0].read_to_string(&mut said).await.unwrap();
+    assert_eq!(running.start.elapsed(), secs(1));
+}
