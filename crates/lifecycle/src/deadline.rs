@@ -106,11 +106,15 @@ pub(crate) fn deadline(phase: Phase, limits: &Limits, progress: &Progress) -> De
         Phase::Response => aged(response(limits, progress)),
         Phase::Drain => aged(total(limits.drain.total)),
         Phase::Idle => aged(total(limits.idle)),
-        // Age ends a connection by lingering, and an upgraded one has an age of its own.
+        // Age ends a connection by lingering, for which it leaves the time.
         Phase::Linger => {
             let heard = progress.heard.max(progress.since);
-            total(limits.linger.total).min(Deadline::after(limits.linger.gap, heard, Gap))
+            let last = Deadline::after(limits.age.then(limits.linger.total), progress.opened, Age);
+            total(limits.linger.total)
+                .min(Deadline::after(limits.linger.gap, heard, Gap))
+                .min(last)
         }
+        // An upgraded connection has an age of its own.
         Phase::Upgrade => total(limits.upgrade),
     };
     match progress.shutdown {
