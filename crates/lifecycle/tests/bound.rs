@@ -111,7 +111,7 @@ fn finite(deadline: Deadline) -> Duration {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_deadline_is_past_the_residence(limits in limits(), turns in turns(), stop in any::<Option<u8>>()) {

@@ -47,12 +47,21 @@ pub(crate) fn take(
     }
     *scanned = within;
     if input.len() >= limits.head_bytes {
+        refuse_hopeless(&input[..within], limits)?;
         return Err(match memchr::memchr(b'\n', &input[..within]) {
             Some(_) => Refusal::HeadTooLarge,
             None => Refusal::TargetTooLong,
         });
     }
     Ok(None)
+}
+
+/// What is wrong with a head whose end will not come.
+pub(crate) fn unfinished(input: &[u8], limits: &Limits) -> Refusal {
+    let within = input.len().min(limits.head_bytes);
+    refuse_hopeless(&input[..within], limits)
+        .err()
+        .unwrap_or(Refusal::HeadIncomplete)
 }
 
 fn refuse_hopeless(bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use crate::Body;
 use crate::body::BodyError;
 use crate::chunked::Piece;
 use crate::input::Fill;
-use crate::response;
+use crate::response::{self, Framing};
 use hangup_lifecycle::{Clock, CloseReason, Phase, Refusal};
 use http::{Request, Response};
 use std::pin::Pin;
@@ -43,17 +43,27 @@ where
         }
     }
 
-    /// Ends the exchange with the server's own answer, if none was begun; else there is nothing to say and the connection is cut.
+    /// Ends the exchange with the server's own answer, if none was begun; else there is nothing to say and the response is broken off.
     /// The status follows from the reason ([`CloseReason::answer`]).
     pub(super) fn answer(&mut self, reason: CloseReason, cx: &mut Context<'_>, now: Duration) {
         let status = match reason.answer() {
             Some(status) if !self.exchange.begun => status,
-            _ => return self.cut(reason, cx),
+            _ => return self.break_off(reason, cx),
         };
         self.end_work(reason, cx);
         self.exchange.begun = true;
         response::write_answer(&mut self.output.bytes, status, self.config.date.as_ref());
         self.life.response_begins(status, now);
+        self.stage = Stage::Linger { closed: false };
+    }
+
+    /// Ends the connection within a response. What was written still goes out, finished responses before this one above all, and
+    /// the missing end tells the client. Where only the close would be that end, the connection is cut.
+    pub(super) fn break_off(&mut self, reason: CloseReason, cx: &mut Context<'_>) {
+        if self.exchange.begun && self.exchange.framing == Framing::Close {
+            return self.cut(reason, cx);
+        }
+        self.end_work(reason, cx);
         self.stage = Stage::Linger { closed: false };
     }
 

@@ -137,11 +137,11 @@ where
         let vectored = self.io.is_write_vectored();
         let frame = match frame {
             Some(Ok(frame)) => frame,
-            Some(Err(_)) => return self.cut(CloseReason::ResponseFailed, cx),
+            Some(Err(_)) => return self.break_off(CloseReason::ResponseFailed, cx),
             None => {
                 match self.exchange.framing {
                     Framing::Length(left) if left > 0 => {
-                        return self.cut(CloseReason::ResponseFailed, cx);
+                        return self.break_off(CloseReason::ResponseFailed, cx);
                     }
                     Framing::Chunked => response::write_last_chunk(&mut self.output.bytes, None),
                     _ => {}
@@ -165,7 +165,7 @@ where
         let length = data.remaining();
         match &mut self.exchange.framing {
             Framing::Length(left) if length as u64 > *left => {
-                return self.cut(CloseReason::ResponseFailed, cx);
+                return self.break_off(CloseReason::ResponseFailed, cx);
             }
             Framing::Length(left) => *left -= length as u64,
             // A chunk of no size would be the last one.

@@ -57,7 +57,8 @@ where
                 return self.silent(CloseReason::ClientClosed);
             }
             if self.input.scanned > 0 {
-                self.answer(CloseReason::Refused(Refusal::HeadIncomplete), cx, now);
+                let refusal = head::unfinished(&self.input.bytes, self.life.limits());
+                self.answer(CloseReason::Refused(refusal), cx, now);
             }
             // Else it is not looked at yet: the output was in the way.
             return Step::Again;
