@@ -32,6 +32,8 @@ mod link;
 mod listener;
 mod plan;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use dialer::Dialer;
 pub use listener::Listener;
@@ -45,7 +47,7 @@ use crate::server::Server;
 use crate::trace::{self, Clock, Recorder, record};
 use crate::transport;
 use hangup_scenario::Scenario;
-use plan::{GRACE, Plan, WALK_MAX};
+use plan::{GRACE, Plan, TICKS_MAX};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -88,13 +90,13 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
     let word = Rc::new(Word::default());
     let mut walk = Walk {
         sim: simulation(&plan),
-        caveats: plan.caveats.clone(),
-        stopped: false,
+        ticks: 0,
+        stopped: None,
     };
     walk.host(server, &plan, &word);
     walk.clients(&plan, &word);
-    walk.to_the_end(&plan, &word);
-    let Walk { sim, caveats, .. } = walk;
+    walk.finish(&plan, &word);
+    let Walk { sim, stopped, .. } = walk;
     let until = sim.elapsed();
     let mut recorder =
         trace::end().expect("the recorder was set up above and only this function takes it");
@@ -119,7 +121,11 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         },
         stacks: BTreeMap::new(),
         no_stacks: Some("await stacks are taken on the leap engine only"),
-        caveats,
+        caveats: plan
+            .caveats
+            .into_iter()
+            .chain(stopped.map(str::to_owned))
+            .collect(),
     }
 }
 
@@ -139,9 +145,9 @@ fn simulation<'a>(plan: &Plan) -> Sim<'a> {
 /// A simulation, tick by tick.
 struct Walk<'a> {
     sim: Sim<'a>,
-    caveats: Vec<String>,
-    /// It cannot go on.
-    stopped: bool,
+    ticks: u64,
+    /// Why it cannot go on.
+    stopped: Option<&'static str>,
 }
 
 impl<'a> Walk<'a> {
@@ -175,26 +181,21 @@ impl<'a> Walk<'a> {
 
     /// One tick; true if anything happened in it.
     fn step(&mut self) -> bool {
+        self.ticks += 1;
         // The futures of the hosts themselves do not fail.
-        if !matches!(
-            catch_unwind(AssertUnwindSafe(|| self.sim.step())),
-            Ok(Ok(_))
-        ) {
-            self.stop("a task of the server panicked, at which turmoil gives up: nothing after that was seen");
-        } else if self.sim.elapsed() >= WALK_MAX {
-            self.stop("the walk was ended after six hours: nothing after that was seen");
+        let stepped = catch_unwind(AssertUnwindSafe(|| self.sim.step()));
+        if !matches!(stepped, Ok(Ok(_))) {
+            self.stopped =
+                Some("a task of the server panicked, which ends its host: nothing later was seen");
+        } else if self.ticks >= TICKS_MAX {
+            self.stopped = Some("the walk was ended after 4,000,000 ticks: nothing later was seen");
         }
         record(journal::hand_over).unwrap_or_default()
     }
 
-    fn stop(&mut self, why: &str) {
-        self.stopped = true;
-        self.caveats.push(why.to_owned());
-    }
-
     /// Steps until `done`, or until it cannot go on.
     fn until(&mut self, done: impl Fn() -> bool) {
-        while !self.stopped && !done() {
+        while self.stopped.is_none() && !done() {
             self.step();
         }
     }
@@ -202,7 +203,7 @@ impl<'a> Walk<'a> {
     /// Steps until the time that `until` gives; it is asked again whenever something has happened.
     fn watch(&mut self, mut until: impl FnMut(Duration) -> Option<Duration>) {
         let mut end = until(self.sim.elapsed());
-        while !self.stopped
+        while self.stopped.is_none()
             && let Some(time) = end
         {
             let news = self.step();
@@ -214,11 +215,11 @@ impl<'a> Walk<'a> {
     }
 
     /// The clients' steps; then until every connection is gone or ten minutes past its deadline; then a fresh client.
-    fn to_the_end(&mut self, plan: &Plan, word: &Rc<Word>) {
+    fn finish(&mut self, plan: &Plan, word: &Rc<Word>) {
         self.until(|| word.clients_done.get());
         self.watch(|now| record(|recorder| recorder.ledger.next_due(now)).flatten());
         self.watch(|now| watched_until().filter(|end| *end > now));
-        if self.stopped {
+        if self.stopped.is_some() {
             return;
         }
         let (link, told) = (plan.link, Rc::clone(word));

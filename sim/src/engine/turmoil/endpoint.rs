@@ -10,6 +10,10 @@
 //! - A reset wakes readers and writers. What had arrived can be read, then comes the error, once: `BrokenPipe` if the
 //!   peer's FIN was there and ours was not, else `ConnectionReset`. After that reads give the end, writes `BrokenPipe`.
 //! - A reset with another sequence number than the expected one, or after both FINs, is ignored.
+//!
+//! Left out: that Linux forgets a closed socket whose peer sends no FIN after 60 s.
+
+mod arrival;
 
 use super::frame::Frame;
 use super::journal::note;
@@ -287,106 +291,6 @@ impl Endpoint {
         self.outgoing.written = self.outgoing.sent;
     }
 
-    /// A frame arrives.
-    pub(super) fn arrive(&mut self, frame: Frame) {
-        if self.vanished {
-            return;
-        }
-        match frame {
-            Frame::Data { ack, bytes } => self.data_arrives(ack, &bytes),
-            Frame::Fin { ack } => self.fin_arrives(ack),
-            Frame::Ack { next, limit } => self.ack_arrives(next, limit),
-            Frame::Reset { sequence } => {
-                let next = self.incoming.next();
-                if sequence == next || (self.incoming.fin && sequence + 1 == next) {
-                    self.cut();
-                }
-            }
-            // The handshake is over.
-            Frame::Hello { .. } => {}
-        }
-    }
-
-    fn data_arrives(&mut self, ack: u64, bytes: &[u8]) {
-        self.incoming.received += bytes.len() as u64;
-        if self.open && !self.closed {
-            self.incoming.unread.extend(bytes);
-            note(
-                self.id,
-                Event::Arrived {
-                    to: self.side,
-                    bytes: &[],
-                },
-                bytes,
-            );
-            self.acknowledge();
-            self.woken.extend(self.reader.take());
-        } else {
-            note(
-                self.id,
-                Event::Discarded {
-                    to: self.side,
-                    bytes: &[],
-                },
-                bytes,
-            );
-            if self.open {
-                self.forget();
-            }
-            self.refuse(ack);
-        }
-    }
-
-    fn fin_arrives(&mut self, ack: u64) {
-        self.incoming.fin = true;
-        if !self.open {
-            return self.refuse(ack);
-        }
-        note(self.id, Event::FinArrived { to: self.side }, &[]);
-        self.acknowledge();
-        self.woken.extend(self.reader.take());
-    }
-
-    fn ack_arrives(&mut self, next: u64, limit: u64) {
-        if !self.open {
-            return self.refuse(next);
-        }
-        let outgoing = &mut self.outgoing;
-        outgoing.acked = outgoing.acked.max(next.min(outgoing.sent));
-        outgoing.limit = outgoing.limit.max(limit);
-        outgoing.fin_acked |= outgoing.fin_sent && next > outgoing.sent;
-        self.transmit();
-        let free = self
-            .link
-            .send_buffer
-            .saturating_sub(self.outgoing.buffered());
-        if self.blocked && free.saturating_mul(3) >= self.link.send_buffer {
-            self.blocked = false;
-            self.woken.extend(self.writer.take());
-        }
-    }
-
-    /// The peer has reset the connection, or its host has died.
-    pub(super) fn cut(&mut self) {
-        if !self.open || self.is_finished() || self.vanished {
-            return;
-        }
-        note(self.id, Event::ResetArrived { to: self.side }, &[]);
-        let broken = self.incoming.fin && !self.outgoing.fin_asked;
-        self.fault = Some(if broken {
-            ErrorKind::BrokenPipe
-        } else {
-            ErrorKind::ConnectionReset
-        });
-        self.forget();
-        self.settled = true;
-        if self.link.erase {
-            self.incoming.unread.clear();
-        }
-        self.woken.extend(self.reader.take());
-        self.woken.extend(self.writer.take());
-    }
-
     /// Sends as much as the window allows, and the FIN behind the last byte.
     fn transmit(&mut self) {
         let (ack, segment) = (self.incoming.next(), self.link.segment());
@@ -416,15 +320,6 @@ impl Endpoint {
             limit: self.incoming.announced,
         });
         self.hush();
-    }
-
-    /// Answers what came for a socket that is gone. The peer takes the reset only if it had received all that was sent
-    /// here, `ack`; if not, its acknowledgement of the rest is still to come, and is answered in its turn.
-    fn refuse(&mut self, ack: u64) {
-        let end = self.outgoing.end();
-        if ack == end || (self.outgoing.fin_sent && ack + 1 == end) {
-            self.send_reset(ack);
-        }
     }
 
     fn send_reset(&mut self, sequence: u64) {

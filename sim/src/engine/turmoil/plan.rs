@@ -18,8 +18,8 @@ const TICK_MAX: Duration = Duration::from_secs(1);
 const MARGIN: Duration = Duration::from_secs(60);
 /// At the end a connection is watched for so long past its deadline: what still holds it then counts as hung.
 pub(super) const GRACE: Duration = Duration::from_secs(10 * 60);
-/// No run goes on for longer than this.
-pub(super) const WALK_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+/// No run has more ticks than this: some ten seconds of wall time, 22 hours at the usual 20 ms.
+pub(super) const TICKS_MAX: u64 = 4_000_000;
 
 /// How a scenario is run on this engine.
 #[derive(Debug)]
@@ -35,10 +35,11 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn of(scenario: &Arc<Scenario>, contract: &Contract) -> Self {
         let link = Link::of(&scenario.network);
-        let mut caveats = vec![
-            "this engine sees sockets, not tasks: it takes no stacks, and does not prove that a hang never ends"
-                .to_owned(),
-        ];
+        let mut caveats = vec![format!(
+            "this engine sees sockets, not tasks: it takes no stacks, and what is held {} past its deadline counts as \
+                 hung without a proof that it never ends",
+            spell(GRACE)
+        )];
         caveats.extend(unknown(scenario));
         let mut scenario = Arc::clone(scenario);
         // Nothing that a contract speaks of is longer than this, but for the residence of a client that is busy.

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::task::coop::unconstrained;
 use tokio::time::sleep;
 use turmoil::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -94,8 +95,13 @@ impl Arrivals {
     }
 }
 
-/// Takes what arrives at `end`, whether its application reads it or not, until nobody has a use for it.
-pub(super) async fn pump(mut arrivals: Arrivals, end: Arc<End>) {
+/// Takes what arrives at `end`, whether its application reads it or not, until nobody has a use for it. What arrives at
+/// one instant is taken in one go.
+pub(super) fn pump(arrivals: Arrivals, end: Arc<End>) -> impl Future<Output = ()> {
+    unconstrained(take(arrivals, end))
+}
+
+async fn take(mut arrivals: Arrivals, end: Arc<End>) {
     while let Some(frame) = arrivals.next().await {
         let over = end.with(|endpoint| {
             endpoint.arrive(frame);
