@@ -197,6 +197,8 @@ pub struct Request {
     pub expects: bool,
     /// Said `Connection: close`: nothing behind it is a request (RFC 9112 §9.6).
     pub close: bool,
+    /// It announced a body that is not empty.
+    pub has_body: bool,
     /// When its last byte reached the server's host.
     pub complete_at: Option<Duration>,
 }
@@ -275,6 +277,7 @@ fn request_head(bytes: &[u8]) -> Result<Option<(Request, usize, Framing)>, ()> {
         head_only: head.method == Some("HEAD"),
         expects: false,
         close: false,
+        has_body: false,
         complete_at: None,
     };
     if head.method == Some("CONNECT") {
@@ -308,7 +311,9 @@ fn request_head(bytes: &[u8]) -> Result<Option<(Request, usize, Framing)>, ()> {
             return Err(());
         }
     }
-    Ok(Some((request, length, framing.unwrap_or(Framing::None))))
+    let framing = framing.unwrap_or(Framing::None);
+    request.has_body = !matches!(framing, Framing::None | Framing::Length(0));
+    Ok(Some((request, length, framing)))
 }
 
 /// One status line that reached the client's host.

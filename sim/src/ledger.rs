@@ -40,6 +40,8 @@ pub struct Connection {
     pub server_closed: Option<(Duration, bool)>,
     /// The server shut its write half down.
     pub server_shutdown: Option<Duration>,
+    /// The client had not closed when the server began to (events of one instant have an order, too).
+    pub client_waited: bool,
     /// The server's FIN reached the client's host, and with it everything that the server had written.
     pub server_fin_arrived: bool,
     /// The client's application let go of it (or shut down its write half: see `client_shutdown`).
@@ -269,7 +271,10 @@ impl Ledger {
             Event::ResetArrived { to: Side::Server } => {
                 connection.client_gone.get_or_insert(at);
             }
-            Event::Shutdown { by: Side::Server } => connection.server_shutdown = Some(at),
+            Event::Shutdown { by: Side::Server } => {
+                connection.client_waited = connection.client_closed.is_none();
+                connection.server_shutdown = Some(at);
+            }
             Event::Shutdown { by: Side::Client } => connection.client_shutdown = Some(at),
             Event::Closed {
                 by: Side::Client, ..
@@ -278,6 +283,9 @@ impl Ledger {
                 by: Side::Server,
                 reset,
             } => {
+                if connection.server_shutdown.is_none() {
+                    connection.client_waited = connection.client_closed.is_none();
+                }
                 connection.server_closed = Some((at, *reset));
                 connection.let_go(at);
             }

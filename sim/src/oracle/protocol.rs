@@ -4,7 +4,6 @@
 //! a request, never to HTTP/1.0, never after the final response; and a whole request that the server had read is
 //! not dropped in silence. Behind a malformed request nothing is judged, since there servers may rightly differ.
 
-use crate::exchange::Response;
 use crate::finding::{Finding, spell};
 use crate::ledger::Connection;
 use crate::run::Run;
@@ -131,46 +130,63 @@ fn too_many(connection: &Connection) -> Broken {
     ))
 }
 
-/// The server closed, though the client was there and had made a whole request well before, every earlier response
-/// had come whole, and none had announced a close.
+/// The server closed, though the client still waited and had made a whole request, every earlier response had come
+/// whole, and none had announced a close or had been given before its request's body was there, which allows a close too
+/// (§9.3). A client that half-closed does wait (RFC 9112 §9.6).
+///
+/// A request may cross the close of a connection that was idle (§9.5). So only a request counts that was whole well before
+/// the close or, where the client half-closed behind it, that came before any idle clock could have run out.
 fn unanswered(connection: &Connection) -> Broken {
     let (closed_at, _) = connection.server_closed?;
     let closed_at = connection
         .server_shutdown
         .map_or(closed_at, |shut| shut.min(closed_at));
-    let client_was_there = [
-        connection.client_gone,
-        connection.client_closed,
-        connection.client_shutdown,
-    ]
-    .into_iter()
-    .flatten()
-    .all(|left| left > closed_at);
     // What the client's full window keeps back is not lost by the server: only behind its FIN nothing more can come.
     let all_arrived = connection.server_fin_arrived && !connection.responses.inside();
-    if !client_was_there || !all_arrived || connection.responses.broken {
+    if !connection.client_waited || !all_arrived || connection.responses.broken {
         return None;
     }
-    let next = connection.requests.list.get(connection.responses.finals)?;
-    let complete_at = next.complete_at.filter(|&at| at + CROSSING < closed_at)?;
+    let answered = connection.responses.finals;
     let previous = connection
         .responses
         .list
         .iter()
         .rev()
         .find(|response| response.is_final());
-    let may_close = previous.is_some_and(|response: &Response| response.close)
-        || connection.requests.list[..connection.responses.finals]
-            .iter()
-            .any(|request| request.close || request.old);
-    if may_close {
+    let finals = connection
+        .responses
+        .list
+        .iter()
+        .filter(|response| response.is_final());
+    let may_close = connection
+        .requests
+        .list
+        .iter()
+        .zip(finals)
+        .any(|(request, response)| {
+            let early = request.has_body
+                && request
+                    .complete_at
+                    .is_none_or(|at| response.at < at + CROSSING);
+            request.close || request.old || response.close || early
+        });
+    let complete_at = connection.requests.list.get(answered)?.complete_at?;
+    let ready_at = previous.map_or(connection.opened?, |response| response.at);
+    let in_time = complete_at + CROSSING < closed_at
+        || (connection.client_shutdown.is_some() && complete_at < ready_at + CROSSING);
+    if may_close || !in_time {
         return None;
     }
+    let half_closed = if connection.client_shutdown.is_some() {
+        ", after the client's half-close"
+    } else {
+        ""
+    };
     Some((
         closed_at,
         format!(
-            "request {} was whole at {} and was never answered: the server closed at {}",
-            connection.responses.finals + 1,
+            "request {} was whole at {} and was never answered: the server closed at {}{half_closed}",
+            answered + 1,
             spell(complete_at),
             spell(closed_at)
         ),
