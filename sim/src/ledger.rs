@@ -3,6 +3,7 @@
 use crate::contract::{Breach, Contract, Promise};
 use crate::exchange::{Requests, Responses};
 use hangup_network::{Event, Side};
+use std::task::Waker;
 use std::time::Duration;
 
 /// tokio's timers fire on whole milliseconds, rounded up.
@@ -110,10 +111,13 @@ impl Connection {
         }
     }
 
-    fn let_go(&mut self, at: Duration) {
-        if self.server_closed.is_some() && self.live_tasks == 0 && self.released.is_none() {
+    /// Notes the release if there is nothing left; true when that was now.
+    fn let_go(&mut self, at: Duration) -> bool {
+        let gone = self.server_closed.is_some() && self.live_tasks == 0 && self.released.is_none();
+        if gone {
             self.released = Some(at);
         }
+        gone
     }
 
     /// What the server was waiting for, seen from outside, for people: the phase of the connection.
@@ -149,6 +153,8 @@ pub struct Ledger {
     slack: Duration,
     list: Vec<Connection>,
     opener: Option<Opener>,
+    /// Who waits for a release.
+    waiting: Option<Waker>,
 }
 
 impl Ledger {
@@ -167,6 +173,7 @@ impl Ledger {
             slack,
             list: Vec::new(),
             opener: None,
+            waiting: None,
         }
     }
 
@@ -227,7 +234,20 @@ impl Ledger {
         let connection = self.entry(at, id);
         connection.check(at, &contract, slack);
         connection.live_tasks = connection.live_tasks.saturating_sub(1);
-        connection.let_go(at);
+        if connection.let_go(at) {
+            self.wake();
+        }
+    }
+
+    /// Wakes `waker` at the next release of a connection.
+    pub(crate) fn wake_at_release(&mut self, waker: &Waker) {
+        self.waiting = Some(waker.clone());
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
     }
 
     /// A fact from the network.
@@ -287,7 +307,9 @@ impl Ledger {
                     connection.client_waited = connection.client_closed.is_none();
                 }
                 connection.server_closed = Some((at, *reset));
-                connection.let_go(at);
+                if connection.let_go(at) {
+                    self.wake();
+                }
             }
             _ => {}
         }

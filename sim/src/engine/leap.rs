@@ -17,9 +17,12 @@ use crate::transport::{Dialer, Listener};
 use hangup_network::{Config, ConnectionId, Event, Observer, ResetPolicy, TcpListener, World};
 use hangup_scenario::{Rst, Scenario};
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::{Builder, RngSeed, Runtime};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -225,7 +228,17 @@ async fn drive(
 
     let open = client::run_all(scenario, Dialer::Leap(ADDRESS)).await;
     while let Some(due) = next_due() {
-        sleep(due.saturating_sub(now())).await;
+        let mut due = pin!(sleep(due.saturating_sub(now())));
+        let mut released = false;
+        poll_fn(|cx| {
+            // A release may be the last that was waited for; the loop looks.
+            if std::mem::replace(&mut released, true) {
+                return Poll::Ready(());
+            }
+            record(|recorder| recorder.ledger.wake_at_release(cx.waker()));
+            due.as_mut().poll(cx)
+        })
+        .await;
     }
     let probe_served = probe::is_served(Dialer::Leap(ADDRESS)).await;
     let server_ended = serving.is_finished().then(now);

@@ -2,10 +2,12 @@
 
 use crate::cell::Cell;
 use crate::finding::{Finding, spell};
+use crate::run::Run;
 use crate::trace::{Actor, Entry};
 use anstyle::{AnsiColor, Style};
 use hangup_scenario::Verdict;
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
 /// Longer timelines are cut in the middle.
 const LINES_MAX: usize = 60;
@@ -52,7 +54,7 @@ impl Display for Report<'_> {
         if cell.findings.is_empty() {
             writeln!(
                 f,
-                "{}: every connection ended within its contract\n",
+                "{}: every connection ended within its contract",
                 verdict(Verdict::Clean)
             )?;
         }
@@ -63,7 +65,7 @@ impl Display for Report<'_> {
             writeln!(f, "and {} more findings like these", more + 1)?;
         }
         writeln!(f)?;
-        timeline(f, &cell.run.timeline)?;
+        timeline(f, &cell.run)?;
         if let Some(finding) = cell.findings.first() {
             stack(f, finding, cell.run.no_stacks)?;
         }
@@ -74,8 +76,15 @@ impl Display for Report<'_> {
     }
 }
 
-fn timeline(f: &mut Formatter<'_>, entries: &[Entry]) -> fmt::Result {
-    let lines = fold(entries);
+fn timeline(f: &mut Formatter<'_>, run: &Run) -> fmt::Result {
+    // A fresh client that is served is one line.
+    let served = run
+        .connections
+        .iter()
+        .find(|connection| connection.probe && run.probe_served);
+    let lines = fold(run.timeline.iter().filter(|entry| {
+        entry.connection.is_none() || entry.connection != served.map(|connection| connection.id)
+    }));
     let skip = if lines.len() > LINES_MAX {
         LINES_MAX / 2..lines.len() - LINES_MAX / 2
     } else {
@@ -94,21 +103,30 @@ fn timeline(f: &mut Formatter<'_>, entries: &[Entry]) -> fmt::Result {
             (Actor::Server, Some(connection)) => format!("  server #{connection}"),
             (Actor::Server, None) => "  server".to_owned(),
         };
-        write!(f, "{:>14}  {who:<13} {}", clock(entry), entry.text)?;
+        write!(f, "{:>14}  {who:<13} {}", clock(entry.at), entry.text)?;
         if *times > 1 {
             write!(f, " {DIM}(and {} times more, alike){DIM:#}", times - 1)?;
         }
         writeln!(f)?;
     }
+    if let Some(answer) = served.and_then(|connection| connection.responses.list.first()) {
+        writeln!(
+            f,
+            "{:>14}  {:<13} is served: GET / gets {}",
+            clock(answer.at),
+            "fresh client",
+            answer.status
+        )?;
+    }
     writeln!(f)
 }
 
-fn clock(entry: &Entry) -> String {
-    format!("{:.3} s", entry.at.as_secs_f64())
+fn clock(at: Duration) -> String {
+    format!("{:.3} s", at.as_secs_f64())
 }
 
 /// Neighbouring lines that say the same are one line with a count.
-fn fold(entries: &[Entry]) -> Vec<(&Entry, usize)> {
+fn fold<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(&'a Entry, usize)> {
     let mut lines: Vec<(&Entry, usize)> = Vec::new();
     for entry in entries {
         match lines.last_mut() {
