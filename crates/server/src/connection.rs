@@ -60,6 +60,8 @@ where
     exchange: Exchange,
     work: Pin<Box<Work<S::Future, B>>>,
     stopping: bool,
+    /// The application ran since the clock was read, and may have taken long.
+    worked: bool,
 }
 
 /// What the connection is at. Finer than a phase, which is what it waits for.
@@ -122,9 +124,12 @@ where
             exchange: Exchange::none(),
             work: Box::pin(Work::Nothing),
             stopping: false,
+            worked: false,
         }
     }
 
+    /// The time since the accept. Reading the clock costs as much as parsing a line, so a poll does it once, and once more if the
+    /// application ran.
     fn now(&self) -> Duration {
         Instant::now().saturating_duration_since(self.opened)
     }
@@ -143,15 +148,21 @@ where
     }
 
     /// The one place that waits. `false` if the wait is over already: its phase has ended, and the stage is another.
-    fn wait(&mut self, phase: Phase, cx: &mut Context<'_>) -> bool {
-        let at = Instant::now();
-        let now = at.saturating_duration_since(self.opened);
+    fn wait(&mut self, phase: Phase, cx: &mut Context<'_>, now: Duration) -> bool {
+        let now = if std::mem::take(&mut self.worked) {
+            self.now()
+        } else {
+            now
+        };
         let deadline = self.life.wait(phase, !self.output.is_empty(), now);
         let deadline = deadline.at().map(|time| self.opened + time);
+        let (phase, since) = (self.life.phase(), self.life.since());
         self.account
-            .waits(self.life.phase(), self.life.since(), deadline, at);
-        while self.timer.arm(deadline, Instant::now(), cx) {
-            let now = self.now();
+            .waits(phase, since, deadline, self.opened + now);
+        let mut at = self.opened + now;
+        while self.timer.arm(deadline, at, cx) {
+            at = Instant::now();
+            let now = at.saturating_duration_since(self.opened);
             if let Some(reason) = self.life.expired(now) {
                 self.expire(reason, cx, now);
                 return false;
@@ -218,7 +229,7 @@ where
             match this.advance(cx, now) {
                 Step::Again => {}
                 Step::Wait(phase) => {
-                    if this.wait(phase, cx) {
+                    if this.wait(phase, cx, now) {
                         return Poll::Pending;
                     }
                 }

@@ -2,34 +2,55 @@
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
 
-/// The formatted date of the last second in which one was asked for.
+/// The formatted date of the present second.
 #[derive(Debug)]
-pub(crate) struct DateCache(Mutex<(u64, String)>);
+pub(crate) struct DateCache(Mutex<Option<Cached>>);
 
-impl Clone for DateCache {
-    fn clone(&self) -> Self {
-        DateCache::new()
-    }
+#[derive(Debug)]
+struct Cached {
+    line: String,
+    /// When its second is over.
+    until: Instant,
 }
 
 impl DateCache {
     pub(crate) fn new() -> Self {
-        DateCache(Mutex::new((0, String::new())))
+        DateCache(Mutex::new(None))
     }
 
-    /// Writes `date: ...` as a field line. This reads the system's clock, which a simulation must not: there the server has no cache.
-    pub(crate) fn write(&self, output: &mut Vec<u8>) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO)
-            .as_secs();
+    /// Writes `date: ...` as a field line; `now` is at hand and spares a look at the system's clock for all but the first in each second.
+    /// A simulation must not look there at all: it has no cache.
+    pub(crate) fn write(&self, output: &mut Vec<u8>, now: Instant) {
         let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cached.0 != now || cached.1.is_empty() {
-            let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
-            *cached = (now, format!("date: {date}\r\n"));
+        if cached.as_ref().is_none_or(|cached| cached.until <= now) {
+            *cached = Some(Cached::new(SystemTime::now(), now));
         }
-        output.extend_from_slice(cached.1.as_bytes());
+        if let Some(cached) = &*cached {
+            output.extend_from_slice(cached.line.as_bytes());
+        }
+    }
+}
+
+impl Cached {
+    fn new(time: SystemTime, now: Instant) -> Self {
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let line = format!(
+            "date: {}\r\n",
+            httpdate::fmt_http_date(UNIX_EPOCH + since_epoch)
+        );
+        let rest = Duration::from_secs(1) - Duration::from_nanos(since_epoch.subsec_nanos().into());
+        Cached {
+            line,
+            until: now + rest,
+        }
+    }
+}
+
+impl Clone for DateCache {
+    fn clone(&self) -> Self {
+        DateCache::new()
     }
 }
 
@@ -38,14 +59,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_is_one_field_line() {
+    fn a_date_is_one_field_line_and_lasts_to_the_end_of_its_second() {
+        let now = Instant::now();
+        let cached = Cached::new(UNIX_EPOCH + Duration::from_millis(784_111_777_300), now);
+        assert_eq!(cached.line, "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        assert_eq!(cached.until, now + Duration::from_millis(700));
+    }
+
+    #[test]
+    fn the_same_second_has_the_same_date() {
+        let (cache, now) = (DateCache::new(), Instant::now());
         let mut output = Vec::new();
-        DateCache::new().write(&mut output);
-        let line = String::from_utf8(output).unwrap();
-        let date = line
-            .strip_prefix("date: ")
-            .and_then(|line| line.strip_suffix("\r\n"))
-            .unwrap();
-        assert!(httpdate::parse_http_date(date).is_ok(), "{line}");
+        cache.write(&mut output, now);
+        let first = output.clone();
+        cache.write(&mut output, now);
+        assert_eq!(output, [first.clone(), first].concat());
     }
 }

@@ -4,13 +4,18 @@ use crate::framing::{self, Facts};
 use bytes::{Bytes, BytesMut};
 use hangup_lifecycle::{Limits, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use memchr::memmem::Finder;
 use std::mem::MaybeUninit;
+use std::sync::LazyLock;
 
 /// Heads with at most this many fields are parsed on the stack.
 const FIELDS_ON_STACK: usize = 128;
 
 /// No method that anyone implements is longer (RFC 9112 section 3 then says 501).
 const METHOD_BYTES_MAX: usize = 32;
+
+/// Finds the end of a head. To build it costs as much as to use it.
+static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
 
 /// A whole head.
 #[derive(Debug)]
@@ -35,7 +40,7 @@ pub(crate) fn take(
 ) -> Result<Option<Head>, Refusal> {
     let within = input.len().min(limits.head_bytes);
     let from = scanned.saturating_sub(3).min(within);
-    if let Some(at) = memchr::memmem::find(&input[from..within], b"\r\n\r\n") {
+    if let Some(at) = END.find(&input[from..within]) {
         *scanned = 0;
         let bytes = input.split_to(from + at + 4).freeze();
         return parse_whole(&bytes, limits).map(Some);

@@ -3,6 +3,7 @@
 use crate::{Peer, Watch};
 use hangup_lifecycle::{Clock, CloseReason, Entry, Phase};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -19,7 +20,9 @@ pub struct Ledger(Arc<Mutex<Books>>);
 struct Books {
     opened: u64,
     closed: BTreeMap<&'static str, u64>,
-    open: BTreeMap<u64, Arc<Card>>,
+    /// The open ones, each at its card's place, and the places that are free.
+    cards: Vec<Option<Arc<Card>>>,
+    free: Vec<usize>,
     stopping: bool,
     /// Connections that were cut at the end of a shutdown, as they were then.
     cut: Vec<Open>,
@@ -58,6 +61,7 @@ pub(crate) struct Card {
     id: u64,
     peer: Peer,
     opened: Instant,
+    stopping: AtomicBool,
     now: Mutex<Now>,
 }
 
@@ -67,7 +71,6 @@ struct Now {
     deadline: Option<Instant>,
     /// The task, to be told of a shutdown.
     waker: Option<Waker>,
-    stopping: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,14 +88,15 @@ impl Ledger {
         let books = lock(&self.0);
         Counts {
             opened: books.opened,
-            open: books.open.len() as u64,
+            open: (books.cards.len() - books.free.len()) as u64,
             closed: books.closed.clone(),
         }
     }
 
     /// The open connections, oldest first.
     pub fn open(&self) -> Vec<Open> {
-        let cards: Vec<_> = lock(&self.0).open.values().cloned().collect();
+        let mut cards: Vec<_> = lock(&self.0).cards.iter().flatten().cloned().collect();
+        cards.sort_unstable_by_key(|card| card.id);
         cards.iter().map(|card| card.read()).collect()
     }
 
@@ -101,14 +105,12 @@ impl Ledger {
         let cards: Vec<_> = {
             let mut books = lock(&self.0);
             books.stopping = true;
-            books.open.values().cloned().collect()
+            books.cards.iter().flatten().cloned().collect()
         };
         for card in cards {
-            let waker = {
-                let mut now = lock(&card.now);
-                now.stopping = true;
-                now.waker.take()
-            };
+            // First the word, then the call: whoever leaves a waker behind looks for the word once more.
+            card.stopping.store(true, Ordering::SeqCst);
+            let waker = lock(&card.now).waker.take();
             waker.into_iter().for_each(Waker::wake);
         }
     }
@@ -124,7 +126,7 @@ impl Ledger {
         opened: Instant,
         watch: Option<Arc<dyn Watch>>,
     ) -> Account {
-        let card = {
+        let (card, place) = {
             let mut books = lock(&self.0);
             books.opened += 1;
             let now = Now {
@@ -132,16 +134,20 @@ impl Ledger {
                 since: opened,
                 deadline: None,
                 waker: None,
-                stopping: books.stopping,
             };
             let card = Arc::new(Card {
                 id: books.opened,
                 peer,
                 opened,
+                stopping: AtomicBool::new(books.stopping),
                 now: Mutex::new(now),
             });
-            books.open.insert(card.id, card.clone());
-            card
+            let place = books.free.pop().unwrap_or_else(|| {
+                books.cards.push(None);
+                books.cards.len() - 1
+            });
+            books.cards[place] = Some(card.clone());
+            (card, place)
         };
         if let Some(watch) = &watch {
             watch.opened(card.id, opened, &peer);
@@ -150,7 +156,9 @@ impl Ledger {
             ledger: self.clone(),
             watch,
             card,
+            place,
             told: None,
+            waker: None,
         }
     }
 }
@@ -174,7 +182,10 @@ pub(crate) struct Account {
     ledger: Ledger,
     watch: Option<Arc<dyn Watch>>,
     card: Arc<Card>,
+    place: usize,
     told: Option<(Phase, Duration)>,
+    /// The waker that is on the card.
+    waker: Option<Waker>,
 }
 
 impl Account {
@@ -200,24 +211,27 @@ impl Account {
     }
 
     /// Whether the server shuts down; if not yet, `waker` is called when it does.
-    pub(crate) fn is_stopping(&self, waker: &Waker) -> bool {
-        let mut now = lock(&self.card.now);
-        if !now.stopping
-            && !now
-                .waker
-                .as_ref()
-                .is_some_and(|known| known.will_wake(waker))
+    pub(crate) fn is_stopping(&mut self, waker: &Waker) -> bool {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
         {
-            now.waker = Some(waker.clone());
+            self.waker = Some(waker.clone());
+            lock(&self.card.now).waker = Some(waker.clone());
         }
-        now.stopping
+        self.card.stopping.load(Ordering::SeqCst)
     }
 
     /// Closes the card. Called once, from the connection's drop.
     pub(crate) fn close(&self, reason: CloseReason, entry: &Entry, at: Instant) {
         {
             let mut books = lock(&self.ledger.0);
-            if books.open.remove(&self.card.id).is_some() {
+            if books.cards[self.place]
+                .take_if(|card| card.id == self.card.id)
+                .is_some()
+            {
+                books.free.push(self.place);
                 *books.closed.entry(reason.name()).or_default() += 1;
             }
             if matches!(

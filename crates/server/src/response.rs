@@ -6,6 +6,7 @@ use crate::framing;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, response};
 use http_body::SizeHint;
+use tokio::time::Instant;
 
 /// How the end of a response's body is marked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +77,7 @@ pub(crate) fn write_head(
     size: &SizeHint,
     asked: Asked,
     keep: bool,
-    date: Option<&DateCache>,
+    date: Option<(&DateCache, Instant)>,
 ) {
     write_status(output, parts.status);
     for (name, value) in &parts.headers {
@@ -111,21 +112,21 @@ pub(crate) fn write_head(
     } else if !asked.new {
         output.extend_from_slice(b"connection: keep-alive\r\n");
     }
-    if let Some(date) = date.filter(|_| !parts.headers.contains_key(header::DATE)) {
-        date.write(output);
+    if let Some((date, now)) = date.filter(|_| !parts.headers.contains_key(header::DATE)) {
+        date.write(output, now);
     }
     output.extend_from_slice(b"\r\n");
 }
 
 /// The server's own answer: a status, no body, and a close.
-pub(crate) fn write_answer(output: &mut Vec<u8>, status: u16, date: Option<&DateCache>) {
+pub(crate) fn write_answer(output: &mut Vec<u8>, status: u16, date: Option<(&DateCache, Instant)>) {
     write_status(
         output,
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
     );
     output.extend_from_slice(b"content-length: 0\r\nconnection: close\r\n");
-    if let Some(date) = date {
-        date.write(output);
+    if let Some((date, now)) = date {
+        date.write(output, now);
     }
     output.extend_from_slice(b"\r\n");
 }

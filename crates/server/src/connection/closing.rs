@@ -52,7 +52,12 @@ where
         };
         self.end_work(reason, cx);
         self.exchange.begun = true;
-        response::write_answer(&mut self.output.bytes, status, self.config.date.as_ref());
+        let date = self
+            .config
+            .date
+            .as_ref()
+            .map(|date| (date, self.opened + now));
+        response::write_answer(&mut self.output.bytes, status, date);
         self.life.response_begins(status, now);
         self.stage = Stage::Linger { closed: false };
     }

@@ -25,6 +25,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     pub(super) fn handle(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
+        self.worked = true;
         match self.work.as_mut().poll_response(&mut self.service, cx) {
             Poll::Ready(Ok(response)) => {
                 self.begin_response(response, cx, now);
@@ -63,7 +64,11 @@ where
 
         self.exchange.ending = self.why_not_keep(&parts, framing, now);
         let keep = self.exchange.ending.is_none();
-        let date = self.config.date.as_ref();
+        let date = self
+            .config
+            .date
+            .as_ref()
+            .map(|date| (date, self.opened + now));
         response::write_head(
             &mut self.output.bytes,
             &parts,
@@ -116,6 +121,7 @@ where
 
     pub(super) fn respond(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
         while self.stage == Stage::Response && self.output.has_room() {
+            self.worked = true;
             match self.work.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => self.produce(frame, cx),
                 Poll::Pending => break,
