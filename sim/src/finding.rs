@@ -69,6 +69,15 @@ pub fn spell(time: Duration) -> String {
     }
 }
 
+/// Much time: in days, where it is days.
+pub fn spell_days(time: Duration) -> String {
+    match time.as_secs() / 86_400 {
+        0 => spell(time),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
 impl StuckTask {
     /// The stuck task of a connection, with its stack if that was captured.
     pub(crate) fn of(run: &Run, connection: u32) -> Option<Self> {

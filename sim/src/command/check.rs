@@ -3,6 +3,7 @@
 use super::{CLEAN, Common, FOUND, println_json};
 use crate::campaign;
 use crate::cell::Cell;
+use crate::finding::spell_days;
 use crate::report::json::CellJson;
 use crate::report::matrix::Matrix;
 use crate::server::{self, Server};
@@ -18,7 +19,14 @@ pub(super) struct Check {}
 
 impl Check {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
-        let servers = servers(common)?;
+        let servers = if common.server.is_empty() {
+            server::built_in()
+                .into_iter()
+                .chain(server::canaries())
+                .collect()
+        } else {
+            common.servers_or(&[])?
+        };
         let start = Instant::now();
         let cells = cells(common.engine.into(), &servers);
         let found = cells
@@ -50,20 +58,11 @@ impl Check {
 pub(super) fn summary(cells: &[Cell], found: usize, wall: Duration) -> String {
     let simulated: Duration = cells.iter().map(|cell| cell.run.end()).sum();
     format!(
-        "{} runs, each twice; {found} with findings; {:.0} days of simulated time in {:.2} s",
+        "{} runs, each twice; {found} with findings; {} of simulated time in {:.2} s",
         cells.len(),
-        simulated.as_secs_f64() / 86_400.0,
+        spell_days(simulated),
         wall.as_secs_f64()
     )
-}
-
-/// The servers that were named, or else all built-in ones.
-pub(super) fn servers(common: &Common) -> anyhow::Result<Vec<Arc<dyn Server>>> {
-    if common.server.is_empty() {
-        Ok(server::built_in())
-    } else {
-        common.servers_or(&[])
-    }
 }
 
 /// The cells of all incidents, with a progress bar when it takes over a second.

@@ -2,6 +2,7 @@
 
 use super::{CLEAN, Common, FOUND, println_json};
 use crate::campaign::fuzz::{Conviction, Plan, fuzz};
+use crate::finding::spell_days;
 use crate::report::json::FindingJson;
 use crate::report::text::{self, Report};
 use crate::server::Server;
@@ -116,9 +117,9 @@ impl Fuzz {
                 format!("{found} found")
             };
             anstream::println!(
-                "\n{verdict}: {} cases, {:.0} days of simulated time, {wall:.2} s, {per_second:.0} cases a second",
+                "\n{verdict}: {} cases, {} of simulated time, {wall:.2} s, {per_second:.0} cases a second",
                 totals.cases,
-                totals.simulated.as_secs_f64() / 86_400.0
+                spell_days(totals.simulated)
             );
         }
         Ok(if found == 0 { CLEAN } else { FOUND })

@@ -13,35 +13,86 @@ pub struct Matrix<'a> {
     pub cells: &'a [Cell],
 }
 
+/// A terminal's width that everybody has.
+const COLUMNS_MAX: usize = 100;
+
 impl Display for Matrix<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let rows: Vec<&[Cell]> = self.cells.chunks(self.servers.len().max(1)).collect();
         let first = self
             .cells
             .iter()
             .map(|cell| cell.scenario.name.len())
             .max()
             .unwrap_or(0);
-        write!(f, "{:first$}", "")?;
-        for server in &self.servers {
-            write!(f, "  {server}")?;
-        }
-        writeln!(f)?;
-        for row in self.cells.chunks(self.servers.len().max(1)) {
-            let name = row.first().map_or("", |cell| cell.scenario.name.as_str());
-            write!(f, "{name:first$}")?;
-            for (cell, server) in row.iter().zip(&self.servers) {
-                let verdict = cell.verdict();
-                let surprise = cell.pinned().is_some_and(|pinned| pinned != verdict);
-                let mark = if surprise { "!" } else { "" };
-                // The colours take no room on the terminal, so the padding is counted by hand.
-                let room = server
-                    .len()
-                    .max(1)
-                    .saturating_sub(verdict.to_string().len() + mark.len());
-                write!(f, "  {}{mark}{:room$}", text::verdict(verdict), "")?;
+        let widths: Vec<usize> = (0..self.servers.len())
+            .map(|column| {
+                let cells = rows
+                    .iter()
+                    .filter_map(|row| row.get(column))
+                    .map(|cell| word(cell).len());
+                cells.max().unwrap_or(0).max(self.servers[column].len())
+            })
+            .collect();
+        // What does not fit beside the rest comes below it.
+        let mut from = 0;
+        while from < widths.len() {
+            let mut to = from + 1;
+            let width = |to: usize| {
+                first
+                    + widths[from..to]
+                        .iter()
+                        .map(|width| width + 2)
+                        .sum::<usize>()
+            };
+            while to < widths.len() && width(to + 1) <= COLUMNS_MAX {
+                to += 1;
+            }
+            if from > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{:first$}", "")?;
+            for column in from..to {
+                write!(
+                    f,
+                    "  {:width$}",
+                    self.servers[column],
+                    width = widths[column]
+                )?;
             }
             writeln!(f)?;
+            for row in &rows {
+                write!(
+                    f,
+                    "{:first$}",
+                    row.first().map_or("", |cell| cell.scenario.name.as_str())
+                )?;
+                for column in from..to {
+                    let Some(cell) = row.get(column) else {
+                        continue;
+                    };
+                    // The colours take no room on the terminal, so the padding is counted by hand.
+                    let room = widths[column] - word(cell).len();
+                    let mark = if surprising(cell) { "!" } else { "" };
+                    write!(f, "  {}{mark}{:room$}", text::verdict(cell.verdict()), "")?;
+                }
+                writeln!(f)?;
+            }
+            from = to;
         }
         Ok(())
     }
+}
+
+/// Another verdict than the one that is pinned.
+fn surprising(cell: &Cell) -> bool {
+    cell.pinned().is_some_and(|pinned| pinned != cell.verdict())
+}
+
+fn word(cell: &Cell) -> String {
+    format!(
+        "{}{}",
+        cell.verdict(),
+        if surprising(cell) { "!" } else { "" }
+    )
 }

@@ -34,11 +34,11 @@ pub struct Report<'a>(pub &'a Cell);
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self(cell) = self;
-        writeln!(
-            f,
+        let heading = format!(
             "{BOLD}{}{BOLD:#}  {}",
             cell.scenario.name, cell.scenario.title
-        )?;
+        );
+        writeln!(f, "{}", heading.trim_end())?;
         if !cell.scenario.source.is_empty() {
             writeln!(f, "{DIM}source {}{DIM:#}", cell.scenario.source)?;
         }
