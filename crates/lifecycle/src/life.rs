@@ -139,15 +139,12 @@ impl Life {
         self.progress.shutdown.get_or_insert(now);
     }
 
-    /// Whether its age would end a wait for another request that begins now.
-    pub fn too_old_for_more(&self, now: Duration) -> bool {
-        match (self.limits.age.finite(), self.limits.idle.finite()) {
-            (Some(age), Some(idle)) => {
-                now.saturating_sub(self.progress.opened)
-                    .saturating_add(idle)
-                    > age
-            }
-            (Some(age), None) => now.saturating_sub(self.progress.opened) >= age,
+    /// Whether its age would end a wait for another request that begins now, under the limits that are in force then.
+    pub fn too_old_for_more(&self, limits: &Limits, now: Duration) -> bool {
+        let age = now.saturating_sub(self.progress.opened);
+        match (limits.age.finite(), limits.idle.finite()) {
+            (Some(limit), Some(idle)) => age.saturating_add(idle) > limit,
+            (Some(limit), None) => age >= limit,
             (None, _) => false,
         }
     }

@@ -84,6 +84,10 @@ pub struct Limits {
     pub head_fields: usize,
     /// The most bytes of a request's body, also of one that the application streams.
     pub body_bytes: u64,
+    /// The most connections at once.
+    pub connections: usize,
+    /// The most connections at once from one address; the addresses of an IPv6 /64 are one.
+    pub connections_by_address: usize,
 }
 
 impl Default for Limits {
@@ -124,6 +128,9 @@ impl Default for Limits {
             head_bytes: 64 * 1024,
             head_fields: 100,
             body_bytes: 4 * 1024 * 1024,
+            connections: 16 * 1024,
+            // Room for a proxy in front, through which everybody comes.
+            connections_by_address: 4 * 1024,
         }
     }
 }
@@ -181,6 +188,8 @@ impl Limits {
             shutdown: never,
             age: never,
             requests: u32::MAX,
+            connections: 256 * 1024,
+            connections_by_address: 256 * 1024,
             ..Limits::default()
         }
     }
@@ -229,6 +238,11 @@ impl fmt::Display for Limits {
         writeln!(f, "upgrade    {}", self.upgrade)?;
         writeln!(f, "shutdown   {}", self.shutdown)?;
         writeln!(f, "age        {}; {} requests", self.age, self.requests)?;
+        let (all, by_address) = (self.connections, self.connections_by_address);
+        writeln!(
+            f,
+            "at once    {all} connections; {by_address} from one address"
+        )?;
         self.bound().fmt(f)
     }
 }

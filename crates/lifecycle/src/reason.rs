@@ -35,6 +35,10 @@ pub enum CloseReason {
     ApplicationPanicked,
     /// The response's body failed, panicked, or was not of the length that its head announced.
     ResponseFailed,
+    /// There were as many connections as may be ([`Limits::connections`](crate::Limits::connections)).
+    TooManyConnections,
+    /// There were as many from its address as may be ([`Limits::connections_by_address`](crate::Limits::connections_by_address)).
+    TooManyFromAddress,
     /// The server shuts down and nothing was under way.
     Shutdown,
     /// The TLS handshake failed.
@@ -54,6 +58,8 @@ impl CloseReason {
         match self {
             CloseReason::Refused(refusal) => Some(refusal.status()),
             CloseReason::ApplicationFailed | CloseReason::ApplicationPanicked => Some(500),
+            CloseReason::TooManyConnections => Some(503),
+            CloseReason::TooManyFromAddress => Some(429),
             CloseReason::TimedOut {
                 clock: Clock::Shutdown,
                 ..
@@ -102,6 +108,8 @@ impl CloseReason {
             CloseReason::ApplicationFailed => "application-failed",
             CloseReason::ApplicationPanicked => "application-panicked",
             CloseReason::ResponseFailed => "response-failed",
+            CloseReason::TooManyConnections => "too-many-connections",
+            CloseReason::TooManyFromAddress => "too-many-from-address",
             CloseReason::Shutdown => "shutdown",
             CloseReason::HandshakeFailed => "handshake-failed",
             CloseReason::Upgraded => "upgraded",
@@ -134,6 +142,8 @@ impl CloseReason {
             CloseReason::ApplicationFailed => "the application returned an error instead of a response".into(),
             CloseReason::ApplicationPanicked => "the application panicked".into(),
             CloseReason::ResponseFailed => "the response could not be completed as its head announced".into(),
+            CloseReason::TooManyConnections => "the server has as many connections as it may".into(),
+            CloseReason::TooManyFromAddress => "the client's address has as many connections as one may".into(),
             CloseReason::Shutdown => "the server shut down and nothing was under way".into(),
             CloseReason::HandshakeFailed => "the TLS handshake failed".into(),
             CloseReason::Upgraded => "the upgraded connection came to its end".into(),

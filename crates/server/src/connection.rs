@@ -67,6 +67,8 @@ where
 /// What the connection is at. Finer than a phase, which is what it waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
+    /// Just accepted.
+    New,
     /// Between requests, or in a head; `begun` once a byte of it has come.
     Head {
         begun: bool,
@@ -113,14 +115,14 @@ where
         Connection {
             io,
             service,
-            account: config.ledger.enter(peer, opened, config.watch.clone()),
+            account: config.ledger.enter(peer, opened, &config),
             opened,
             life: Life::new(config.limits.clone(), Duration::ZERO),
             config,
             timer: Timer::default(),
             input: Input::default(),
             output: Output::default(),
-            stage: Stage::Head { begun: false },
+            stage: Stage::New,
             exchange: Exchange::none(),
             work: Box::pin(Work::Nothing),
             stopping: false,
@@ -136,6 +138,7 @@ where
 
     fn advance(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
         match self.stage {
+            Stage::New => self.welcome(cx, now),
             Stage::Head { begun } => self.read_head(begun, cx, now),
             Stage::Handler => self.handle(cx, now),
             Stage::Response => self.respond(cx, now),

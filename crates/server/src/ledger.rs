@@ -1,5 +1,7 @@
 //! Every connection of a server: who is there, in which phase, and how the others ended.
 
+use crate::admission::{Admission, Admitted};
+use crate::server::Config;
 use crate::{Peer, Watch};
 use hangup_lifecycle::{Clock, CloseReason, Entry, Phase};
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ struct Books {
     /// The open ones, each at its card's place, and the places that are free.
     cards: Vec<Option<Arc<Card>>>,
     free: Vec<usize>,
+    admission: Admission,
     stopping: bool,
     /// Connections that were cut at the end of a shutdown, as they were then.
     cut: Vec<Open>,
@@ -120,14 +123,11 @@ impl Ledger {
         std::mem::take(&mut lock(&self.0).cut)
     }
 
-    pub(crate) fn enter(
-        &self,
-        peer: Peer,
-        opened: Instant,
-        watch: Option<Arc<dyn Watch>>,
-    ) -> Account {
-        let (card, place) = {
+    /// Opens the card of a connection, and says whether it is to be served.
+    pub(crate) fn enter(&self, peer: Peer, opened: Instant, config: &Config) -> Account {
+        let (card, place, admitted) = {
             let mut books = lock(&self.0);
+            let admitted = books.admission.enter(&peer, &config.limits);
             books.opened += 1;
             let now = Now {
                 phase: Phase::Opening,
@@ -147,16 +147,17 @@ impl Ledger {
                 books.cards.len() - 1
             });
             books.cards[place] = Some(card.clone());
-            (card, place)
+            (card, place, admitted)
         };
-        if let Some(watch) = &watch {
+        if let Some(watch) = &config.watch {
             watch.opened(card.id, opened, &peer);
         }
         Account {
             ledger: self.clone(),
-            watch,
+            watch: config.watch.clone(),
             card,
             place,
+            admitted,
             told: None,
             waker: None,
         }
@@ -183,12 +184,18 @@ pub(crate) struct Account {
     watch: Option<Arc<dyn Watch>>,
     card: Arc<Card>,
     place: usize,
+    pub(crate) admitted: Admitted,
     told: Option<(Phase, Duration)>,
     /// The waker that is on the card.
     waker: Option<Waker>,
 }
 
 impl Account {
+    /// The other end.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.card.peer
+    }
+
     /// Notes what is waited for. `since` is counted from the accept.
     pub(crate) fn waits(
         &mut self,
@@ -232,6 +239,7 @@ impl Account {
                 .is_some()
             {
                 books.free.push(self.place);
+                books.admission.leave(self.admitted);
                 *books.closed.entry(reason.name()).or_default() += 1;
             }
             if matches!(

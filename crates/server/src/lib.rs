@@ -39,9 +39,11 @@
 //! | `response`, `date` | from responses to bytes |
 //! | `input`, `output`, `timer` | the buffers and the one timer |
 //! | `ledger`, `watch` | who is there, and in which phase |
+//! | `admission` | how many there may be, in all and from one address |
 //!
 //! The phases, their limits and deadlines are [`hangup_lifecycle`]'s.
 
+mod admission;
 mod body;
 mod chunked;
 mod connection;

@@ -4,7 +4,7 @@ use crate::date::DateCache;
 use crate::ledger::{Ledger, Open};
 use crate::{Body, Connection, Listener, Peer, Watch};
 use hangup_lifecycle::{CloseReason, Limits};
-use http::{Request, Response};
+use http::{Request, Response, request};
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, pending};
@@ -28,7 +28,7 @@ const CUT_GRACE: Duration = Duration::from_millis(100);
 ///
 /// ```
 /// use hangup_server::{Body, Limits, Server, service_fn};
-/// use http::{Request, Response};
+/// use http::{Request, Response, request};
 ///
 /// let server = Server::new(service_fn(async |_: Request<Body>| Response::new(String::from("ok"))))
 ///     .limits(Limits::default())
@@ -48,7 +48,15 @@ pub(crate) struct Config {
     pub(crate) date: Option<DateCache>,
     pub(crate) ledger: Ledger,
     pub(crate) watch: Option<Arc<dyn Watch>>,
+    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) prepare: Option<Arc<Prepare>>,
 }
+
+/// The limits of a request's route, from its head.
+type Route = dyn Fn(&request::Parts) -> Option<Arc<Limits>> + Send + Sync;
+
+/// What is done to each request before the service gets it.
+type Prepare = dyn Fn(&mut Request<Body>, &Peer) + Send + Sync;
 
 /// How a shutdown went.
 #[derive(Clone, PartialEq, Debug)]
@@ -71,6 +79,8 @@ impl<S> Server<S> {
             date: Some(DateCache::new()),
             ledger: Ledger::new(),
             watch: None,
+            route: None,
+            prepare: None,
         };
         Server {
             service,
@@ -87,6 +97,38 @@ impl<S> Server<S> {
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         self.with(|config| config.limits = Arc::new(limits))
+    }
+
+    /// Other limits for some requests: `route` sees each head, before anything is promised to the client, and may return the limits
+    /// under which the request is read, handled and answered. For what comes behind it, the server's limits are back.
+    ///
+    /// A response can bring its own too, as an `Arc<Limits>` in its [extensions](http::Extensions). Limits can be changed
+    /// in both directions; there is no way to have none.
+    ///
+    /// ```
+    /// use hangup_server::{Body, Limits, Server, Span, service_fn};
+    /// use http::{Request, Response};
+    /// use std::sync::Arc;
+    ///
+    /// let uploads = Arc::new(Limits { body_bytes: 1 << 30, handler: Span::seconds(300), ..Limits::default() });
+    /// let server = Server::new(service_fn(async |_: Request<Body>| Response::new(String::new())))
+    ///     .route_limits(move |head| head.uri.path().starts_with("/upload").then(|| uploads.clone()));
+    /// ```
+    #[must_use]
+    pub fn route_limits<F>(self, route: F) -> Self
+    where
+        F: Fn(&request::Parts) -> Option<Arc<Limits>> + Send + Sync + 'static,
+    {
+        self.with(|config| config.route = Some(Arc::new(route)))
+    }
+
+    /// Does something to each request before the service gets it, such as to leave the peer's address in its extensions.
+    #[must_use]
+    pub fn prepare<F>(self, prepare: F) -> Self
+    where
+        F: Fn(&mut Request<Body>, &Peer) + Send + Sync + 'static,
+    {
+        self.with(|config| config.prepare = Some(Arc::new(prepare)))
     }
 
     /// Whether responses carry a `Date` (RFC 9110 section 6.6.1); they do unless told otherwise. It is the only thing for which

@@ -12,6 +12,8 @@ mod expect;
 mod faults;
 #[path = "connection/heads.rs"]
 mod heads;
+#[path = "connection/limits.rs"]
+mod limits;
 #[path = "connection/persistence.rs"]
 mod persistence;
 #[path = "connection/probe.rs"]

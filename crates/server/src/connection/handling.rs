@@ -7,9 +7,10 @@ use crate::Body;
 use crate::body::{BodyError, Reader};
 use crate::chunked;
 use crate::response::{self, Framing};
-use hangup_lifecycle::{CloseReason, Phase};
+use hangup_lifecycle::{CloseReason, Limits, Phase};
 use http::{Request, Response};
 use http_body::Frame;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -47,6 +48,9 @@ where
             return self.answer(CloseReason::ApplicationFailed, cx, now);
         };
         self.exchange.framing = framing;
+        if let Some(limits) = parts.extensions.get::<Arc<Limits>>() {
+            self.life.limit(limits.clone());
+        }
         self.work.set(Work::Streaming { body });
 
         // The response's body may be made of the request's. Then its first poll asks for that, and the 100 must go out
@@ -108,9 +112,9 @@ where
             Some(CloseReason::UnreadBody)
         } else if self.stopping {
             Some(CloseReason::Shutdown)
-        } else if self.life.entry().requests >= limits.requests {
+        } else if self.life.entry().requests >= self.config.limits.requests {
             Some(CloseReason::RequestLimit)
-        } else if self.life.too_old_for_more(now) {
+        } else if self.life.too_old_for_more(&self.config.limits, now) {
             Some(CloseReason::Age)
         } else if self.input.ended && self.input.bytes.is_empty() {
             Some(CloseReason::ClientClosed)
@@ -206,6 +210,9 @@ where
 
     pub(super) fn next_request(&mut self) {
         self.life.request_ends();
+        if !Arc::ptr_eq(self.life.limits(), &self.config.limits) {
+            self.life.limit(self.config.limits.clone());
+        }
         self.exchange = super::Exchange::none();
         self.stage = Stage::Head { begun: false };
     }

@@ -1,9 +1,10 @@
 //! Between two requests, and in a request's head.
 
 use super::exchange::Exchange;
-use super::work::Work;
+use super::work::{Work, guarded};
 use super::{Connection, Gone, Stage, Step};
 use crate::Body;
+use crate::admission::Admitted;
 use crate::framing::Length;
 use crate::head::{self, Head};
 use hangup_lifecycle::{CloseReason, Phase, Refusal};
@@ -19,6 +20,16 @@ where
     B: http_body::Body,
     I: AsyncRead + AsyncWrite + Unpin,
 {
+    /// The first that is done for a connection: to serve it, or to say why not.
+    pub(super) fn welcome(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
+        match self.account.admitted {
+            Admitted::Served(_) => self.stage = Stage::Head { begun: false },
+            Admitted::Refused(reason) => self.answer(reason, cx, now),
+            Admitted::Dropped(reason) => self.cut(reason, cx),
+        }
+        Step::Again
+    }
+
     pub(super) fn read_head(&mut self, begun: bool, cx: &mut Context<'_>, now: Duration) -> Step {
         let empty = !self.input.begins_request();
         // A client that does not take its responses gets no more of them.
@@ -79,15 +90,19 @@ where
     }
 
     fn begin(&mut self, head: Head, cx: &mut Context<'_>, now: Duration) {
-        let Head {
-            method,
-            uri,
-            version,
-            headers,
-            facts,
-        } = head;
-        self.exchange = Exchange::new(&method, version, facts);
-        let length = match facts.body {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        (parts.method, parts.uri, parts.version, parts.headers) =
+            (head.method, head.uri, head.version, head.headers);
+        if let Some(route) = &self.config.route {
+            match guarded(|| route(&parts)) {
+                Ok(limits) => self
+                    .life
+                    .limit(limits.unwrap_or_else(|| self.config.limits.clone())),
+                Err(fault) => return self.answer(fault.into(), cx, now),
+            }
+        }
+        self.exchange = Exchange::new(&parts.method, parts.version, head.facts);
+        let length = match head.facts.body {
             Length::None => Some(0),
             Length::Known(length) => Some(length),
             Length::Chunked => None,
@@ -109,11 +124,12 @@ where
             .pipe
             .clone()
             .map_or_else(Body::empty, Body::piped);
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        *request.version_mut() = version;
-        *request.headers_mut() = headers;
+        let mut request = Request::from_parts(parts, body);
+        if let Some(prepare) = &self.config.prepare
+            && let Err(fault) = guarded(|| prepare(&mut request, self.account.peer()))
+        {
+            return self.answer(fault.into(), cx, now);
+        }
         self.work.set(Work::Request {
             request: Some(request),
         });

@@ -28,7 +28,7 @@ pub(super) enum Fault {
 }
 
 /// Runs the application's code. A panic ends its request and its connection, and nothing else.
-fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Fault> {
+pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| Fault::Panic)
 }
 
