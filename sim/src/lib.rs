@@ -37,8 +37,8 @@
 #[cfg(not(tokio_unstable))]
 compile_error!(
     "hangup needs tokio's task hooks, seeded select! and task dumps. Add to .cargo/config.toml of your workspace: \
-     [build] rustflags = [\"--cfg\", \"tokio_unstable\"] (a RUSTFLAGS variable in the environment replaces that \
-     setting: add --cfg tokio_unstable to it too)"
+     [build] rustflags = [\"--cfg\", \"tokio_unstable\"], and the same as rustdocflags (variables RUSTFLAGS and \
+     RUSTDOCFLAGS in the environment replace these: add --cfg tokio_unstable to them too)"
 );
 
 pub mod campaign;

@@ -52,13 +52,8 @@ impl Display for Matrix<'_> {
                 writeln!(f)?;
             }
             write!(f, "{:first$}", "")?;
-            for column in from..to {
-                write!(
-                    f,
-                    "  {:width$}",
-                    self.servers[column],
-                    width = widths[column]
-                )?;
+            for (server, width) in self.servers[from..to].iter().zip(&widths[from..]) {
+                write!(f, "  {server:width$}")?;
             }
             writeln!(f)?;
             for row in &rows {
@@ -67,12 +62,9 @@ impl Display for Matrix<'_> {
                     "{:first$}",
                     row.first().map_or("", |cell| cell.scenario.name.as_str())
                 )?;
-                for column in from..to {
-                    let Some(cell) = row.get(column) else {
-                        continue;
-                    };
+                for (cell, width) in row.iter().zip(&widths).take(to).skip(from) {
                     // The colours take no room on the terminal, so the padding is counted by hand.
-                    let room = widths[column] - word(cell).len();
+                    let room = width - word(cell).len();
                     let mark = if surprising(cell) { "!" } else { "" };
                     write!(f, "  {}{mark}{:room$}", text::verdict(cell.verdict()), "")?;
                 }
