@@ -1,5 +1,12 @@
 //! The command line: one file a command.
 
+/// Prints a line on stdout; a reader that has gone away ends the command (see `main`).
+macro_rules! say {
+    ($($what:tt)*) => {
+        std::io::Write::write_fmt(&mut anstream::stdout(), format_args!("{}\n", format_args!($($what)*)))?
+    };
+}
+
 mod check;
 mod fuzz;
 mod list;
@@ -13,6 +20,7 @@ use crate::{cell::Cell, incident};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hangup_scenario::{Scenario, Verdict};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -118,6 +126,14 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(status) => ExitCode::from(status),
+        // `hangup list | head` has got what it wanted.
+        Err(error)
+            if error
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("hangup: {error:#}");
             ExitCode::from(WRONG)
@@ -201,12 +217,12 @@ fn show(cell: &Cell, json: bool) -> anyhow::Result<u8> {
     if json {
         println_json(&crate::report::json::CellJson::from(cell))?;
     } else {
-        anstream::print!("{}", crate::report::text::Report(cell));
+        say!("{}", crate::report::text::Report(cell));
     }
     Ok(status(cell.verdict()))
 }
 
 fn println_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    anstream::println!("{}", serde_json::to_string(value)?);
+    say!("{}", serde_json::to_string(value)?);
     Ok(())
 }

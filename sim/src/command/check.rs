@@ -38,16 +38,16 @@ impl Check {
             println_json(&serde_json::json!({ "cells": cells }))?;
         } else {
             let names = servers.iter().map(|server| server.name()).collect();
-            anstream::print!(
+            say!(
                 "{}",
                 Matrix {
                     servers: names,
                     cells: &cells
                 }
             );
-            anstream::println!("\n{}", summary(&cells, found, start.elapsed()));
+            say!("{}", summary(&cells, found, start.elapsed()));
             if found > 0 {
-                anstream::println!("the story of a cell: hangup run INCIDENT --server NAME");
+                say!("the story of a cell: hangup run INCIDENT --server NAME");
             }
         }
         Ok(if found == 0 { CLEAN } else { FOUND })

@@ -57,7 +57,7 @@ impl Fuzz {
             keep_going: self.keep_going,
         };
         if !common.json {
-            anstream::println!(
+            say!(
                 "fuzz {} with seed {}: {} cases on {jobs} cores",
                 server.name(),
                 self.seed,
@@ -92,14 +92,14 @@ impl Fuzz {
                 }
                 continue;
             }
-            anstream::println!("\n{}", Report(&conviction.minimal));
-            anstream::println!(
+            say!("\n{}", Report(&conviction.minimal));
+            say!(
                 "saved: {} (and by its seed: hangup replay {})",
                 file.display(),
                 conviction.case_seed
             );
             if conviction.cases > 1 {
-                anstream::println!("and {} more cases of this shape", conviction.cases - 1);
+                say!("and {} more cases of this shape", conviction.cases - 1);
             }
         }
         let found: u64 = totals.by_kind.values().sum();
@@ -116,7 +116,7 @@ impl Fuzz {
             } else {
                 format!("{found} found")
             };
-            anstream::println!(
+            say!(
                 "\n{verdict}: {} cases, {} of simulated time, {wall:.2} s, {per_second:.0} cases a second",
                 totals.cases,
                 spell_days(totals.simulated)

@@ -31,22 +31,22 @@ impl List {
             .chain(servers.iter().map(|server| server.name().len()))
             .max()
             .unwrap_or(0);
-        anstream::println!("incidents");
+        say!("incidents");
         for incident in incident::all() {
-            anstream::println!(
+            say!(
                 "  {:width$}  {} ({})",
                 incident.name,
                 incident.title,
                 incident.source
             );
         }
-        anstream::println!("\nservers");
+        say!("\nservers");
         for server in servers {
-            anstream::println!("  {:width$}  {}", server.name(), server.about());
+            say!("  {:width$}  {}", server.name(), server.about());
         }
-        anstream::println!("\nengines");
+        say!("\nengines");
         for engine in Engine::ALL {
-            anstream::println!("  {:width$}  {}", engine.name(), engine.about());
+            say!("  {:width$}  {}", engine.name(), engine.about());
         }
         Ok(CLEAN)
     }

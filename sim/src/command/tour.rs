@@ -34,36 +34,34 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
         super::println_json(&serde_json::json!({ "cells": cells }))?;
         return Ok(if surprises.is_empty() { CLEAN } else { FOUND });
     }
-    anstream::println!(
-        "What can a client do to keep a connection for ever? Incidents x servers:\n"
-    );
+    say!("What can a client do to keep a connection for ever? Incidents x servers:\n");
     let names = servers.iter().map(|server| server.name()).collect();
-    anstream::print!(
+    say!(
         "{}",
         Matrix {
             servers: names,
             cells: &cells
         }
     );
-    anstream::println!("\n{}\n", check::summary(&cells, found, start.elapsed()));
+    say!("{}\n", check::summary(&cells, found, start.elapsed()));
 
     if let Some(gravest) = gravest(&cells) {
-        anstream::println!("The gravest of them:\n");
+        say!("The gravest of them:\n");
         let server = super::find_server(&gravest.server)?;
         let detail = Detail {
             timeline: true,
             stacks: true,
         };
         let told = Cell::of(common.engine.into(), &gravest.scenario, &*server, detail);
-        anstream::println!("{}", Report(&told));
-        anstream::println!(
+        say!("{}\n", Report(&told));
+        say!(
             "the same client against our server: hangup run {} --server hangup",
             told.scenario.name
         );
     }
     for cell in &surprises {
         let pinned = cell.pinned().unwrap_or(Verdict::Clean);
-        anstream::println!(
+        say!(
             "not what is pinned: {} on {}: {}, pinned {pinned}",
             cell.scenario.name,
             cell.server,

@@ -72,7 +72,7 @@ impl Display for Report<'_> {
         for caveat in &cell.run.caveats {
             writeln!(f, "note: {caveat}")?;
         }
-        writeln!(f, "{DIM}again:{DIM:#} {}", cell.replay())
+        write!(f, "{DIM}again:{DIM:#} {}", cell.replay())
     }
 }
 
