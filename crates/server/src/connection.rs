@@ -11,14 +11,16 @@
 //! ```
 //!
 //! The stages are in files of their own: `reading` (between requests, and heads), `handling` (the application works, and
-//! answers), `closing` (drain, linger, and the last word).
+//! answers), `upgrading` (another protocol), `closing` (drain, linger, and the last word).
 
 mod closing;
 mod exchange;
 mod handling;
 mod reading;
+mod upgrading;
 mod work;
 
+use crate::held::Held;
 use crate::input::{Fill, Input};
 use crate::ledger::Account;
 use crate::output::Output;
@@ -31,7 +33,7 @@ use http::{Request, Response};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -47,7 +49,7 @@ where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
 {
-    io: I,
+    io: Held<I>,
     service: S,
     config: Arc<Config>,
     account: Account,
@@ -87,6 +89,10 @@ enum Stage {
     Linger {
         closed: bool,
     },
+    /// A 101 is on its way out.
+    Switch,
+    /// The stream is the application's.
+    Upgraded,
     /// A close without a word: FIN, and gone.
     Silent,
     Done,
@@ -108,12 +114,12 @@ impl<S, B, I> Connection<S, B, I>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     pub(crate) fn new(io: I, peer: Peer, service: S, config: Arc<Config>) -> Self {
         let opened = Instant::now();
         Connection {
-            io,
+            io: Held(Some(io)),
             service,
             account: config.ledger.enter(peer, opened, &config),
             opened,
@@ -145,6 +151,8 @@ where
             Stage::Drain { allowance } => self.drain(allowance, cx, now),
             Stage::Last => self.finish(cx, now),
             Stage::Linger { closed } => self.linger(closed, cx, now),
+            Stage::Switch => self.switch(cx, now),
+            Stage::Upgraded => self.upgraded(cx, now),
             Stage::Silent => self.hang_up(cx),
             Stage::Done => Step::Again,
         }
@@ -217,7 +225,7 @@ impl<S, B, I> Future for Connection<S, B, I>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     type Output = CloseReason;
 
@@ -250,6 +258,12 @@ where
     fn drop(&mut self) {
         let at = Instant::now();
         let now = at.saturating_duration_since(self.opened);
+        if let Some(tunnel) = self.exchange.tunnel.take() {
+            tunnel.close(
+                std::io::ErrorKind::NotConnected,
+                &mut Context::from_waker(Waker::noop()),
+            );
+        }
         let reason = self.life.close(CloseReason::Dropped, now);
         self.account.close(reason, self.life.entry(), at);
     }

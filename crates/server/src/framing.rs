@@ -12,6 +12,8 @@ pub(crate) struct Facts {
     pub(crate) expects_continue: bool,
     /// The client would go on using the connection.
     pub(crate) persistent: bool,
+    /// The client asks for another protocol, in a version that has that (RFC 9110 section 7.8).
+    pub(crate) wants_upgrade: bool,
 }
 
 /// How long a request's body is.
@@ -34,6 +36,7 @@ pub(crate) fn facts(version: Version, headers: &HeaderMap) -> Result<Facts, Refu
         // Nothing to continue with: the expectation is met (RFC 9110 section 10.1.1).
         expects_continue: expects && body != Length::None,
         persistent: persistent(new, headers),
+        wants_upgrade: new && wants_upgrade(headers),
     })
 }
 
@@ -149,6 +152,11 @@ fn persistent(new: bool, headers: &HeaderMap) -> bool {
         persistent |= option.eq_ignore_ascii_case(b"keep-alive");
     }
     persistent
+}
+
+fn wants_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::UPGRADE)
+        && list(headers, &header::CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// The members of a comma-separated list, over all lines of its name.

@@ -32,12 +32,13 @@
 //! | `server` | configuration, accept loop, shutdown and its report |
 //! | `listener`, `peer`, `service` | where connections come from, who is there, a closure as a service |
 //! | `connection` | the state machine of one connection, and the one place that waits |
-//! | `connection/reading`, `handling`, `closing` | its stages: heads; the application; drain, linger, the last word |
+//! | `connection/reading`, `handling`, `upgrading`, `closing` | its stages: heads; the application; another protocol; drain, linger, the last word |
 //! | `connection/exchange`, `work` | one request's state; the application's futures |
 //! | `head`, `framing`, `chunked` | from bytes to requests, and what is refused |
 //! | `body` | a request's body, as a pipe of one piece |
 //! | `response`, `date` | from responses to bytes |
-//! | `input`, `output`, `timer` | the buffers and the one timer |
+//! | `upgrade` | another protocol's stream, counted and under its clock |
+//! | `input`, `output`, `held`, `timer` | the buffers, the stream and the one timer |
 //! | `ledger`, `watch` | who is there, and in which phase |
 //! | `admission` | how many there may be, in all and from one address |
 //!
@@ -50,6 +51,7 @@ mod connection;
 mod date;
 mod framing;
 mod head;
+mod held;
 mod input;
 mod ledger;
 mod listener;
@@ -59,6 +61,7 @@ mod response;
 mod server;
 mod service;
 mod timer;
+mod upgrade;
 mod watch;
 
 pub use body::{Body, BodyError};
@@ -69,4 +72,5 @@ pub use listener::Listener;
 pub use peer::Peer;
 pub use server::{Report, Server};
 pub use service::{Infallibly, ServiceFn, service_fn};
+pub use upgrade::{OnUpgrade, Upgraded, on_upgrade};
 pub use watch::Watch;

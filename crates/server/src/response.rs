@@ -118,6 +118,32 @@ pub(crate) fn write_head(
     output.extend_from_slice(b"\r\n");
 }
 
+/// The head of a 101: no framing, and the connection is what is upgraded.
+pub(crate) fn write_switch(
+    output: &mut Vec<u8>,
+    parts: &response::Parts,
+    date: Option<(&DateCache, Instant)>,
+) {
+    write_status(output, parts.status);
+    let ours = [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::CONTENT_LENGTH,
+    ];
+    for (name, value) in parts
+        .headers
+        .iter()
+        .filter(|(name, _)| !ours.contains(name))
+    {
+        write_field(output, name, value);
+    }
+    output.extend_from_slice(b"connection: upgrade\r\n");
+    if let Some((date, now)) = date.filter(|_| !parts.headers.contains_key(header::DATE)) {
+        date.write(output, now);
+    }
+    output.extend_from_slice(b"\r\n");
+}
+
 /// The server's own answer: a status, no body, and a close.
 pub(crate) fn write_answer(output: &mut Vec<u8>, status: u16, date: Option<(&DateCache, Instant)>) {
     write_status(

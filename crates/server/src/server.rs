@@ -228,7 +228,7 @@ where
     /// One connection over `io`, to be spawned or polled by the caller. [`Server::serve`] makes one for each accept.
     pub fn connection<I>(&self, io: I, peer: Peer) -> Connection<S, B, I>
     where
-        I: AsyncRead + AsyncWrite + Unpin,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         Connection::new(io, peer, self.service.clone(), self.config.clone())
     }

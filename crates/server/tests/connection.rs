@@ -22,3 +22,5 @@ mod probe;
 mod responses;
 #[path = "connection/shutdown.rs"]
 mod shutdown;
+#[path = "connection/upgrade.rs"]
+mod upgrade;

@@ -19,7 +19,7 @@ impl<S, B, I> Connection<S, B, I>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     /// A phase has had its time.
     pub(super) fn expire(&mut self, reason: CloseReason, cx: &mut Context<'_>, now: Duration) {
@@ -27,6 +27,7 @@ where
             return;
         };
         match phase {
+            Phase::Upgrade => self.end_upgrade(reason, cx, now),
             _ if clock == Clock::Shutdown => self.cut(reason, cx),
             Phase::Head | Phase::Expect | Phase::Body | Phase::Handler => {
                 self.answer(reason, cx, now)
@@ -39,7 +40,7 @@ where
                 self.life.because(reason);
                 self.stage = Stage::Silent;
             }
-            Phase::Response | Phase::Linger | Phase::Upgrade => self.cut(reason, cx),
+            Phase::Response | Phase::Linger => self.cut(reason, cx),
         }
     }
 
@@ -88,6 +89,7 @@ where
             _ => BodyError::Over,
         };
         self.exchange.abandon_body(error, cx.waker());
+        self.abandon_upgrade(cx);
     }
 
     /// The peer is gone: so is everything that was done for it.

@@ -6,6 +6,7 @@ use crate::framing::{Facts, Length};
 use crate::head;
 use crate::input::Input;
 use crate::response::{Asked, Framing};
+use crate::upgrade::Tunnel;
 use bytes::Buf;
 use hangup_lifecycle::{CloseReason, Life, Limits, Refusal};
 use http::{Method, Version};
@@ -24,6 +25,8 @@ pub(super) struct Exchange {
     /// A byte of the body has come, be it framing.
     pub(super) body_began: bool,
     pub(super) pipe: Option<Arc<Pipe>>,
+    /// The request asks for another protocol, and may get it.
+    pub(super) tunnel: Option<Arc<Tunnel>>,
     /// How the response's body is framed; meaningful once it has begun.
     pub(super) framing: Framing,
     /// The final response has begun: no other can be given.
@@ -74,6 +77,7 @@ impl Exchange {
             received: 0,
             body_began: false,
             pipe: None,
+            tunnel: None,
             framing: Framing::None,
             begun: false,
             ending: None,

@@ -8,7 +8,7 @@ use crate::body::{BodyError, Reader};
 use crate::chunked;
 use crate::response::{self, Framing};
 use hangup_lifecycle::{CloseReason, Limits, Phase};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,7 +23,7 @@ impl<S, B, I> Connection<S, B, I>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     pub(super) fn handle(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
         self.worked = true;
@@ -44,6 +44,10 @@ where
         let (parts, body) = response.into_parts();
         let size = body.size_hint();
         let asked = self.exchange.asked;
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            return self.begin_switch(&parts, cx, now);
+        }
+        self.abandon_upgrade(cx);
         let Ok(framing) = response::framing(&parts, &size, asked) else {
             return self.answer(CloseReason::ApplicationFailed, cx, now);
         };
@@ -90,6 +94,26 @@ where
             Some(Poll::Ready(frame)) => self.produce(frame, cx),
             Some(Poll::Pending) | None => {}
         }
+    }
+
+    /// Switches protocols, if the request asked for it and is read to its end (RFC 9110 section 7.8).
+    fn begin_switch(&mut self, parts: &http::response::Parts, cx: &mut Context<'_>, now: Duration) {
+        if self.exchange.tunnel.is_none() || !self.exchange.is_whole() {
+            return self.answer(CloseReason::ApplicationFailed, cx, now);
+        }
+        if let Some(limits) = parts.extensions.get::<Arc<Limits>>() {
+            self.life.limit(limits.clone());
+        }
+        self.work.set(Work::Nothing);
+        let date = self
+            .config
+            .date
+            .as_ref()
+            .map(|date| (date, self.opened + now));
+        response::write_switch(&mut self.output.bytes, parts, date);
+        self.life.response_begins(parts.status.as_u16(), now);
+        self.exchange.begun = true;
+        self.stage = Stage::Switch;
     }
 
     /// Why no further request can follow behind this response, if so.

@@ -7,6 +7,7 @@ use crate::Body;
 use crate::admission::Admitted;
 use crate::framing::Length;
 use crate::head::{self, Head};
+use crate::upgrade::Offer;
 use hangup_lifecycle::{CloseReason, Phase, Refusal};
 use http::{Request, Response};
 use std::task::Context;
@@ -18,7 +19,7 @@ impl<S, B, I> Connection<S, B, I>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     /// The first that is done for a connection: to serve it, or to say why not.
     pub(super) fn welcome(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
@@ -125,6 +126,11 @@ where
             .clone()
             .map_or_else(Body::empty, Body::piped);
         let mut request = Request::from_parts(parts, body);
+        if head.facts.wants_upgrade {
+            let (offer, tunnel) = Offer::new();
+            request.extensions_mut().insert(offer);
+            self.exchange.tunnel = Some(tunnel);
+        }
         if let Some(prepare) = &self.config.prepare
             && let Err(fault) = guarded(|| prepare(&mut request, self.account.peer()))
         {

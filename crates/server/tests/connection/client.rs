@@ -157,6 +157,11 @@ impl Client {
         (reason.name(), self.now())
     }
 
+    /// Drops the connection's task, as a runtime does that goes down.
+    pub(crate) fn abort(&self) {
+        self.connection.abort();
+    }
+
     /// Why the connection ended. Closes it first.
     pub(crate) async fn reason(self) -> CloseReason {
         drop(self.io);

@@ -1,7 +1,7 @@
 //! The application that the tests talk to.
 
 use bytes::Bytes;
-use hangup_server::Body;
+use hangup_server::{Body, on_upgrade};
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -18,7 +18,7 @@ pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
 /// What the application saw and came to, in order: `GET /`, `read Incomplete`, `dropped /never`.
 pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
 
-pub(crate) async fn answer(request: Request<Body>, seen: Seen) -> Answer {
+pub(crate) async fn answer(mut request: Request<Body>, seen: Seen) -> Answer {
     let path = request.uri().path().to_owned();
     let note = |what: String| seen.lock().unwrap().push(what);
     note(format!("{} {path}", request.method()));
@@ -46,6 +46,33 @@ pub(crate) async fn answer(request: Request<Body>, seen: Seen) -> Answer {
             }
         },
         "stream" => Response::new(request.into_body().map_err(Failure::from).boxed_unsync()),
+        "upgrade" => {
+            let Some(upgrade) = on_upgrade(&mut request) else {
+                return status(StatusCode::UPGRADE_REQUIRED);
+            };
+            let seen = seen.clone();
+            tokio::spawn(async move {
+                let ended = match upgrade.await {
+                    // Says what it hears, until it hears nothing more.
+                    Ok(stream) => {
+                        let (mut reads, mut writes) = tokio::io::split(stream);
+                        tokio::io::copy(&mut reads, &mut writes)
+                            .await
+                            .map_err(|error| error.kind())
+                    }
+                    Err(error) => Err(error.kind()),
+                };
+                seen.lock().unwrap().push(format!("upgrade {ended:?}"));
+            });
+            let mut answer = status(match number() {
+                _ if path.ends_with("/not") => StatusCode::FORBIDDEN,
+                _ => StatusCode::SWITCHING_PROTOCOLS,
+            });
+            answer
+                .headers_mut()
+                .insert("upgrade", "echo".parse().unwrap());
+            answer
+        }
         "reject" => status(StatusCode::FORBIDDEN),
         "slow" => {
             number();
