@@ -31,6 +31,7 @@ use exchange::Exchange;
 use hangup_lifecycle::{CloseReason, Life, Phase};
 use http::{Request, Response};
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -62,9 +63,13 @@ where
     exchange: Exchange,
     work: Pin<Box<Work<S::Future, B>>>,
     stopping: bool,
+    handshake: Option<Handshake<I>>,
     /// The application ran since the clock was read, and may have taken long.
     worked: bool,
 }
+
+/// What a stream needs before the first request. See [`Listener::poll_handshake`](crate::Listener::poll_handshake).
+pub(crate) type Handshake<I> = fn(&mut I, &mut Context<'_>) -> Poll<io::Result<()>>;
 
 /// What the connection is at. Finer than a phase, which is what it waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,8 +137,15 @@ where
             exchange: Exchange::none(),
             work: Box::pin(Work::Nothing),
             stopping: false,
+            handshake: None,
             worked: false,
         }
+    }
+
+    /// Before anything else, the stream goes through `handshake`.
+    pub(crate) fn handshake(mut self, handshake: Handshake<I>) -> Self {
+        self.handshake = Some(handshake);
+        self
     }
 
     /// The time since the accept. Reading the clock costs as much as parsing a line, so a poll does it once, and once more if the
@@ -260,7 +272,7 @@ where
         let now = at.saturating_duration_since(self.opened);
         if let Some(tunnel) = self.exchange.tunnel.take() {
             tunnel.close(
-                std::io::ErrorKind::NotConnected,
+                io::ErrorKind::NotConnected,
                 &mut Context::from_waker(Waker::noop()),
             );
         }

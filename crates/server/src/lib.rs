@@ -31,6 +31,7 @@
 //! |---|---|
 //! | `server` | configuration, accept loop, shutdown and its report |
 //! | `listener`, `peer`, `service` | where connections come from, who is there, a closure as a service |
+//! | `tls` | the same over TLS, with feature `tls` |
 //! | `connection` | the state machine of one connection, and the one place that waits |
 //! | `connection/reading`, `handling`, `upgrading`, `closing` | its stages: heads; the application; another protocol; drain, linger, the last word |
 //! | `connection/exchange`, `work` | one request's state; the application's futures |
@@ -61,6 +62,8 @@ mod response;
 mod server;
 mod service;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
 mod upgrade;
 mod watch;
 
@@ -72,5 +75,7 @@ pub use listener::Listener;
 pub use peer::Peer;
 pub use server::{Report, Server};
 pub use service::{Infallibly, ServiceFn, service_fn};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsIo};
 pub use upgrade::{OnUpgrade, Upgraded, on_upgrade};
 pub use watch::Watch;

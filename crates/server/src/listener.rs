@@ -3,6 +3,7 @@
 use crate::Peer;
 use std::future::Future;
 use std::io;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -14,6 +15,13 @@ pub trait Listener: Send + 'static {
     /// The next connection. An error is waited out with a growing pause, and does not end the server: out of descriptors today is not
     /// out of descriptors tomorrow.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
+
+    /// Goes on with what a connection needs before its first request, as TLS does. It runs in the connection's task, and has
+    /// [`Limits::handshake`](crate::Limits::handshake); there is nothing to do unless this is overridden.
+    fn poll_handshake(io: &mut Self::Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = (io, cx);
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl Listener for TcpListener {

@@ -165,9 +165,9 @@ where
 
     /// Serves until `signal` is ready. Then the listener is closed; connections with nothing under way go at once, requests
     /// under way are answered with `Connection: close`, and what is still there after [`Limits::shutdown`] is cut.
-    pub async fn serve_with_shutdown(
+    pub async fn serve_with_shutdown<L: Listener>(
         self,
-        mut listener: impl Listener,
+        mut listener: L,
         signal: impl Future<Output = ()>,
     ) -> Report {
         let mut connections = JoinSet::new();
@@ -184,7 +184,7 @@ where
             match accepted {
                 Ok((io, peer)) => {
                     pause = PAUSE_MIN;
-                    connections.spawn(self.connection(io, peer));
+                    connections.spawn(self.connection(io, peer).handshake(L::poll_handshake));
                 }
                 // The connection's own fault; the next one may be well.
                 Err(error) if is_about_one_connection(&error) => {}

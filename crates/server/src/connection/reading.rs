@@ -10,7 +10,7 @@ use crate::head::{self, Head};
 use crate::upgrade::Offer;
 use hangup_lifecycle::{CloseReason, Phase, Refusal};
 use http::{Request, Response};
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
@@ -23,6 +23,15 @@ where
 {
     /// The first that is done for a connection: to serve it, or to say why not.
     pub(super) fn welcome(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
+        if let (Some(handshake), Some(io)) = (self.handshake, &mut self.io.0)
+            && !matches!(self.account.admitted, Admitted::Dropped(_))
+        {
+            match handshake(io, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return self.silent(CloseReason::HandshakeFailed),
+                Poll::Pending => return Step::Wait(Phase::Handshake),
+            }
+        }
         match self.account.admitted {
             Admitted::Served(_) => self.stage = Stage::Head { begun: false },
             Admitted::Refused(reason) => self.answer(reason, cx, now),
