@@ -179,9 +179,7 @@ where
         };
         let deadline = self.life.wait(phase, !self.output.is_empty(), now);
         let deadline = deadline.at().map(|time| self.opened + time);
-        let (phase, since) = (self.life.phase(), self.life.since());
-        self.account
-            .waits(phase, since, deadline, self.opened + now);
+        self.account.waits(&self.life, now);
         let mut at = self.opened + now;
         while self.timer.arm(deadline, at, cx) {
             at = Instant::now();
@@ -203,6 +201,7 @@ where
         let flushed = self.output.poll_flush(&mut self.io, &mut accepted, cx);
         if accepted > 0 {
             self.life.sent(accepted, now);
+            self.account.sent(accepted, now);
         }
         match flushed {
             Poll::Ready(Ok(())) => Ok(true),
@@ -211,14 +210,26 @@ where
         }
     }
 
+    /// A response begins with this status.
+    fn responds(&mut self, status: u16, now: Duration) {
+        self.life.response_begins(status, now);
+        self.account.responded(status, now);
+    }
+
     /// Reads once. `Ok(false)` if there is nothing to read now.
     fn fill(&mut self, most: usize, cx: &mut Context<'_>, now: Duration) -> Result<bool, Gone> {
         match self.input.poll_fill(&mut self.io, most, cx) {
             Poll::Ready(Ok(Fill::Bytes(length))) => {
                 self.life.received(length as u64, now);
+                // What was read is behind what was there.
+                let old = self.input.bytes.len().saturating_sub(length);
+                self.account.received(length, &self.input.bytes[old..], now);
                 Ok(true)
             }
-            Poll::Ready(Ok(Fill::End)) => Ok(true),
+            Poll::Ready(Ok(Fill::End)) => {
+                self.account.ended(now);
+                Ok(true)
+            }
             Poll::Ready(Err(_)) => Err(Gone),
             Poll::Pending => Ok(false),
         }
@@ -243,6 +254,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = self.get_mut();
+        let span = this.account.span.clone();
+        let _in = span.enter();
         let now = this.now();
         if !this.stopping && this.account.is_stopping(cx.waker()) {
             this.stopping = true;

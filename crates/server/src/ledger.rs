@@ -1,15 +1,20 @@
 //! Every connection of a server: who is there, in which phase, and how the others ended.
 
+mod snapshot;
+
 use crate::admission::{Admission, Admitted};
 use crate::server::Config;
 use crate::{Peer, Watch};
-use hangup_lifecycle::{Clock, CloseReason, Entry, Phase};
+use hangup_lifecycle::{Clock, CloseReason, Deadline, Entry, Life, Phase};
+use http::request;
+pub use snapshot::{Counts, Open, Snapshot, Totals};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::Span;
 
 /// The ledger of a server. Clones share it.
 ///
@@ -22,6 +27,8 @@ pub struct Ledger(Arc<Mutex<Books>>);
 struct Books {
     opened: u64,
     closed: BTreeMap<&'static str, u64>,
+    /// What the closed ones have moved, and how long they waited.
+    totals: Totals,
     /// The open ones, each at its card's place, and the places that are free.
     cards: Vec<Option<Arc<Card>>>,
     free: Vec<usize>,
@@ -29,34 +36,6 @@ struct Books {
     stopping: bool,
     /// Connections that were cut at the end of a shutdown, as they were then.
     cut: Vec<Open>,
-}
-
-/// The counts of a ledger at one moment.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Counts {
-    /// Connections that were opened.
-    pub opened: u64,
-    /// Of these, the ones that are open.
-    pub open: u64,
-    /// Of these, the ones that were closed, by the reason's name.
-    pub closed: BTreeMap<&'static str, u64>,
-}
-
-/// What one open connection waits for.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Open {
-    /// Its number, from 1 in the order of their accepts.
-    pub id: u64,
-    /// The other end.
-    pub peer: Peer,
-    /// When it was accepted.
-    pub opened: Instant,
-    /// What it waits for.
-    pub phase: Phase,
-    /// Since when.
-    pub since: Instant,
-    /// Until when; `None` if this was made unbounded.
-    pub deadline: Option<Instant>,
 }
 
 /// One open connection's card in the books.
@@ -68,12 +47,25 @@ pub(crate) struct Card {
     now: Mutex<Now>,
 }
 
+/// What a connection wrote on its card when it last began to wait. Times are since its accept.
 struct Now {
     phase: Phase,
-    since: Instant,
-    deadline: Option<Instant>,
+    since: Duration,
+    ends: Deadline,
+    heard: Duration,
+    bytes_in: u64,
+    bytes_out: u64,
+    requests: u32,
+    responses: Responses,
     /// The task, to be told of a shutdown.
     waker: Option<Waker>,
+}
+
+/// The responses of a connection: how many of each class, 1xx first, and the last one's status.
+#[derive(Clone, Copy, Default)]
+struct Responses {
+    by_class: [u32; 5],
+    last: Option<u16>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -88,19 +80,29 @@ impl Ledger {
 
     /// How many connections there are and were.
     pub fn counts(&self) -> Counts {
-        let books = lock(&self.0);
-        Counts {
-            opened: books.opened,
-            open: (books.cards.len() - books.free.len()) as u64,
-            closed: books.closed.clone(),
-        }
+        lock(&self.0).counts()
     }
 
     /// The open connections, oldest first.
     pub fn open(&self) -> Vec<Open> {
-        let mut cards: Vec<_> = lock(&self.0).cards.iter().flatten().cloned().collect();
+        self.snapshot().open
+    }
+
+    /// All of it at one moment. Its counts are those of its list; what a connection waits for may be newer than they are.
+    pub fn snapshot(&self) -> Snapshot {
+        let (counts, mut totals, mut cards) = {
+            let books = lock(&self.0);
+            let cards: Vec<_> = books.cards.iter().flatten().cloned().collect();
+            (books.counts(), books.totals, cards)
+        };
         cards.sort_unstable_by_key(|card| card.id);
-        cards.iter().map(|card| card.read()).collect()
+        let open = cards.iter().map(|card| card.read(&mut totals)).collect();
+        Snapshot {
+            at: Instant::now(),
+            counts,
+            totals,
+            open,
+        }
     }
 
     /// Tells every connection, also those that come yet, that the server shuts down.
@@ -131,8 +133,13 @@ impl Ledger {
             books.opened += 1;
             let now = Now {
                 phase: Phase::Opening,
-                since: opened,
-                deadline: None,
+                since: Duration::ZERO,
+                ends: Deadline::Never("its task has not run yet"),
+                heard: Duration::ZERO,
+                bytes_in: 0,
+                bytes_out: 0,
+                requests: 0,
+                responses: Responses::default(),
                 waker: None,
             };
             let card = Arc::new(Card {
@@ -152,28 +159,50 @@ impl Ledger {
         if let Some(watch) = &config.watch {
             watch.opened(card.id, opened, &peer);
         }
+        let span = tracing::debug_span!("connection", id = card.id, %peer);
         Account {
             ledger: self.clone(),
             watch: config.watch.clone(),
             card,
             place,
             admitted,
+            span,
+            responses: Responses::default(),
             told: None,
             waker: None,
         }
     }
 }
 
+impl Books {
+    fn counts(&self) -> Counts {
+        Counts {
+            opened: self.opened,
+            open: (self.cards.len() - self.free.len()) as u64,
+            closed: self.closed.clone(),
+        }
+    }
+}
+
 impl Card {
-    fn read(&self) -> Open {
+    /// What is on it; what the connection has moved is added to `totals`.
+    fn read(&self, totals: &mut Totals) -> Open {
         let now = lock(&self.now);
+        totals.add(now.bytes_in, now.bytes_out, now.requests);
+        totals.add_responses(&now.responses.by_class);
         Open {
             id: self.id,
             peer: self.peer,
             opened: self.opened,
             phase: now.phase,
-            since: now.since,
-            deadline: now.deadline,
+            since: self.opened + now.since,
+            heard: self.opened + now.heard,
+            deadline: now.ends.at().map(|time| self.opened + time),
+            ends: now.ends,
+            bytes_in: now.bytes_in,
+            bytes_out: now.bytes_out,
+            requests: now.requests,
+            status: now.responses.last,
         }
     }
 }
@@ -185,6 +214,9 @@ pub(crate) struct Account {
     card: Arc<Card>,
     place: usize,
     pub(crate) admitted: Admitted,
+    /// What everything that happens on this connection is in, for `tracing`.
+    pub(crate) span: Span,
+    responses: Responses,
     told: Option<(Phase, Duration)>,
     /// The waker that is on the card.
     waker: Option<Waker>,
@@ -196,24 +228,76 @@ impl Account {
         &self.card.peer
     }
 
-    /// Notes what is waited for. `since` is counted from the accept.
-    pub(crate) fn waits(
-        &mut self,
-        phase: Phase,
-        since: Duration,
-        deadline: Option<Instant>,
-        at: Instant,
-    ) {
-        let began = self.card.opened + since;
+    /// Notes what is waited for. `now` is counted from the accept, here and below.
+    pub(crate) fn waits(&mut self, life: &Life, now: Duration) {
+        let (phase, since, ends, entry) =
+            (life.phase(), life.since(), life.deadline(), life.entry());
         {
-            let mut now = lock(&self.card.now);
-            (now.phase, now.since, now.deadline) = (phase, began, deadline);
+            let mut card = lock(&self.card.now);
+            if (card.bytes_in, card.bytes_out) != (entry.bytes_in, entry.bytes_out) {
+                (card.bytes_in, card.bytes_out) = (entry.bytes_in, entry.bytes_out);
+                card.heard = now;
+            }
+            (card.phase, card.since, card.ends) = (phase, since, ends);
+            (card.requests, card.responses) = (entry.requests, self.responses);
         }
-        if let Some(watch) = &self.watch
-            && self.told != Some((phase, since))
-        {
-            self.told = Some((phase, since));
-            watch.phase(self.card.id, at, phase, deadline);
+        if self.told == Some((phase, since)) {
+            return;
+        }
+        self.told = Some((phase, since));
+        match ends {
+            Deadline::At { at, clock } => {
+                tracing::debug!(%phase, left_s = at.saturating_sub(now).as_secs_f64(), %clock, "waits")
+            }
+            Deadline::Never(named) => {
+                tracing::debug!(%phase, named, "waits without a deadline");
+            }
+        }
+        if let Some(watch) = &self.watch {
+            let opened = self.card.opened;
+            let deadline = ends.at().map(|time| opened + time);
+            watch.phase(self.card.id, opened + now, phase, deadline);
+        }
+    }
+
+    /// Notes bytes of the client's; `bytes` is empty if they are not kept.
+    pub(crate) fn received(&self, length: usize, bytes: &[u8], now: Duration) {
+        if let Some(watch) = &self.watch {
+            watch.received(self.card.id, self.card.opened + now, length, bytes);
+        }
+    }
+
+    /// Notes the client's FIN.
+    pub(crate) fn ended(&self, now: Duration) {
+        if let Some(watch) = &self.watch {
+            watch.ended(self.card.id, self.card.opened + now);
+        }
+    }
+
+    /// Notes bytes that the client's side took.
+    pub(crate) fn sent(&self, length: u64, now: Duration) {
+        if let Some(watch) = &self.watch {
+            watch.sent(self.card.id, self.card.opened + now, length);
+        }
+    }
+
+    /// Notes a whole head.
+    pub(crate) fn requested(&self, head: &request::Parts, now: Duration) {
+        tracing::debug!(method = %head.method, path = head.uri.path(), "request");
+        if let Some(watch) = &self.watch {
+            watch.request(self.card.id, self.card.opened + now, head);
+        }
+    }
+
+    /// Notes that a response begins.
+    pub(crate) fn responded(&mut self, status: u16, now: Duration) {
+        tracing::debug!(status, "response");
+        self.responses.last = Some(status);
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        let count = &mut self.responses.by_class[class];
+        *count = count.saturating_add(1);
+        if let Some(watch) = &self.watch {
+            watch.response(self.card.id, self.card.opened + now, status);
         }
     }
 
@@ -240,6 +324,10 @@ impl Account {
             {
                 books.free.push(self.place);
                 books.admission.leave(self.admitted);
+                let totals = &mut books.totals;
+                totals.add(entry.bytes_in, entry.bytes_out, entry.requests);
+                totals.add_responses(&self.responses.by_class);
+                totals.add_waits(entry);
                 *books.closed.entry(reason.name()).or_default() += 1;
             }
             if matches!(
@@ -249,9 +337,17 @@ impl Account {
                     ..
                 }
             ) {
-                books.cut.push(self.card.read());
+                books.cut.push(self.card.read(&mut Totals::default()));
             }
         }
+        let _in = self.span.enter();
+        tracing::debug!(
+            reason = reason.name(),
+            age_s = entry.closed.unwrap_or_default().as_secs_f64(),
+            bytes_in = entry.bytes_in,
+            bytes_out = entry.bytes_out,
+            "closed"
+        );
         if let Some(watch) = &self.watch {
             watch.closed(self.card.id, at, reason, entry);
         }

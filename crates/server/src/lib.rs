@@ -69,8 +69,10 @@ mod watch;
 
 pub use body::{Body, BodyError};
 pub use connection::Connection;
-pub use hangup_lifecycle::{Bound, Clock, CloseReason, Entry, Limits, Phase, Refusal, Span};
-pub use ledger::{Counts, Ledger, Open};
+pub use hangup_lifecycle::{
+    Bound, Clock, CloseReason, Deadline, Entry, Limits, Phase, Refusal, Span,
+};
+pub use ledger::{Counts, Ledger, Open, Snapshot, Totals};
 pub use listener::Listener;
 pub use peer::Peer;
 pub use server::{Report, Server};

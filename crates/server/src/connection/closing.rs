@@ -59,7 +59,7 @@ where
             .as_ref()
             .map(|date| (date, self.opened + now));
         response::write_answer(&mut self.output.bytes, status, date);
-        self.life.response_begins(status, now);
+        self.responds(status, now);
         self.stage = Stage::Linger { closed: false };
     }
 
@@ -186,9 +186,13 @@ where
         match self.input.poll_discard(&mut self.io, cx) {
             Poll::Ready(Ok(Fill::Bytes(length))) => {
                 self.life.received(length as u64, now);
+                self.account.received(length, &[], now);
                 Step::Again
             }
-            Poll::Ready(Ok(Fill::End)) => Step::Again,
+            Poll::Ready(Ok(Fill::End)) => {
+                self.account.ended(now);
+                Step::Again
+            }
             Poll::Ready(Err(_)) => self.gone(Phase::Linger, cx),
             Poll::Pending => Step::Wait(Phase::Linger),
         }

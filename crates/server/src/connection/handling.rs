@@ -86,7 +86,7 @@ where
             keep,
             date,
         );
-        self.life.response_begins(parts.status.as_u16(), now);
+        self.responds(parts.status.as_u16(), now);
         self.exchange.begun = true;
         self.stage = Stage::Response;
         match first {
@@ -111,7 +111,7 @@ where
             .as_ref()
             .map(|date| (date, self.opened + now));
         response::write_switch(&mut self.output.bytes, parts, date);
-        self.life.response_begins(parts.status.as_u16(), now);
+        self.responds(parts.status.as_u16(), now);
         self.exchange.begun = true;
         self.stage = Stage::Switch;
     }
@@ -249,6 +249,7 @@ where
                 .bytes
                 .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             self.life.continue_sent(now);
+            self.account.responded(100, now);
         }
     }
 

@@ -103,6 +103,7 @@ where
         let (mut parts, ()) = Request::new(()).into_parts();
         (parts.method, parts.uri, parts.version, parts.headers) =
             (head.method, head.uri, head.version, head.headers);
+        self.account.requested(&parts, now);
         if let Some(route) = &self.config.route {
             match guarded(|| route(&parts)) {
                 Ok(limits) => self
