@@ -4,8 +4,8 @@ use std::fmt;
 
 /// What a connection waits for. See the drawing in the [crate's documentation](crate).
 ///
-/// A new phase does not compile until it has a deadline ([`deadline`](crate::deadline())), a name and a
-/// sentence ([`Phase::name`], [`Phase::explain`]).
+/// A new phase does not compile until it has a deadline (`deadline.rs`), a name, a sentence ([`Phase::name`],
+/// [`Phase::explain`]) and the server's answer when its time is over ([`CloseReason::answer`](crate::CloseReason::answer)).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Phase {
     /// Accepted; the TLS handshake is not done.
