@@ -42,6 +42,7 @@
 //! | `input`, `output`, `held`, `timer` | the buffers, the stream and the one timer |
 //! | `ledger`, `watch` | who is there, and in which phase |
 //! | `admission` | how many there may be, in all and from one address |
+//! | [`musts`] | what the RFCs ask of a server's connections, and the test that shows each |
 //!
 //! The phases, their limits and deadlines are [`hangup_lifecycle`]'s.
 
@@ -66,6 +67,9 @@ mod timer;
 mod tls;
 mod upgrade;
 mod watch;
+
+#[doc = include_str!("musts.md")]
+pub mod musts {}
 
 pub use body::{Body, BodyError};
 pub use connection::Connection;

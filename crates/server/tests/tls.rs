@@ -161,3 +161,15 @@ async fn what_is_not_tls_is_closed() {
     assert!(!said.starts_with(b"HTTP"), "at most an alert");
     assert_eq!(site.closed(), ["handshake-failed"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_close_without_the_alert_is_a_close() {
+    let site = Site::open();
+    let client = site.client().await;
+    // The server has its part of the handshake to finish.
+    sleep_until(site.start + Duration::from_millis(1)).await;
+    let (pipe, _) = client.into_inner();
+    drop(pipe);
+    sleep_until(site.start + Duration::from_millis(2)).await;
+    assert_eq!(site.closed(), ["client-closed"]);
+}

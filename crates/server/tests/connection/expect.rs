@@ -170,3 +170,14 @@ async fn a_client_that_leaves_after_the_100_takes_everything_with_it() {
     );
     assert_eq!(seen.lock().unwrap().as_slice(), ["POST /echo"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_100_comes_before_the_101() {
+    let mut client = Client::connect();
+    client
+        .send("POST /upgrade/read HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        .await;
+    assert_eq!(client.head().await, "HTTP/1.1 100 Continue");
+    client.send("hello").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 101 "));
+}

@@ -234,3 +234,12 @@ async fn chunked_bodies_and_trailers_arrive() {
         "HTTP/1.1 200 OK\r\nx-sum: 1\r\ncontent-length: 15"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_a_length_has_no_body() {
+    let mut client = Client::connect();
+    client.send("POST /echo HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.response().await.1, "");
+    assert_eq!(client.response().await.1, "ok");
+}

@@ -50,6 +50,9 @@ pub(crate) async fn answer(mut request: Request<Body>, seen: Seen) -> Answer {
             let Some(upgrade) = on_upgrade(&mut request) else {
                 return status(StatusCode::UPGRADE_REQUIRED);
             };
+            if path.ends_with("/read") {
+                let _ = request.into_body().collect().await;
+            }
             let seen = seen.clone();
             tokio::spawn(async move {
                 let ended = match upgrade.await {
