@@ -5,6 +5,7 @@ use crate::ledger::{Ledger, Open};
 use crate::{Body, Connection, Listener, Peer, Watch};
 use hangup_lifecycle::{CloseReason, Limits};
 use http::{Request, Response, request};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, pending};
@@ -65,6 +66,8 @@ pub struct Report {
     pub took: Duration,
     /// Connections that were open when it began.
     pub open: usize,
+    /// How these ended, by the reason's name: who was served to the end, who had nothing under way, who was cut.
+    pub ended: BTreeMap<&'static str, usize>,
     /// Of these, the ones that were cut at the end of [`Limits::shutdown`], with what they waited for.
     pub cut: Vec<Open>,
     /// Of these, the ones that could not be cut even then, since their application does not yield.
@@ -206,7 +209,14 @@ where
         let open = connections.len();
         let Config { limits, ledger, .. } = &*self.config;
         ledger.stop();
-        let all_gone = async { while connections.join_next().await.is_some() {} };
+        let mut ended = BTreeMap::new();
+        let all_gone = async {
+            while let Some(connection) = connections.join_next().await {
+                // A task that panicked outside its application's code was dropped by that.
+                let reason = connection.unwrap_or(CloseReason::Dropped);
+                *ended.entry(reason.name()).or_default() += 1;
+            }
+        };
         let stuck = match limits.shutdown.finite() {
             Some(bound) => match timeout(bound + CUT_GRACE, all_gone).await {
                 Ok(()) => Vec::new(),
@@ -220,6 +230,7 @@ where
         Report {
             took: began.elapsed(),
             open,
+            ended,
             cut: ledger.cut(),
             stuck,
         }

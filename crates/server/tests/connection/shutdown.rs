@@ -114,6 +114,7 @@ async fn a_request_under_way_is_answered_with_close() {
     assert_eq!(got[1].1, secs(10));
     assert!(got[1].0.starts_with("HTTP/1.1 408 "));
     assert!(report.cut.is_empty(), "{report:?}");
+    assert_eq!(report.ended, [("shutdown", 1), ("timeout-head", 1)].into());
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,6 +138,10 @@ async fn what_is_left_after_ten_seconds_is_cut_and_named() {
         .collect();
     assert_eq!(cut, [(1, Phase::Handler), (2, Phase::Response)]);
     assert!(report.stuck.is_empty());
+    assert_eq!(
+        report.ended,
+        [("shutdown", 1), ("timeout-shutdown", 2)].into()
+    );
 }
 
 #[tokio::test(start_paused = true)]
