@@ -107,7 +107,8 @@ pub enum Until {
     Bytes(u64),
 }
 
-/// What a `read` step reads. There is no time limit: a client that waits here waits as long as the server lets it.
+/// What a `read` step reads. There is no time limit of the scenario's own: a client that waits
+/// here waits as long as the server lets it, and an engine gives up after an hour, so that every run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Read {
     /// This many bytes, or less if the stream ends before.
