@@ -19,8 +19,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
-pub(crate) use link::Due;
-
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
@@ -78,6 +76,13 @@ pub(crate) enum Life {
     Open,
     /// It has no such socket any more: reset, timed out, or refused. What arrives is answered with a reset.
     Gone,
+}
+
+impl Life {
+    /// Whether the host has a socket of the connection. If not, it answers what comes with a reset.
+    pub(crate) fn has_socket(self) -> bool {
+        !matches!(self, Life::Unborn | Life::Gone)
+    }
 }
 
 impl End {
@@ -169,7 +174,7 @@ impl Connection {
 
     /// Both ends of the stream have passed: the host is in TIME_WAIT or CLOSE, where nothing can go wrong any more.
     pub(crate) fn is_finished(&self, side: Side) -> bool {
-        self.lane_ref(side).is_finished() && self.lane_ref(side.peer()).fin.arrived
+        self.lane_ref(side).fin.acked && self.lane_ref(side.peer()).fin.arrived
     }
 
     /// Nothing can go from here or come here any more.
@@ -185,10 +190,12 @@ impl Connection {
     /// Nobody has a use for the connection any more.
     pub(crate) fn is_over(&self) -> bool {
         [Side::Client, Side::Server].into_iter().all(|side| {
-            let end = self.end_ref(side);
+            let (end, out) = (self.end_ref(side), self.lane_ref(side));
+            // Whoever waits for the FIN of a host that is gone waits for nothing.
+            let in_vain = out.fin.acked && !self.end_ref(side.peer()).life.has_socket();
             end.holder == Holder::Host
-                && (matches!(end.life, Life::Gone | Life::Unborn) || self.is_finished(side))
-                && self.lane_ref(side).flight.is_empty()
+                && (!end.life.has_socket() || self.is_finished(side) || in_vain)
+                && out.flight.is_empty()
         })
     }
 
@@ -280,6 +287,7 @@ impl Connection {
                 break;
             }
         }
+        end.blocked |= free == 0;
         lane.written += count as u64;
         self.transmit(side, medium);
         Poll::Ready(Ok(count))
@@ -326,6 +334,11 @@ impl Connection {
     }
 
     fn let_go(&mut self, side: Side, reset: bool, medium: &mut Medium) {
+        if side == Side::Client && self.vanished {
+            // Nobody is there who could close anything.
+            self.end(side).holder = Holder::Host;
+            return self.drop_socket(side, medium);
+        }
         medium.tell(self.id, Event::Closed { by: side, reset });
         let end = self.end(side);
         end.holder = Holder::Host;
@@ -342,6 +355,9 @@ impl Connection {
         } else {
             self.ask_fin(side, medium);
             self.expect_progress(side, medium);
+            if self.lane_ref(side).fin.acked {
+                self.lane(side).since = Some(medium.now());
+            }
         }
     }
 

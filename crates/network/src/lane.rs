@@ -179,11 +179,6 @@ impl Lane {
         self.written > self.sent && self.sent >= self.limit
     }
 
-    /// The end of the stream came back acknowledged, and so all before it.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.fin.acked
-    }
-
     /// The sender forgets what it has not sent.
     pub(crate) fn discard_unsent(&mut self) {
         self.bytes.truncate((self.sent - self.read) as usize);

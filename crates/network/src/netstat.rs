@@ -5,6 +5,7 @@ use crate::network::Network;
 use crate::observer::{ConnectionId, Side};
 use std::fmt;
 use std::net::SocketAddr;
+use tokio::time::Instant;
 
 /// One socket of one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,20 +72,21 @@ impl fmt::Display for State {
 }
 
 impl Socket {
-    pub(crate) fn all(network: &Network) -> Vec<Socket> {
+    pub(crate) fn all(network: &mut Network) -> Vec<Socket> {
+        let now = network.medium.now();
         let sides = [Side::Client, Side::Server];
         network
             .connections()
-            .flat_map(|connection| sides.map(|side| Socket::of(connection, side)))
+            .flat_map(|connection| sides.map(|side| Socket::of(connection, side, now)))
             .flatten()
             .collect()
     }
 
-    fn of(connection: &Connection, side: Side) -> Option<Socket> {
+    fn of(connection: &Connection, side: Side, now: Instant) -> Option<Socket> {
         let end = connection.end_ref(side);
         let (out, back) = (connection.lane_ref(side), connection.lane_ref(side.peer()));
         let held = end.holder == Holder::Application;
-        let over = end.life == Life::Gone || connection.is_finished(side);
+        let over = connection.is_closed(side) || connection.is_forgotten(side, now);
         if end.life == Life::Unborn || (over && end.holder == Holder::Host) {
             return None;
         }

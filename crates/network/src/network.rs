@@ -4,7 +4,7 @@ mod handshake;
 
 use crate::agenda::{Key, What};
 use crate::config::{BlackHole, Config, Link};
-use crate::connection::{Connection, Due, Holder, Life};
+use crate::connection::{Connection, Holder, Life};
 use crate::lane::Segment;
 use crate::medium::Medium;
 use crate::observer::{ConnectionId, Event, Observer, Side};
@@ -124,6 +124,20 @@ impl Network {
         slots.filter_map(|&slot| self.places[slot as usize].connection.as_deref())
     }
 
+    /// Everybody who waits for anything.
+    pub(crate) fn waiting(&mut self) -> Vec<Waker> {
+        for place in &mut self.places {
+            if let Some(connection) = &mut place.connection {
+                connection.end(Side::Client).wake(&mut self.medium);
+                connection.end(Side::Server).wake(&mut self.medium);
+            }
+        }
+        for listener in &mut self.listeners {
+            listener.waiters.drain(&mut self.medium.woken);
+        }
+        std::mem::take(&mut self.medium.woken)
+    }
+
     /// Frees the connection if nobody has a use for it any more.
     pub(crate) fn release(&mut self, key: Key) {
         let Some((connection, _)) = self.get(key) else {
@@ -190,9 +204,7 @@ impl Network {
                 }
             }
             What::Timer(_) => {
-                if connection.timer(from, medium) == Due::ForgetHandshake {
-                    connection.drop_socket(from, medium);
-                }
+                connection.timer(from, medium);
             }
         }
         self.release(key);
@@ -211,7 +223,7 @@ impl Network {
             (Segment::SynAck, _) => self.syn_ack_arrives(key),
             (Segment::Reset { .. }, Side::Client) if client == Life::SynSent => self.refused(key),
             (Segment::Reset { .. }, Side::Server) if server == Life::SynReceived => {
-                connection.drop_socket(Side::Server, medium);
+                connection.forget_handshake(medium);
             }
             (_, Side::Server) if server == Life::SynReceived => {
                 self.handshake_completes(key, segment)

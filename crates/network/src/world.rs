@@ -68,7 +68,7 @@ impl World {
     /// All sockets that the hosts know, as netstat would show them: in the order of the connections, the
     /// client's first.
     pub fn sockets(&self) -> Vec<Socket> {
-        self.with(|network| Socket::all(network))
+        self.with(Socket::all)
     }
 
     /// The client's host is gone: from now on it sends nothing and acknowledges nothing, for ever. What it
@@ -126,9 +126,13 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // It is dropped after the borrow has ended, since wakers may run any code.
-        let network = NETWORK.try_with(|network| network.take());
-        drop(network);
+        // Whoever waits is told, after the borrow has ended, since wakers may run any code.
+        if let Ok(Some(mut network)) = NETWORK.try_with(|network| network.take()) {
+            network
+                .waiting()
+                .into_iter()
+                .for_each(std::task::Waker::wake);
+        }
     }
 }
 

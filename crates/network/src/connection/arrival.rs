@@ -7,6 +7,7 @@ use crate::medium::Medium;
 use crate::observer::{Event, Side};
 use std::io::ErrorKind;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long Linux keeps a socket that the application has closed when only the peer's FIN is missing
 /// (`tcp_fin_timeout`).
@@ -84,7 +85,7 @@ impl Connection {
     }
 
     fn ack_arrives(&mut self, to: Side, next: u64, limit: u64, medium: &mut Medium) {
-        if self.end_ref(to).life == Life::Gone {
+        if !self.end_ref(to).life.has_socket() {
             return self.refuse(to, next, medium);
         }
         let send_buffer = medium.config.send_buffer.max(1);
@@ -119,7 +120,7 @@ impl Connection {
         let next = back.next();
         // RFC 5961: exactly what is expected next, or the FIN that was the last.
         let valid = sequence == next || (back.fin.arrived && sequence + 1 == next);
-        if !valid || self.end_ref(to).life == Life::Gone || self.is_finished(to) {
+        if !valid || self.is_closed(to) {
             return;
         }
         medium.tell(self.id, Event::ResetArrived { to });
@@ -145,14 +146,17 @@ impl Connection {
 
     /// Whether the host still knows the connection.
     fn has_socket(&self, side: Side, medium: &mut Medium) -> bool {
-        let (end, out) = (self.end_ref(side), self.lane_ref(side));
-        let forgotten = end.holder == Holder::Host
-            && out.is_finished()
+        self.end_ref(side).life.has_socket() && !self.is_forgotten(side, medium.now())
+    }
+
+    /// Only the peer's FIN was missing to a socket that the application had closed, and it was not to be waited for any
+    /// longer. No timer is needed for it: it shows only in the answer to what comes too late.
+    pub(crate) fn is_forgotten(&self, side: Side, now: Instant) -> bool {
+        let out = self.lane_ref(side);
+        self.end_ref(side).holder == Holder::Host
+            && out.fin.acked
             && !self.lane_ref(side.peer()).fin.arrived
-            && out
-                .since
-                .is_some_and(|since| medium.now() > since + FIN_WAIT_2);
-        end.life != Life::Gone && !forgotten
+            && out.since.is_some_and(|since| now > since + FIN_WAIT_2)
     }
 
     /// Answers a segment for a socket that is gone with a reset. Its sequence number is what the peer had received

@@ -30,15 +30,6 @@ const SYN_GIVE_UP: u64 = 131;
 const SYN_ACK_AT: [u64; 5] = [1, 3, 7, 15, 31];
 const SYN_ACK_GIVE_UP: u64 = 63;
 
-/// What a timer asks of the network, which has the listeners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// Nothing, it is done.
-    Nothing,
-    /// The server's host forgets a handshake that was never completed.
-    ForgetHandshake,
-}
-
 impl Connection {
     /// Whether nothing that this side's host sends arrives.
     pub(crate) fn swallows(&self, from: Side) -> bool {
@@ -151,6 +142,9 @@ impl Connection {
         self.vanished = true;
         medium.tell(self.id, Event::Vanished);
         self.cancel_timer(Side::Client, medium);
+        if self.end_ref(Side::Client).holder == Holder::Host {
+            self.drop_socket(Side::Client, medium);
+        }
         self.watch_window(Side::Server, medium);
     }
 
@@ -247,7 +241,7 @@ impl Connection {
 
     /// The server's host has not seen the end of the handshake: it answers the SYN again.
     pub(crate) fn retry_syn_ack(&mut self, medium: &mut Medium) {
-        let since = *self.lane(Side::Server).since.get_or_insert(medium.now());
+        let since = self.lane_ref(Side::Server).since.unwrap_or(self.began);
         let at = after(since, &SYN_ACK_AT, SYN_ACK_GIVE_UP, medium.now());
         self.set_timer(
             Side::Server,
@@ -260,9 +254,9 @@ impl Connection {
     }
 
     /// A timer of this side goes off.
-    pub(crate) fn timer(&mut self, from: Side, medium: &mut Medium) -> Due {
+    pub(crate) fn timer(&mut self, from: Side, medium: &mut Medium) {
         let Some(timer) = self.lane(from).timer.take() else {
-            return Due::Nothing;
+            return;
         };
         match timer.purpose {
             Purpose::Syn if timer.at >= self.began + Duration::from_secs(SYN_GIVE_UP) => {
@@ -272,7 +266,7 @@ impl Connection {
             Purpose::SynAck => {
                 let since = self.lane_ref(from).since.unwrap_or(timer.at);
                 if timer.at >= since + Duration::from_secs(SYN_ACK_GIVE_UP) {
-                    return Due::ForgetHandshake;
+                    return self.forget_handshake(medium);
                 }
                 self.launch(from, Segment::SynAck, medium);
             }
@@ -285,7 +279,13 @@ impl Connection {
             }
             Purpose::GiveUp => self.time_out(from, medium),
         }
-        Due::Nothing
+    }
+
+    /// The server's host forgets a handshake that was not completed. A SYN that comes later is a new one.
+    pub(crate) fn forget_handshake(&mut self, medium: &mut Medium) {
+        self.cancel_timer(Side::Server, medium);
+        self.end(Side::Server).life = Life::Unborn;
+        self.lane(Side::Server).since = None;
     }
 
     fn time_out(&mut self, side: Side, medium: &mut Medium) {

@@ -209,6 +209,7 @@ impl Network {
             Some((_, true)) => {}
             Some((listener, false)) => {
                 connection.listener = Some(listener);
+                connection.lane(Side::Server).since = Some(medium.now());
                 connection.end(Side::Server).life = Life::SynReceived;
                 connection.launch(Side::Server, Segment::SynAck, medium);
             }
@@ -245,7 +246,7 @@ impl Network {
         let Some(listener) = wanted.and_then(|listener| self.listener(listener)) else {
             // The listener is closed, and its half-open connections with it.
             if let Some((connection, medium)) = self.get(key) {
-                connection.drop_socket(Side::Server, medium);
+                connection.forget_handshake(medium);
                 connection.refuse(Side::Server, 0, medium);
             }
             return;

@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -99,9 +100,21 @@ enum Writing {
     Try(usize),
 }
 
-/// What the client (0) or the server (1) writes as its `n`th byte.
-fn pattern(from: usize, n: usize) -> u8 {
-    (n % 251) as u8 ^ (from as u8 * 0x55)
+/// The most that one call writes or reads.
+const PIECE: usize = 100_000;
+/// After how many bytes the pattern begins again. It is prime, so that no piece of a round size hides a shift.
+const PERIOD: usize = 251;
+
+/// What the client (0) or the server (1) writes from its `start`th byte on.
+fn pattern(from: usize, start: usize, len: usize) -> &'static [u8] {
+    static PATTERNS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+        [0, 0x55].map(|mask| {
+            (0..PIECE + PERIOD)
+                .map(|n| (n % PERIOD) as u8 ^ mask)
+                .collect()
+        })
+    });
+    &PATTERNS[from][start % PERIOD..][..len]
 }
 
 impl Run {
@@ -247,12 +260,10 @@ impl Place {
     async fn at_once(&mut self, op: Op, from: usize) -> Option<String> {
         match op {
             Op::TryWrite(_, n) => {
-                let bytes: Vec<u8> = (self.given..self.given + n)
-                    .map(|n| pattern(from, n))
-                    .collect();
+                let bytes = pattern(from, self.given, n);
                 let result = match &self.hold {
-                    Hold::Whole(stream) => stream.try_write(&bytes),
-                    Hold::Halves(_, Some(half)) => half.try_write(&bytes),
+                    Hold::Whole(stream) => stream.try_write(bytes),
+                    Hold::Halves(_, Some(half)) => half.try_write(bytes),
                     _ => return None,
                 };
                 self.given += result.as_ref().map_or(0, |&n| n);
@@ -366,9 +377,7 @@ impl Place {
 
     /// Whether the bytes are those that were written, in their order.
     fn check(&mut self, bytes: &[u8], from: usize, take: bool) -> &'static str {
-        let right = (self.taken..)
-            .zip(bytes)
-            .all(|(n, &byte)| byte == pattern(from, n));
+        let right = bytes == pattern(from, self.taken, bytes.len());
         if take {
             self.taken += bytes.len();
         }
@@ -415,17 +424,16 @@ impl Place {
                     .poll_read(*n, from, cx)
                     .map(|(result, text)| Some(outcome(result) + text)),
                 Reading::Peek(n) => self.poll_peek(*n, from, cx).map(Some),
-                Reading::Exact { most, got } => {
-                    self.poll_read(*most - *got, from, cx)
-                        .map(|(result, text)| match result {
-                            Ok(n) if *got + n < *most && n > 0 => {
-                                *got += n;
-                                None
-                            }
-                            Ok(n) => Some(format!("Ok({}){text}", count(*got + n))),
-                            Err(error) => Some(format!("{} {:?}{text}", count(*got), error.kind())),
-                        })
-                }
+                Reading::Exact { most, got } => self
+                    .poll_read((*most - *got).min(PIECE), from, cx)
+                    .map(|(result, text)| match result {
+                        Ok(n) if *got + n < *most && n > 0 => {
+                            *got += n;
+                            None
+                        }
+                        Ok(n) => Some(format!("Ok({}){text}", count(*got + n))),
+                        Err(error) => Some(format!("{} {:?}{text}", count(*got), error.kind())),
+                    }),
                 Reading::Drain { chunk, got } => {
                     self.poll_read(*chunk, from, cx)
                         .map(|(result, text)| match result {
@@ -486,12 +494,10 @@ impl Place {
         from: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let bytes: Vec<u8> = (self.given..self.given + most)
-            .map(|n| pattern(from, n))
-            .collect();
+        let bytes = pattern(from, self.given, most);
         let result = match &mut self.hold {
-            Hold::Whole(stream) => ready!(Pin::new(stream).poll_write(cx, &bytes)),
-            Hold::Halves(_, Some(half)) => ready!(Pin::new(half).poll_write(cx, &bytes)),
+            Hold::Whole(stream) => ready!(Pin::new(stream).poll_write(cx, bytes)),
+            Hold::Halves(_, Some(half)) => ready!(Pin::new(half).poll_write(cx, bytes)),
             _ => return Poll::Pending,
         };
         self.given += result.as_ref().map_or(0, |&n| n);
@@ -506,7 +512,7 @@ impl Place {
                     .poll_write(*n, from, cx)
                     .map(|result| Some(outcome(result))),
                 Writing::All { most, done } => {
-                    let piece = (*most - *done).min(100_000);
+                    let piece = (*most - *done).min(PIECE);
                     self.poll_write(piece, from, cx).map(|result| match result {
                         Ok(n) if *done + n < *most => {
                             *done += n;
@@ -530,23 +536,21 @@ impl Place {
     }
 
     fn poll_try_write(&mut self, most: usize, from: usize, cx: &mut Context<'_>) -> Poll<String> {
-        let bytes: Vec<u8> = (self.given..self.given + most)
-            .map(|n| pattern(from, n))
-            .collect();
+        let bytes = pattern(from, self.given, most);
         loop {
             let result = match &self.hold {
                 Hold::Whole(stream) => {
                     if let Err(error) = ready!(stream.poll_write_ready(cx)) {
                         return Poll::Ready(outcome(Err(error)));
                     }
-                    stream.try_write(&bytes)
+                    stream.try_write(bytes)
                 }
                 Hold::Halves(_, Some(half)) => {
                     let mut ready = pin!(half.ready(Interest::WRITABLE));
                     if let Err(error) = ready!(ready.as_mut().poll(cx)) {
                         return Poll::Ready(outcome(Err(error)));
                     }
-                    half.try_write(&bytes)
+                    half.try_write(bytes)
                 }
                 _ => return Poll::Pending,
             };

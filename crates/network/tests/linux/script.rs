@@ -166,8 +166,8 @@ impl Script {
             };
             ops.push(match dice.roll(16) {
                 0..=4 => Op::WriteAll(end, 2_000_000),
-                5 | 6 => Op::Drain(end, dice.of(&[777, 8192, 100_000])),
-                7 => Op::ReadExact(end, 2_000_000),
+                // All or next to nothing is read: how much Linux's buffers hold is not the question.
+                5..=7 => Op::Drain(end, dice.of(&[777, 8192, 100_000])),
                 8 => Op::Read(end, 1),
                 9 => Op::Shutdown(end),
                 10 | 11 => Op::Drop(end),

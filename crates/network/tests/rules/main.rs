@@ -1,0 +1,9 @@
+//! The rules that Linux showed, one test each.
+
+mod closing;
+mod faults;
+mod flow;
+mod handshake;
+mod scene;
+mod shape;
+mod world;
