@@ -5,6 +5,7 @@
 //! | `incidents` | every incident's timeline and verdict, and the verdict that its file pins for each server |
 //! | `canaries` | every oracle convicts its canary and acquits the healthy twin |
 //! | `acquittals` | honest clients, and servers that keep their contract, are never convicted |
+//! | `makeups` | servers put together in other ways are acquitted, other defects are convicted |
 //! | `regressions` | what the fuzzer found in our server once stays mended |
 //! | `determinism` | the same seed gives the same trace, in this process and in a fresh one |
 //! | `engines` | two network models, one verdict |

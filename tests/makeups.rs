@@ -1,0 +1,381 @@
+//! Servers of other make-up than the built-in ones: how a server is put together must not matter to its verdict.
+//!
+//! The healthy ones share one bounded connection and differ in who accepts, who serves and what else runs. The guilty
+//! ones each have a defect that has nothing to do with HTTP.
+
+use hangup::cell::Cell;
+use hangup::contract::Contract;
+use hangup::engine::Engine;
+use hangup::incident;
+use hangup::run::Detail;
+use hangup::server::{Server, Serving, UNCLAIMED, app};
+use hangup::transport::{Listener, Stream};
+use hangup_scenario::{Scenario, Verdict};
+use hangup_tests::scenario;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{interval, sleep, timeout};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+struct MakeUp {
+    name: &'static str,
+    serve: fn(Listener) -> Serving,
+}
+
+impl Server for MakeUp {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn about(&self) -> &str {
+        "a server of another make-up"
+    }
+
+    fn contract(&self) -> Contract {
+        UNCLAIMED
+    }
+
+    fn serve(&self, listener: Listener) -> Serving {
+        (self.serve)(listener)
+    }
+}
+
+/// hyper with everything that it leaves open bounded from outside.
+async fn bounded(stream: Stream, mut builder: http1::Builder) {
+    builder
+        .half_close(true)
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(30));
+    let connection = builder.serve_connection(TokioIo::new(stream), service_fn(app::answer));
+    // What went wrong is the client's affair; the ledger has what happened.
+    let _ = timeout(Duration::from_secs(60), connection).await;
+}
+
+const HEALTHY: [MakeUp; 8] = [
+    MakeUp {
+        name: "pipeline-flush",
+        serve: |mut listener| {
+            Box::pin(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    let mut builder = http1::Builder::new();
+                    builder.pipeline_flush(true);
+                    tokio::spawn(bounded(stream, builder));
+                }
+            })
+        },
+    },
+    MakeUp {
+        name: "always-close",
+        serve: |mut listener| {
+            Box::pin(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    let mut builder = http1::Builder::new();
+                    builder.keep_alive(false);
+                    tokio::spawn(bounded(stream, builder));
+                }
+            })
+        },
+    },
+    MakeUp {
+        name: "join-set",
+        serve: |mut listener| {
+            Box::pin(async move {
+                let mut connections = JoinSet::new();
+                loop {
+                    tokio::select! {
+                        accepted = listener.accept() => {
+                            let Ok((stream, _)) = accepted else { return };
+                            connections.spawn(bounded(stream, http1::Builder::new()));
+                        }
+                        Some(_) = connections.join_next() => {}
+                    }
+                }
+            })
+        },
+    },
+    MakeUp {
+        name: "prefork",
+        serve: |listener| {
+            Box::pin(async move {
+                let listener = Arc::new(Mutex::new(listener));
+                for _ in 0..5 {
+                    let listener = Arc::clone(&listener);
+                    tokio::spawn(async move {
+                        loop {
+                            let accepted = listener.lock().await.accept().await;
+                            let Ok((stream, _)) = accepted else { return };
+                            bounded(stream, http1::Builder::new()).await;
+                        }
+                    });
+                }
+                pending().await
+            })
+        },
+    },
+    MakeUp {
+        name: "dispatcher",
+        serve: |mut listener| {
+            Box::pin(async move {
+                let (hand_over, mut streams) = mpsc::channel(16);
+                tokio::spawn(async move {
+                    while let Some(stream) = streams.recv().await {
+                        tokio::spawn(bounded(stream, http1::Builder::new()));
+                    }
+                });
+                while let Ok((stream, _)) = listener.accept().await {
+                    if hand_over.send(stream).await.is_err() {
+                        return;
+                    }
+                }
+            })
+        },
+    },
+    MakeUp {
+        name: "ticker",
+        serve: |mut listener| {
+            Box::pin(async move {
+                tokio::spawn(async {
+                    let mut tick = interval(Duration::from_secs(10));
+                    loop {
+                        tick.tick().await;
+                    }
+                });
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(bounded(stream, http1::Builder::new()));
+                }
+            })
+        },
+    },
+    MakeUp {
+        name: "access-log",
+        serve: |mut listener| {
+            Box::pin(async move {
+                let (log, mut lines) = mpsc::unbounded_channel();
+                tokio::spawn(async move { while lines.recv().await.is_some() {} });
+                while let Ok((stream, peer)) = listener.accept().await {
+                    let log = log.clone();
+                    tokio::spawn(async move {
+                        bounded(stream, http1::Builder::new()).await;
+                        let _ = log.send(peer);
+                    });
+                }
+            })
+        },
+    },
+    MakeUp {
+        name: "task-in-task",
+        serve: |mut listener| {
+            Box::pin(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(async move {
+                        let _ = tokio::spawn(bounded(stream, http1::Builder::new())).await;
+                    });
+                }
+            })
+        },
+    },
+];
+
+/// What each guilty one is convicted of when a client asks for `/` and stays, and whether it is proved to last for ever.
+const GUILTY: [(MakeUp, Verdict, bool); 7] = [
+    (
+        MakeUp {
+            name: "parked",
+            serve: |mut listener| {
+                Box::pin(async move {
+                    let mut parked = Vec::new();
+                    while let Ok((mut stream, _)) = listener.accept().await {
+                        let _ = stream.write_all(OK).await;
+                        parked.push(stream);
+                    }
+                })
+            },
+        },
+        Verdict::Hung,
+        true,
+    ),
+    (
+        MakeUp {
+            name: "deadlock",
+            serve: |mut listener| {
+                Box::pin(async move {
+                    while let Ok((stream, _)) = listener.accept().await {
+                        let (one, other) = (Arc::new(Mutex::new(stream)), Arc::new(Mutex::new(())));
+                        for swapped in [false, true] {
+                            let (one, other) = (Arc::clone(&one), Arc::clone(&other));
+                            tokio::spawn(async move {
+                                let pause = Duration::from_millis(1);
+                                if swapped {
+                                    let _first = other.lock().await;
+                                    sleep(pause).await;
+                                    let _ = one.lock().await.write_all(OK).await;
+                                } else {
+                                    let mut stream = one.lock().await;
+                                    sleep(pause).await;
+                                    let _second = other.lock().await;
+                                    let _ = stream.write_all(OK).await;
+                                }
+                            });
+                        }
+                    }
+                })
+            },
+        },
+        Verdict::Hung,
+        true,
+    ),
+    (
+        MakeUp {
+            name: "held-by-the-other-half",
+            serve: |mut listener| {
+                Box::pin(async move {
+                    while let Ok((stream, _)) = listener.accept().await {
+                        let (mut reader, mut writer) = tokio::io::split(stream);
+                        let asked = Arc::new(Notify::new());
+                        let answer = Arc::clone(&asked);
+                        tokio::spawn(async move {
+                            // It answers the first request and waits for a second, of which the reader does not tell.
+                            answer.notified().await;
+                            let _ = writer.write_all(OK).await;
+                            answer.notified().await;
+                        });
+                        tokio::spawn(async move {
+                            let mut head = [0; 1000];
+                            let _ = timeout(Duration::from_secs(30), reader.read(&mut head)).await;
+                            asked.notify_one();
+                        });
+                    }
+                })
+            },
+        },
+        Verdict::Hung,
+        true,
+    ),
+    (
+        MakeUp {
+            name: "endless-sleep",
+            serve: |mut listener| {
+                Box::pin(async move {
+                    while let Ok((mut stream, _)) = listener.accept().await {
+                        tokio::spawn(async move {
+                            let _ = stream.write_all(OK).await;
+                            sleep(Duration::MAX).await;
+                        });
+                    }
+                })
+            },
+        },
+        Verdict::Hung,
+        true,
+    ),
+    (
+        MakeUp {
+            name: "daily-timer",
+            serve: |mut listener| {
+                Box::pin(async move {
+                    while let Ok((mut stream, _)) = listener.accept().await {
+                        tokio::spawn(async move {
+                            let _ = stream.write_all(OK).await;
+                            let mut day = interval(Duration::from_secs(24 * 60 * 60));
+                            loop {
+                                day.tick().await;
+                            }
+                        });
+                    }
+                })
+            },
+        },
+        Verdict::Hung,
+        // It wakes each day: alive after so many wake-ups, but nothing is proved.
+        false,
+    ),
+    (
+        MakeUp {
+            name: "ten-months",
+            serve: |mut listener| {
+                Box::pin(async move {
+                    while let Ok((mut stream, _)) = listener.accept().await {
+                        tokio::spawn(async move {
+                            let _ = stream.write_all(OK).await;
+                            sleep(Duration::from_secs(300 * 24 * 60 * 60)).await;
+                        });
+                    }
+                })
+            },
+        },
+        Verdict::Late,
+        false,
+    ),
+    (
+        MakeUp {
+            name: "answered-twice",
+            serve: |mut listener| {
+                Box::pin(async move {
+                    while let Ok((mut stream, _)) = listener.accept().await {
+                        tokio::spawn(async move {
+                            let mut head = [0; 1000];
+                            let _ = timeout(Duration::from_secs(30), stream.read(&mut head)).await;
+                            let _ = stream.write_all(&[OK, OK].concat()).await;
+                        });
+                    }
+                })
+            },
+        },
+        Verdict::Protocol,
+        false,
+    ),
+];
+
+fn judged(scenario: &Arc<Scenario>, server: &MakeUp) -> Cell {
+    Cell::twice(Engine::Leap, scenario, server, Detail::default())
+}
+
+#[test]
+fn a_bounded_connection_is_acquitted_whoever_accepts_and_serves_it() {
+    for server in &HEALTHY {
+        for incident in incident::all() {
+            let cell = judged(incident, server);
+            let (name, story) = (server.name, &incident.name);
+            assert_eq!(
+                cell.verdict(),
+                Verdict::Clean,
+                "{name}, {story}: {:?}",
+                cell.findings
+            );
+        }
+    }
+}
+
+#[test]
+fn defects_that_have_nothing_to_do_with_http_are_convicted() {
+    let client = scenario(
+        r#"name = "asks-and-stays"
+        [[client]]
+        steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" } ]
+        "#,
+    );
+    for (server, verdict, never_ends) in &GUILTY {
+        let cell = judged(&client, server);
+        let name = server.name;
+        assert_eq!(cell.verdict(), *verdict, "{name}: {:?}", cell.findings);
+        let gravest = cell
+            .findings
+            .iter()
+            .find(|finding| finding.kind == *verdict);
+        assert_eq!(
+            gravest.map(|finding| finding.never_ends),
+            Some(*never_ends),
+            "{name}: {:?}",
+            cell.findings
+        );
+    }
+}
