@@ -40,28 +40,39 @@
 //! | `response`, `date` | from responses to bytes |
 //! | `upgrade` | another protocol's stream, counted and under its clock |
 //! | `input`, `output`, `held`, `timer` | the buffers, the stream and the one timer |
-//! | `ledger`, `watch` | who is there, and in which phase |
+//! | `ledger`, `watch` | who is there, and in which phase; whoever is told of it as it happens |
+//! | `dump`, `metrics`, `admin` | the ledger for people and programs, for Prometheus, and as pages (the last two with feature `metrics`) |
+//! | `task_watch` | alerts: what only grows, and who is past a bound |
+//! | [`flight`] | what the last clients did, as a file |
 //! | `admission` | how many there may be, in all and from one address |
 //! | [`musts`] | what the RFCs ask of a server's connections, and the test that shows each |
 //!
 //! The phases, their limits and deadlines are [`hangup_lifecycle`]'s.
 
+#[cfg(feature = "metrics")]
+mod admin;
 mod admission;
 mod body;
 mod chunked;
 mod connection;
 mod date;
+mod dump;
+pub mod flight;
 mod framing;
 mod head;
 mod held;
 mod input;
 mod ledger;
 mod listener;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod output;
 mod peer;
 mod response;
 mod server;
 mod service;
+mod spell;
+mod task_watch;
 mod timer;
 #[cfg(feature = "tls")]
 mod tls;
@@ -71,16 +82,23 @@ mod watch;
 #[doc = include_str!("musts.md")]
 pub mod musts {}
 
+#[cfg(feature = "metrics")]
+pub use admin::Admin;
 pub use body::{Body, BodyError};
 pub use connection::Connection;
+pub use dump::{Dump, Group};
+pub use flight::FlightRecorder;
 pub use hangup_lifecycle::{
     Bound, Clock, CloseReason, Deadline, Entry, Limits, Phase, Refusal, Span,
 };
 pub use ledger::{Counts, Ledger, Open, Snapshot, Totals};
 pub use listener::Listener;
+#[cfg(feature = "metrics")]
+pub use metrics::{CONTENT_TYPE, Metrics};
 pub use peer::Peer;
 pub use server::{Report, Server};
 pub use service::{Infallibly, ServiceFn, service_fn};
+pub use task_watch::{Alert, Counted, Past, TaskWatch};
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsIo};
 pub use upgrade::{OnUpgrade, Upgraded, on_upgrade};
