@@ -19,7 +19,8 @@
 //!
 //! Hosts run one after the other for a tick each. A frame carries its time of departure and is handled one latency
 //! after it, to the millisecond; turmoil delivers it before that, as ticks are not longer than the latency. So
-//! the length of the tick does not show, and times agree with those of the leap engine.
+//! the length of the tick does not show, and times agree with those of the leap engine; only what happens within one
+//! millisecond may come in another order.
 //!
 //! turmoil builds its runtimes itself, without hooks: there is no account of tasks here and no proof that a hang never
 //! ends. A hang is a connection that is still held ten minutes after its deadline.
@@ -217,8 +218,9 @@ impl<'a> Walk<'a> {
     /// The clients' steps; then until every connection is gone or ten minutes past its deadline; then a fresh client.
     fn finish(&mut self, plan: &Plan, word: &Rc<Word>) {
         self.until(|| word.clients_done.get());
+        let last_step = self.sim.elapsed();
         self.watch(|now| record(|recorder| recorder.ledger.next_due(now)).flatten());
-        self.watch(|now| watched_until().filter(|end| *end > now));
+        self.watch(|now| watched_until(last_step).filter(|end| *end > now));
         if self.stopped.is_some() {
             return;
         }
@@ -232,15 +234,17 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The end of the grace of the last connection that is held past its deadline, if there is one.
-fn watched_until() -> Option<Duration> {
+/// Until when connections are watched that are held past a deadline: ten minutes past that, or past the deadline that
+/// their last byte has set anew, and past the last step of the clients, whose bytes may still be under way.
+fn watched_until(last_step: Duration) -> Option<Duration> {
     record(|recorder| {
-        let held = recorder
-            .ledger
+        let ledger = &recorder.ledger;
+        let breached = ledger
             .connections()
             .iter()
-            .filter(|connection| connection.held());
-        held.filter_map(|connection| Some(connection.breach?.at + GRACE))
+            .filter(|connection| connection.held() && connection.breach.is_some());
+        breached
+            .map(|connection| connection.due(ledger.contract()).at.max(last_step) + GRACE)
             .max()
     })
     .flatten()

@@ -11,7 +11,8 @@
 //!   peer's FIN was there and ours was not, else `ConnectionReset`. After that reads give the end, writes `BrokenPipe`.
 //! - A reset with another sequence number than the expected one, or after both FINs, is ignored.
 //!
-//! Left out: that Linux forgets a closed socket whose peer sends no FIN after 60 s.
+//! Left out are the timers with which Linux gives up: a closed socket whose peer sends no FIN (60 s), or takes no more
+//! data, and a peer that acknowledges nothing (924 s).
 
 mod arrival;
 

@@ -9,9 +9,9 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::task::coop::unconstrained;
+use tokio::task::coop::{poll_proceed, unconstrained};
 use tokio::time::sleep;
 use turmoil::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -155,13 +155,27 @@ impl Drop for TcpStream {
     }
 }
 
+/// Spends the task's cooperative budget, as tokio's own sockets do: a task that always finds something ready yields in
+/// the end, and its timers get their turn.
+fn budgeted<R>(
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<R>>,
+) -> Poll<io::Result<R>> {
+    let budget = ready!(poll_proceed(cx));
+    let polled = poll(cx);
+    if polled.is_ready() {
+        budget.made_progress();
+    }
+    polled
+}
+
 impl AsyncRead for TcpStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.end.with(|endpoint| endpoint.read(cx, buffer))
+        budgeted(cx, |cx| self.end.with(|endpoint| endpoint.read(cx, buffer)))
     }
 }
 
@@ -171,8 +185,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.end
-            .with(|endpoint| endpoint.write(cx, &[IoSlice::new(bytes)]))
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -180,7 +193,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.end.with(|endpoint| endpoint.write(cx, parts))
+        budgeted(cx, |cx| self.end.with(|endpoint| endpoint.write(cx, parts)))
     }
 
     fn is_write_vectored(&self) -> bool {
