@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::net::{ToSocketAddrs, lookup_host};
 
 /// The backlog of `tokio::net::TcpListener::bind`.
@@ -76,17 +76,18 @@ impl TcpListener {
         place: Place,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        ready!(leaf(cx));
-        let accepted = with(self.world, |network| {
-            if let Some(socket) = network.accept(self.key) {
-                return Poll::Ready(Ok((TcpStream::new(socket), socket.peer)));
-            }
-            match network.wait_acceptable(self.key, place, cx) {
-                true => Poll::Pending,
-                false => Poll::Ready(Err(down())),
-            }
-        });
-        accepted.unwrap_or_else(|| Poll::Ready(Err(down())))
+        leaf(cx, |cx| {
+            let accepted = with(self.world, |network| {
+                if let Some(socket) = network.accept(self.key) {
+                    return Poll::Ready(Ok((TcpStream::new(socket), socket.peer)));
+                }
+                match network.wait_acceptable(self.key, place, cx) {
+                    true => Poll::Pending,
+                    false => Poll::Ready(Err(down())),
+                }
+            });
+            accepted.unwrap_or_else(|| Poll::Ready(Err(down())))
+        })
     }
 
     /// Where it listens.

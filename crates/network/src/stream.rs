@@ -163,15 +163,16 @@ impl TcpStream {
         buf: &mut ReadBuf<'_>,
         take: bool,
     ) -> Poll<io::Result<usize>> {
-        ready!(leaf(cx));
         let most = buf.remaining();
-        self.poll_with(|connection, side, medium| {
-            let put = |bytes: &[u8]| buf.put_slice(bytes);
-            let wait = Some((place, &*cx));
-            match take {
-                true => connection.read(side, most, wait, medium, put),
-                false => connection.peek(side, most, wait, medium, put),
-            }
+        leaf(cx, |cx| {
+            self.poll_with(|connection, side, medium| {
+                let put = |bytes: &[u8]| buf.put_slice(bytes);
+                let wait = Some((place, &*cx));
+                match take {
+                    true => connection.read(side, most, wait, medium, put),
+                    false => connection.peek(side, most, wait, medium, put),
+                }
+            })
         })
     }
 
@@ -180,9 +181,10 @@ impl TcpStream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(leaf(cx));
-        self.poll_with(|connection, side, medium| {
-            connection.write(side, parts, Some((Place::Poll, cx)), medium)
+        leaf(cx, |cx| {
+            self.poll_with(|connection, side, medium| {
+                connection.write(side, parts, Some((Place::Poll, cx)), medium)
+            })
         })
     }
 
@@ -219,39 +221,40 @@ impl TcpStream {
         interest: Interest,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Ready>> {
-        ready!(leaf(cx));
-        self.poll_with(|connection, side, medium| {
-            let now = connection.readiness(side);
-            let mut ready = Ready::EMPTY;
-            if interest.is_readable() {
-                if now.readable {
-                    ready |= Ready::READABLE;
+        leaf(cx, |cx| {
+            self.poll_with(|connection, side, medium| {
+                let now = connection.readiness(side);
+                let mut ready = Ready::EMPTY;
+                if interest.is_readable() {
+                    if now.readable {
+                        ready |= Ready::READABLE;
+                    }
+                    if now.read_closed {
+                        ready |= Ready::READ_CLOSED;
+                    }
                 }
-                if now.read_closed {
-                    ready |= Ready::READ_CLOSED;
+                if interest.is_writable() {
+                    if now.writable {
+                        ready |= Ready::WRITABLE;
+                    }
+                    if now.write_closed {
+                        ready |= Ready::WRITE_CLOSED;
+                    }
                 }
-            }
-            if interest.is_writable() {
-                if now.writable {
-                    ready |= Ready::WRITABLE;
+                if interest.is_error() && now.error {
+                    ready |= Ready::ERROR;
                 }
-                if now.write_closed {
-                    ready |= Ready::WRITE_CLOSED;
+                if !ready.is_empty() {
+                    return Poll::Ready(Ok(ready));
                 }
-            }
-            if interest.is_error() && now.error {
-                ready |= Ready::ERROR;
-            }
-            if !ready.is_empty() {
-                return Poll::Ready(Ok(ready));
-            }
-            if interest.is_readable() || interest.is_error() {
-                connection.wait_readable(side, place, cx, medium);
-            }
-            if interest.is_writable() {
-                connection.wait_writable(side, place, cx, medium);
-            }
-            Poll::Pending
+                if interest.is_readable() || interest.is_error() {
+                    connection.wait_readable(side, place, cx, medium);
+                }
+                if interest.is_writable() {
+                    connection.wait_writable(side, place, cx, medium);
+                }
+                Poll::Pending
+            })
         })
     }
 
@@ -343,10 +346,21 @@ impl TcpStream {
 
 /// Passes a point where tokio's own sockets would: it spends the task's cooperative budget, and it is where a task
 /// dump finds the await stack (tokio takes the stack here and answers `Pending`, so nothing may have been done before).
-pub(crate) fn leaf(cx: &mut Context<'_>) -> Poll<()> {
-    Pin::new(&mut tokio::io::empty())
-        .poll_read(cx, &mut ReadBuf::new(&mut []))
-        .map(drop)
+pub(crate) fn leaf<T>(
+    cx: &mut Context<'_>,
+    operation: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    use std::future::Future;
+    use tokio::task::coop::{cooperative, unconstrained};
+    // Without a budget of its own, since a read of nothing would keep what it spends.
+    let seen = poll_fn(|cx| {
+        Pin::new(&mut tokio::io::empty())
+            .poll_read(cx, &mut ReadBuf::new(&mut []))
+            .map(drop)
+    });
+    ready!(std::pin::pin!(unconstrained(seen)).poll(cx));
+    // Gives back what it spent where the operation has to wait.
+    std::pin::pin!(cooperative(poll_fn(operation))).poll(cx)
 }
 
 fn at_once<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {

@@ -69,31 +69,32 @@ impl Future for Connect {
     type Output = io::Result<TcpStream>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
-        ready!(leaf(cx));
-        let Begun { world, key, .. } = self.begin()?;
-        let result = with(world, |network| {
-            let (connection, medium) = network.get(key)?;
-            match connection.end_ref(Side::Client).life {
-                Life::SynSent => {
-                    connection.wait_writable(Side::Client, Place::Poll, cx, medium);
-                    return Some(Poll::Pending);
-                }
-                Life::Open => {}
-                // Refused, timed out, or reset since: connect says so if it is the first to ask.
-                _ => {
-                    if let Some(fault) = connection.end(Side::Client).fault.take() {
-                        network.abandon(key);
-                        return Some(Poll::Ready(Err(fault.into())));
+        leaf(cx, |cx| {
+            let Begun { world, key, .. } = self.begin()?;
+            let result = with(world, |network| {
+                let (connection, medium) = network.get(key)?;
+                match connection.end_ref(Side::Client).life {
+                    Life::SynSent => {
+                        connection.wait_writable(Side::Client, Place::Poll, cx, medium);
+                        return Some(Poll::Pending);
+                    }
+                    Life::Open => {}
+                    // Refused, timed out, or reset since: connect says so if it is the first to ask.
+                    _ => {
+                        if let Some(fault) = connection.end(Side::Client).fault.take() {
+                            network.abandon(key);
+                            return Some(Poll::Ready(Err(fault.into())));
+                        }
                     }
                 }
-            }
-            network
-                .socket(key, Side::Client)
-                .map(|socket| Poll::Ready(Ok(TcpStream::new(socket))))
-        });
-        let result = ready!(result.flatten().unwrap_or_else(|| Poll::Ready(Err(down()))));
-        self.begun = None;
-        Poll::Ready(result)
+                network
+                    .socket(key, Side::Client)
+                    .map(|socket| Poll::Ready(Ok(TcpStream::new(socket))))
+            });
+            let result = ready!(result.flatten().unwrap_or_else(|| Poll::Ready(Err(down()))));
+            self.begun = None;
+            Poll::Ready(result)
+        })
     }
 }
 
