@@ -145,6 +145,7 @@ pub(crate) fn with<R>(world: u64, work: impl FnOnce(&mut Network) -> R) -> Optio
             let network_ref = network
                 .as_deref_mut()
                 .filter(|network| network.world == world)?;
+            network_ref.medium.forget_time();
             let result = work(network_ref);
             let medium = &mut network_ref.medium;
             if !medium.woken.is_empty() || !medium.discarded.is_empty() {

@@ -39,14 +39,17 @@ impl Connection {
     ) {
         let known = self.has_socket(to, medium);
         let lane = &mut self.lanes[to.peer() as usize];
-        if bytes == 0 || start != lane.received {
-            // A probe of the window, or what was lost before it has to come first: the answer tells what is true now.
+        let end = start + bytes as u64;
+        if start > lane.received || end <= lane.received {
+            // A probe of the window, what has come before, or what was lost before it has to come first: the answer tells
+            // what is true now.
             match known {
                 true => self.acknowledge(to, medium),
                 false => self.refuse(to, ack, medium),
             }
             return;
         }
+        let bytes = (end - lane.received) as usize;
         lane.received += bytes as u64;
         let unread = lane.unread();
         let arrived = &lane.bytes.make_contiguous()[unread - bytes..unread];

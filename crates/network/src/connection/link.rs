@@ -297,7 +297,11 @@ impl Connection {
         let lane = self.lane(from);
         match lane.lost.take() {
             Some(start) => {
-                let (bytes, fin) = ((lane.sent - start) as usize, lane.fin.sent);
+                let start = start.max(lane.acked);
+                let (bytes, fin) = (
+                    (lane.sent - start) as usize,
+                    lane.fin.sent && !lane.fin.acked,
+                );
                 self.send_stream(from, start, bytes, fin, medium);
             }
             None => {
