@@ -12,6 +12,7 @@ mod fuzz;
 mod list;
 mod replay;
 mod run;
+mod serve;
 mod tour;
 
 use crate::engine::Engine;
@@ -44,6 +45,8 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     /// The same run again: a case seed from fuzz, a saved file, or an incident
     Replay(replay::Replay),
+    /// Our server on real TCP with the probe app, its ledger and metrics
+    Serve(serve::Serve),
     /// Incidents, servers, engines
     List(list::List),
 }
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(command)) => command.execute(&common),
         Some(Command::Fuzz(command)) => command.execute(&common),
         Some(Command::Replay(command)) => command.execute(&common),
+        Some(Command::Serve(command)) => command.execute(&common),
         Some(Command::List(command)) => command.execute(&common),
     };
     match done {

@@ -2,7 +2,7 @@
 
 pub mod app;
 pub mod canary;
-mod hangup;
+pub(crate) mod hangup;
 mod hyper;
 
 use crate::contract::Contract;

@@ -14,6 +14,20 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 use tower_service::Service;
 
+/// The names of our server under its three sets of limits.
+pub(crate) const NAMES: [&str; 3] = ["hangup", "hangup-article", "hangup-unbounded"];
+
+/// The limits of our server by this name.
+pub(crate) fn limits(name: &str) -> Option<Limits> {
+    let all = [
+        Hangup::default_limits(),
+        Hangup::article(),
+        Hangup::unbounded(),
+    ];
+    let ours = all.into_iter().find(|ours| ours.name == name)?;
+    Some(ours.limits)
+}
+
 /// Our server, under one of three sets of limits.
 #[derive(Debug)]
 pub(super) struct Hangup {
@@ -87,7 +101,7 @@ impl Server for Hangup {
 
 /// The probe app as a service.
 #[derive(Clone)]
-struct App;
+pub(crate) struct App;
 
 impl Service<Request<Body>> for App {
     type Response = Response<app::Answer<Body>>;
