@@ -285,7 +285,7 @@ impl Connected {
             self.responses.end();
         }
         self.responses
-            .feed(Duration::ZERO, &buffer[..count], &self.requests.list);
+            .feed(Duration::ZERO, &buffer[..count], &self.requests);
         self.read += count as u64;
         Ok(count > 0)
     }

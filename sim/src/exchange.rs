@@ -38,6 +38,8 @@ struct Messages {
     state: State,
     /// The unfinished head, chunk-size line or trailer line.
     pending: Vec<u8>,
+    /// Empty lines have come where a message may begin.
+    blank: bool,
     /// Nothing may follow the message that is being read.
     last: bool,
 }
@@ -64,6 +66,7 @@ impl Messages {
         Self {
             state: State::Head,
             pending: Vec::new(),
+            blank: false,
             last: false,
         }
     }
@@ -74,6 +77,15 @@ impl Messages {
             match self.state {
                 State::Ended | State::UntilClose => return true,
                 State::Head => {
+                    if self.pending.is_empty() {
+                        // Empty lines before a message are no part of it (RFC 9112 section 2.2).
+                        let empty = bytes
+                            .iter()
+                            .take_while(|&&byte| byte == b'\r' || byte == b'\n')
+                            .count();
+                        bytes = &bytes[empty..];
+                        self.blank |= empty > 0;
+                    }
                     let before = self.pending.len();
                     self.pending.extend_from_slice(bytes);
                     if self.pending.len() > HEAD_BYTES_MAX {
@@ -96,6 +108,7 @@ impl Messages {
                         } => {
                             bytes = &bytes[length - before..];
                             self.pending.clear();
+                            self.blank = false;
                             self.last = last;
                             self.state = match framing {
                                 Framing::None | Framing::Length(0) => {
@@ -164,7 +177,7 @@ impl Messages {
     /// Has a part of a message come that is not complete?
     fn inside(&self) -> bool {
         match self.state {
-            State::Head => !self.pending.is_empty(),
+            State::Head => self.blank || !self.pending.is_empty(),
             State::Ended => false,
             _ => true,
         }
@@ -325,7 +338,7 @@ pub struct Response {
     pub at: Duration,
     /// How many final responses stood before it: the index of the request that it answers.
     pub answers: usize,
-    /// How many request heads had reached the server's host by then.
+    /// How many requests had reached the server's host by then, one that had only begun included.
     pub requests: usize,
     /// It said `Connection: close`.
     pub close: bool,
@@ -366,7 +379,7 @@ impl Default for Responses {
 
 impl Responses {
     /// Follows bytes that reached the client's host; `requests` are those that the server's host had by then.
-    pub fn feed(&mut self, at: Duration, bytes: &[u8], requests: &[Request]) {
+    pub fn feed(&mut self, at: Duration, bytes: &[u8], requests: &Requests) {
         if self.broken {
             return;
         }
@@ -381,6 +394,7 @@ impl Responses {
         let whole = messages.feed(bytes, |seen| match seen {
             Seen::Head(bytes) => {
                 let head_only = requests
+                    .list
                     .get(*finals)
                     .is_some_and(|request| request.head_only);
                 match response_head(bytes, head_only) {
@@ -389,7 +403,7 @@ impl Responses {
                             status,
                             at,
                             answers: *finals,
-                            requests: requests.len(),
+                            requests: requests.list.len() + usize::from(requests.in_head()),
                             close,
                         });
                         pending_final = status >= 200;
@@ -435,11 +449,13 @@ fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<(u16, bool, usi
         Err(_) => return Err(()),
     };
     let status = head.code.ok_or(())?;
-    let mut close = false;
+    // HTTP/1.0 closes unless it says otherwise, and what only the close ends does so whatever it says.
+    let mut close = head.version == Some(0);
     let mut framing = Framing::UntilClose;
     for field in head.headers.iter() {
         if field.name.eq_ignore_ascii_case("connection") {
             close |= has_token(field.value, "close");
+            close &= !has_token(field.value, "keep-alive");
         } else if field.name.eq_ignore_ascii_case("transfer-encoding")
             && has_token(field.value, "chunked")
         {
@@ -452,6 +468,7 @@ fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<(u16, bool, usi
     if status < 200 || status == 204 || status == 304 || head_only {
         framing = Framing::None;
     }
+    close |= framing == Framing::UntilClose;
     Ok(Some((status, close, length, framing)))
 }
 
@@ -511,7 +528,7 @@ mod tests {
 
     #[test]
     fn responses_follow_their_requests() {
-        let asked = requests(b"HEAD / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\nx").list;
+        let asked = requests(b"HEAD / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\nx");
         let mut seen = Responses::default();
         seen.feed(AT, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nrest", &asked);
         assert_eq!(

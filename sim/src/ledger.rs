@@ -78,25 +78,27 @@ impl Connection {
 
     /// The deadline that comes first, and the promise behind it.
     pub fn due(&self, contract: &Contract) -> Breach {
-        let opened = self.opened.unwrap_or_default();
+        // The time in the backlog is not the server's: it cannot end what it has not accepted.
+        let from = self.accepted.or(self.opened).unwrap_or_default();
         let mut first = Breach {
-            at: self.last_progress + contract.stall,
+            at: self.last_progress.max(from).saturating_add(contract.stall),
             promise: Promise::Stall,
         };
-        let residence = opened + contract.residence;
+        let residence = from.saturating_add(contract.residence);
         if residence < first.at {
             first = Breach {
                 at: residence,
                 promise: Promise::Residence,
             };
         }
-        if let Some(gone) = self.client_gone
-            && gone + contract.drain < first.at
-        {
-            first = Breach {
-                at: gone + contract.drain,
-                promise: Promise::Drain,
-            };
+        if let Some(gone) = self.client_gone {
+            let drain = gone.max(from).saturating_add(contract.drain);
+            if drain < first.at {
+                first = Breach {
+                    at: drain,
+                    promise: Promise::Drain,
+                };
+            }
         }
         first
     }
@@ -105,7 +107,7 @@ impl Connection {
     fn check(&mut self, now: Duration, contract: &Contract, slack: Duration) {
         if self.held() && self.breach.is_none() {
             let due = self.due(contract);
-            if now > due.at + slack {
+            if now > due.at.saturating_add(slack) {
                 self.breach = Some(due);
             }
         }
@@ -228,6 +230,11 @@ impl Ledger {
         self.entry(at, id).live_tasks += 1;
     }
 
+    /// A task turns out not to belong to this connection after all.
+    pub(crate) fn task_left(&mut self, at: Duration, id: u32) {
+        self.task_ended(at, id);
+    }
+
     /// A task that belongs to a connection has ended.
     pub(crate) fn task_ended(&mut self, at: Duration, id: u32) {
         let (contract, slack) = (self.contract, self.slack);
@@ -275,9 +282,7 @@ impl Ledger {
             } => {
                 connection.bytes_out += bytes.len() as u64;
                 connection.last_progress = at;
-                connection
-                    .responses
-                    .feed(at, bytes, &connection.requests.list);
+                connection.responses.feed(at, bytes, &connection.requests);
             }
             Event::FinArrived { to: Side::Client } => {
                 connection.server_fin_arrived = true;
@@ -323,12 +328,17 @@ impl Ledger {
             .iter_mut()
             .filter_map(|connection| {
                 if connection.accepted.is_none() {
-                    let patience = connection.born + contract.stall;
+                    let patience = connection.born.saturating_add(contract.stall);
                     return (!connection.stillborn && patience > now).then_some(patience);
                 }
                 connection.check(now, &contract, slack);
                 let judged = connection.released.is_some() || connection.breach.is_some();
-                (!judged).then(|| connection.due(&contract).at + slack + TIMER_STEP)
+                (!judged).then(|| {
+                    connection
+                        .due(&contract)
+                        .at
+                        .saturating_add(slack + TIMER_STEP)
+                })
             })
             .min()
     }

@@ -4,16 +4,33 @@ use crate::client::opened_by;
 use crate::exchange::{Requests, Responses};
 use crate::ledger::Opener;
 use crate::transport::Dialer;
+use hangup_scenario::Network;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// How long it waits for its answer.
+/// How long it waits for its answer, over a network without latency.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How many one-way times of the network it waits on top: handshake, request, answer, and some in reserve.
+const TRIPS: u32 = 10;
+/// Where segments are lost, it has the patience for many retransmissions.
+const LOSSY: Duration = Duration::from_secs(4 * 60 * 60);
+/// Beyond this probability of loss, silence says nothing about a server.
+const LOSS_MAX: f64 = 0.6;
 
-/// It asks for `/` and goes; true when it is answered 200.
-pub(crate) async fn is_served(dialer: Dialer) -> bool {
-    timeout(PATIENCE, opened_by(Opener::Probe, ask(dialer)))
+/// It asks for `/` and goes; true when it gets a whole answer that is not a server error, or when such a network says nothing about
+/// the server.
+pub(crate) async fn is_served(dialer: Dialer, network: &Network) -> bool {
+    if network.loss > LOSS_MAX {
+        return true;
+    }
+    let lossy = if network.loss > 0.0 {
+        LOSSY
+    } else {
+        Duration::ZERO
+    };
+    let patience = PATIENCE + lossy + (network.latency + network.jitter) * TRIPS;
+    timeout(patience, opened_by(Opener::Probe, ask(dialer)))
         .await
         .unwrap_or(false)
 }
@@ -36,7 +53,7 @@ async fn ask(dialer: Dialer) -> bool {
                 responses.end();
                 break;
             }
-            Ok(count) => responses.feed(Duration::ZERO, &buffer[..count], &requests.list),
+            Ok(count) => responses.feed(Duration::ZERO, &buffer[..count], &requests),
             Err(_) => return false,
         }
     }
@@ -44,5 +61,5 @@ async fn ask(dialer: Dialer) -> bool {
         && responses
             .list
             .last()
-            .is_some_and(|response| response.status == 200)
+            .is_some_and(|response| response.status < 500)
 }

@@ -75,8 +75,8 @@ pub enum Outlook {
     Unproven,
 }
 
-/// A hang counts as proved when nothing of it was polled for this long at the end of the search.
-const PROOF: Duration = Duration::from_secs(180 * 24 * 60 * 60);
+/// A hang counts as proved when nothing of it was polled for this long at the end of the search: a year.
+const PROOF: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Run {
     /// The time that the run counts as its end: the last deadline, or the last connection's end where that was later.
@@ -134,7 +134,7 @@ impl Run {
         let probe = self
             .connections
             .iter()
-            .find(|connection| connection.probe)
+            .rfind(|connection| connection.probe)
             .map(|connection| connection.id);
         let of_clients = || {
             self.tasks
@@ -157,6 +157,9 @@ impl Run {
         };
         alive()
             .find(|task| task.connection == Some(connection))
-            .or_else(|| alive().find(|task| task.connection.is_none() && task.has_accepted()))
+            .or_else(|| alive().find(|task| task.last_accepted() == Some(connection)))
+            .or_else(|| {
+                alive().find(|task| task.connection.is_none() && task.last_accepted().is_some())
+            })
     }
 }

@@ -110,6 +110,21 @@ impl Tasks {
         }
     }
 
+    /// `task` calls accept: it is no connection's. Gives the connection that it was taken for.
+    pub(crate) fn accepting(&mut self, task: Id) -> Option<u32> {
+        let place = *self.index.get(&task)?;
+        self.list[place as usize].connection.take()
+    }
+
+    /// What is alive now belongs to no connection; gives those that it was taken for.
+    pub(crate) fn settle(&mut self) -> Vec<u32> {
+        let alive = self
+            .list
+            .iter_mut()
+            .filter(|task| task.role == Role::Server && task.ended.is_none());
+        alive.filter_map(|task| task.connection.take()).collect()
+    }
+
     /// A task that is alive.
     pub fn get(&self, id: Id) -> Option<&Task> {
         self.index.get(&id).map(|&place| &self.list[place as usize])
@@ -127,8 +142,8 @@ impl Tasks {
 }
 
 impl Task {
-    /// Has it called accept with success?
-    pub fn has_accepted(&self) -> bool {
-        self.accepted.is_some()
+    /// The connection that it accepted last.
+    pub fn last_accepted(&self) -> Option<u32> {
+        self.accepted
     }
 }

@@ -1,6 +1,7 @@
 //! The stream and the listener that servers under test and clients see, whichever engine carries the bytes.
 
 use crate::engine::{leap, turmoil};
+use crate::trace::{Recorder, record};
 use hangup_network::BlackHole;
 use hangup_scenario::{Blackhole, LinkChange};
 use std::io;
@@ -51,6 +52,7 @@ impl Dialer {
 impl Listener {
     /// The next connection and its peer.
     pub async fn accept(&mut self) -> io::Result<(Stream, SocketAddr)> {
+        record(Recorder::accepting);
         match self {
             Self::Leap(listener) => {
                 let (stream, peer) = listener.accept().await?;

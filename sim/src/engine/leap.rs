@@ -2,7 +2,7 @@
 //! timer to timer, so that idle hours cost nothing.
 //!
 //! A run has four parts: the clients' steps; the wait until every connection is gone or past its deadline; a fresh,
-//! well-behaved client that must be served; and the search, a leap of a year in which whatever is still armed comes
+//! well-behaved client that must be served; and the search, a leap of two years in which whatever is still armed comes
 //! due. What is alive after that, and was not polled, never ends: that is the hang proof.
 
 use crate::client;
@@ -30,11 +30,14 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// Where the server listens.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
 /// How far the search leaps. tokio's timers reach a little over two years.
-const HORIZON: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const HORIZON: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 /// A server that wakes more often than this in the search is not searched further.
 const WAKES_MAX: u64 = 10_000;
 /// The search looks at the count of wake-ups in strides that grow to the horizon.
 const FIRST_STRIDE: Duration = Duration::from_secs(60);
+
+/// How long a server has to get rid of its first client.
+const WARM_UP: Duration = Duration::from_secs(10 * 60);
 
 struct Observe;
 
@@ -72,6 +75,19 @@ struct Outcome {
 /// # Panics
 /// When called inside another run on the same thread.
 pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run {
+    start(scenario, server, detail, false)
+}
+
+/// Runs `scenario` against a server that has served a well-behaved client before. What it started for that one, and
+/// keeps, was there before the first client of the scenario, and is no connection's: a pool, a clock, a cache's janitor.
+///
+/// # Panics
+/// When called inside another run on the same thread.
+pub fn run_warm(scenario: &Arc<Scenario>, server: &dyn Server) -> Run {
+    start(scenario, server, Detail::default(), true)
+}
+
+fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bool) -> Run {
     let contract = server.contract().overridden(&scenario.contract);
     let runtime = runtime(scenario.seed);
     let start = runtime.block_on(async { Instant::now() });
@@ -82,7 +98,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
     ));
     let world = Rc::new(World::enter(network(scenario), Box::new(Observe)));
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
-    let outcome = runtime.block_on(drive(scenario, server, &world, detail));
+    let outcome = runtime.block_on(drive(scenario, server, &world, detail, warm));
     WORLD.with(|current| *current.borrow_mut() = None);
     let mut recorder = outcome.recorder;
     drop(runtime);
@@ -213,6 +229,7 @@ async fn drive(
     server: &dyn Server,
     world: &World,
     detail: Detail,
+    warm: bool,
 ) -> Outcome {
     record(|recorder| recorder.tasks.spawning(Role::Harness));
     tokio::spawn(world.run());
@@ -223,6 +240,11 @@ async fn drive(
     let serving = tokio::spawn(server.serve(Listener::Leap(listener)));
     // The server's first poll, and whatever it spawns in it, belong to the baseline.
     tokio::task::yield_now().await;
+    if warm {
+        probe::is_served(Dialer::Leap(ADDRESS), &scenario.network).await;
+        sleep(WARM_UP).await;
+        record(Recorder::settle);
+    }
     let baseline_tasks = record(|recorder| recorder.tasks.of_server().count()).unwrap_or_default();
     record(|recorder| recorder.tasks.spawning(Role::Harness));
 
@@ -240,7 +262,7 @@ async fn drive(
         })
         .await;
     }
-    let probe_served = probe::is_served(Dialer::Leap(ADDRESS)).await;
+    let probe_served = probe::is_served(Dialer::Leap(ADDRESS), &scenario.network).await;
     let server_ended = serving.is_finished().then(now);
     let search = search().await;
     let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");
@@ -268,7 +290,7 @@ fn next_due() -> Option<Duration> {
     .flatten()
 }
 
-/// Leaps on until a year has passed, or the server has woken so often that it will go on doing so.
+/// Leaps on until two years have passed, or the server has woken so often that it will go on doing so.
 async fn search() -> Search {
     let (from, wakes_before) = (now(), wakes());
     let start = Instant::now();

@@ -225,9 +225,11 @@ impl<'a> Walk<'a> {
             return;
         }
         let (link, told) = (plan.link, Rc::clone(word));
+        let network = plan.scenario.network.clone();
         self.sim.client("probe", async move {
             let dialer = transport::Dialer::Turmoil(Dialer::new(link));
-            told.probe_served.set(Some(probe::is_served(dialer).await));
+            told.probe_served
+                .set(Some(probe::is_served(dialer, &network).await));
             pending().await
         });
         self.until(|| word.probe_served.get().is_some());

@@ -8,20 +8,11 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     if run.probe_served {
         return;
     }
+    let probe = run.connections.iter().rfind(|connection| connection.probe);
     let why = match run.server_ended {
         Some(_) => "the server's own task has ended",
-        None if !run
-            .connections
-            .iter()
-            .any(|connection| connection.probe && connection.opened.is_some()) =>
-        {
-            "its connection was not opened"
-        }
-        None if !run
-            .connections
-            .iter()
-            .any(|connection| connection.probe && connection.accepted.is_some()) =>
-        {
+        None if probe.is_none_or(|probe| probe.opened.is_none()) => "its connection was not opened",
+        None if probe.is_none_or(|probe| probe.accepted.is_none()) => {
             "its connection was never accepted"
         }
         None => "it got no answer",
@@ -33,11 +24,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     findings.push(Finding {
         kind: Verdict::Deaf,
         client: None,
-        connection: run
-            .connections
-            .iter()
-            .find(|connection| connection.probe)
-            .map(|connection| connection.id),
+        connection: probe.map(|connection| connection.id),
         at: run.search.from,
         alive_for: None,
         never_ends: false,

@@ -91,27 +91,21 @@ fn continues(connection: &Connection) -> Broken {
     None
 }
 
-/// No more final responses than requests. A request of which only a part came may be refused, too; and a 408 may
-/// come for no request at all (RFC 9110 §15.5.9), as the last thing on a connection.
+/// No final response that no request was there for. A request of which only a part came may be refused, too. A 408 may
+/// come for no request at all (RFC 9110 §15.5.9), and so may the refusal of a connection on which none was made, if it is
+/// the last thing that the server says.
 fn too_many(connection: &Connection) -> Broken {
     if connection.requests.broken {
         return None;
     }
-    let finals = || {
-        connection
-            .responses
-            .list
-            .iter()
-            .filter(|response| response.is_final())
-    };
-    let partial = usize::from(connection.requests.in_head());
-    let excess = finals().nth(connection.requests.list.len() + partial)?;
-    let is_last = connection
-        .responses
-        .list
-        .last()
-        .is_some_and(|last| last == excess);
-    if excess.status == 408 && is_last {
+    let list = &connection.responses.list;
+    let excess = list
+        .iter()
+        .find(|response| response.is_final() && response.answers >= response.requests)?;
+    let is_last = list.last().is_some_and(|last| last == excess);
+    let refuses =
+        excess.status == 408 || (excess.status >= 400 && connection.requests.list.is_empty());
+    if is_last && refuses {
         return None;
     }
     let closed = connection.requests.list.iter().any(|request| request.close);
@@ -135,7 +129,7 @@ fn too_many(connection: &Connection) -> Broken {
 /// (§9.3). A client that half-closed does wait (RFC 9112 §9.6).
 ///
 /// A request may cross the close of a connection that was idle (§9.5). So only a request counts that was whole well before
-/// the close or, where the client half-closed behind it, that came before any idle clock could have run out.
+/// the close, or that came before any idle clock could have run out: the first one, or one behind which the client half-closed.
 fn unanswered(connection: &Connection) -> Broken {
     let (closed_at, _) = connection.server_closed?;
     let closed_at = connection
@@ -173,7 +167,8 @@ fn unanswered(connection: &Connection) -> Broken {
     let complete_at = connection.requests.list.get(answered)?.complete_at?;
     let ready_at = previous.map_or(connection.opened?, |response| response.at);
     let in_time = complete_at + CROSSING < closed_at
-        || (connection.client_shutdown.is_some() && complete_at < ready_at + CROSSING);
+        || ((answered == 0 || connection.client_shutdown.is_some())
+            && complete_at < ready_at + CROSSING);
     if may_close || !in_time {
         return None;
     }
