@@ -2,7 +2,7 @@
 //! the other. Nothing else differs.
 
 use super::net::{OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream, connect, listen};
-use crate::script::{CLIENTS, End, Op, Script};
+use crate::script::{CLIENTS, Class, DELAY, End, Op, Script};
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -11,52 +11,69 @@ use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::time::Instant;
 
 /// What each operation came to, in the order of the script.
 ///
-/// After each operation the script waits for `pause`, in which everything that can happen does. An operation that blocks
-/// stays pending, and the step at which it wakes is part of its outcome.
-pub(crate) async fn interpret(
-    script: &Script,
-    address: SocketAddr,
-    pause: Duration,
-) -> Vec<String> {
+/// An operation that blocks stays pending, and the step at which it wakes is part of its outcome. After each operation
+/// the script waits for `pause`, in which everything that can happen does; or, if it is timed, until the next one's time.
+pub(crate) async fn interpret(script: &Script, place: Address, pause: Duration) -> Vec<String> {
     let mut run = Run {
-        address,
+        place,
         backlog: script.backlog,
-        big: script.big,
-        listener: listen(address, script.backlog, script.big).await.ok(),
+        class: script.class,
+        listener: listen(place.listen, script.backlog, script.class)
+            .await
+            .ok(),
         accepting: None,
         accepted: 0,
         accepted_now: false,
         places: std::array::from_fn(|_| Place::default()),
         outcomes: vec![String::from("-"); script.ops.len()],
     };
+    let start = Instant::now();
     for (step, &op) in script.ops.iter().enumerate() {
-        run.start(step, op).await;
-        loop {
-            run.accepted_now = false;
-            let mut sleep = pin!(tokio::time::sleep(pause));
-            poll_fn(|cx| {
-                run.poll_pending(step, cx);
-                sleep.as_mut().poll(cx)
-            })
+        if script.class == Class::Timed {
+            // What is left from the steps before wakes in the step before this one.
+            run.pass(
+                step.saturating_sub(1),
+                start + Duration::from_millis(script.at[step]),
+                Duration::ZERO,
+            )
             .await;
-            // What waited for the new stream has only just begun.
-            if !run.accepted_now {
-                break;
-            }
         }
+        run.start(step, op).await;
+        run.pass(step, Instant::now() + pause, pause).await;
+    }
+    if script.class == Class::Timed {
+        // What is under way still arrives, and what it causes.
+        let last = script.ops.len().saturating_sub(1);
+        run.pass(
+            last,
+            Instant::now() + Duration::from_millis(5 * DELAY),
+            Duration::ZERO,
+        )
+        .await;
     }
     run.outcomes
 }
 
+/// Where a script's server is.
+#[derive(Clone, Copy)]
+pub(crate) struct Address {
+    pub(crate) listen: SocketAddr,
+    pub(crate) connect: SocketAddr,
+}
+
+/// How long tokio's driver gets to hear of a new socket.
+const TURN: Duration = Duration::from_millis(2);
+
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>;
 
 struct Run {
-    address: SocketAddr,
+    place: Address,
     backlog: u32,
-    big: bool,
+    class: Class,
     listener: Option<TcpListener>,
     accepting: Option<usize>,
     accepted: usize,
@@ -120,9 +137,9 @@ fn pattern(from: usize, start: usize, len: usize) -> &'static [u8] {
 impl Run {
     async fn start(&mut self, step: usize, op: Op) {
         match op {
-            Op::Connect(n) => self.connect(step, n, self.address),
+            Op::Connect(n) => self.connect(step, n, self.place.connect),
             Op::ConnectClosedPort(n) => {
-                let mut address = self.address;
+                let mut address = self.place.connect;
                 address.set_port(9);
                 self.connect(step, n, address);
             }
@@ -134,7 +151,7 @@ impl Run {
                 self.accepting = None;
             }
             Op::Listen => {
-                let listener = listen(self.address, self.backlog, self.big).await;
+                let listener = listen(self.place.listen, self.backlog, self.class).await;
                 self.outcomes[step] =
                     format!("{:?}", listener.as_ref().map(drop).map_err(io::Error::kind));
                 if let Ok(listener) = listener {
@@ -189,7 +206,33 @@ impl Run {
             && matches!(place.hold, Hold::Nothing)
             && place.taken + place.given == 0
         {
-            place.connecting = Some((step, Box::pin(connect(address, self.big))));
+            place.connecting = Some((step, Box::pin(connect(address, self.class))));
+        }
+    }
+
+    /// Polls what is pending whenever it wakes, until `deadline`, or for `pause` after something was accepted.
+    async fn pass(&mut self, step: usize, mut deadline: Instant, pause: Duration) {
+        loop {
+            let until = match std::mem::take(&mut self.accepted_now) {
+                true => deadline.min(Instant::now() + TURN),
+                false => deadline,
+            };
+            let mut sleep = pin!(tokio::time::sleep_until(until));
+            poll_fn(|cx| {
+                self.poll_pending(step, cx);
+                if self.accepted_now {
+                    Poll::Ready(())
+                } else {
+                    sleep.as_mut().poll(cx)
+                }
+            })
+            .await;
+            if self.accepted_now {
+                // What waited for the new stream has yet to begin.
+                deadline = deadline.max(Instant::now() + TURN + pause);
+            } else if until == deadline {
+                return;
+            }
         }
     }
 
@@ -231,6 +274,7 @@ impl Run {
             );
             self.accepting = None;
             if let Ok((stream, _)) = result {
+                stream.set_nodelay(self.class == Class::Timed).ok();
                 self.places[CLIENTS + self.accepted].hold = Hold::Whole(stream);
                 self.accepted += 1;
                 self.accepted_now = true;

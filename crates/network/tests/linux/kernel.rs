@@ -3,7 +3,8 @@
 #[path = "interpreter.rs"]
 mod interpreter;
 
-use crate::script::Script;
+use crate::script::{Class, Script};
+use interpreter::Address;
 use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -14,6 +15,7 @@ mod net {
     pub(super) use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
     pub(super) use tokio::net::{TcpListener, TcpStream};
 
+    use crate::script::Class;
     use std::io;
     use std::net::SocketAddr;
     use tokio::net::TcpSocket;
@@ -21,9 +23,11 @@ mod net {
     /// Small enough that the writes of a big script wait.
     const BUFFER: u32 = 32 * 1024;
 
-    fn socket(big: bool) -> io::Result<TcpSocket> {
+    fn socket(class: Class) -> io::Result<TcpSocket> {
         let socket = TcpSocket::new_v4()?;
-        if big {
+        // A timed script must not wait for Nagle, who waits for acknowledgements; the model does not know him.
+        socket.set_nodelay(class == Class::Timed)?;
+        if class == Class::Big {
             socket.set_send_buffer_size(BUFFER)?;
             socket.set_recv_buffer_size(BUFFER)?;
         }
@@ -33,23 +37,44 @@ mod net {
     pub(super) async fn listen(
         address: SocketAddr,
         backlog: u32,
-        big: bool,
+        class: Class,
     ) -> io::Result<TcpListener> {
-        let socket = socket(big)?;
+        let socket = socket(class)?;
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(backlog)
     }
 
-    pub(super) async fn connect(address: SocketAddr, big: bool) -> io::Result<TcpStream> {
-        socket(big)?.connect(address).await
+    pub(super) async fn connect(address: SocketAddr, class: Class) -> io::Result<TcpStream> {
+        socket(class)?.connect(address).await
     }
 }
 
-/// Runs the scripts, `abreast` of them at a time, and lets the network settle for `pause` after each operation. Each
-/// script has an address of its own: a port that another script has just used behaves differently.
+/// Where the `n`th script runs. Each has a place of its own: a port that another script has just used behaves differently.
+fn place(n: u32, class: Class) -> Address {
+    let host = |first: u32, count: u32| Ipv4Addr::from(first + n % count);
+    match class {
+        Class::Small | Class::Big => {
+            let address = SocketAddr::from((host(0x7f01_0001, 0x00f0_0000), 8000));
+            Address {
+                listen: address,
+                connect: address,
+            }
+        }
+        // What is sent to any address of 10.9.0.0/16 comes back from there, later; see delay.py.
+        Class::Timed => {
+            let port = 10_000 + (n % 20_000) as u16;
+            Address {
+                listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+                connect: SocketAddr::from((host(0x0a09_0100, 0xf000), port)),
+            }
+        }
+    }
+}
+
+/// Runs the scripts, `abreast` of them at a time, and lets the network settle for `pause` after each operation.
 pub(crate) fn run(scripts: &[Script], abreast: usize, pause: Duration) -> Vec<Vec<String>> {
-    thread_local!(static ADDRESSES: Cell<u32> = const { Cell::new(0) });
+    thread_local!(static PLACES: Cell<u32> = const { Cell::new(0) });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -64,11 +89,8 @@ pub(crate) fn run(scripts: &[Script], abreast: usize, pause: Duration) -> Vec<Ve
         workers.push(local.spawn_local(async move {
             while next.get() < scripts.len() {
                 let index = next.replace(next.get() + 1);
-                // 127.1.0.1 and on.
-                let host = ADDRESSES.replace(ADDRESSES.get() + 1);
-                let ip = Ipv4Addr::from(0x7f01_0001 + host % 0x00f0_0000);
-                let address = SocketAddr::from((ip, 8000));
-                let result = interpreter::interpret(&scripts[index], address, pause).await;
+                let place = place(PLACES.replace(PLACES.get() + 1), scripts[index].class);
+                let result = interpreter::interpret(&scripts[index], place, pause).await;
                 outcomes.borrow_mut()[index] = result;
             }
         }));

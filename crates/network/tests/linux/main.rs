@@ -5,10 +5,15 @@
 //! a script that differs is run again, with a longer pause and in the company of three at most, and counts only if it differs
 //! there too. What counts is shrunk by deleting operations and printed with both lists of results.
 //!
+//! Loopback delivers at once. What happens while segments are under way is compared over an interface that delays them,
+//! which takes root to set up, so that this test is ignored by default:
+//! `sudo unshare --net tests/linux/delay.py cargo test --test linux -- --ignored` in the crate's folder.
+//!
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `HANGUP_SCRIPTS` | how many small scripts | 4000 |
 //! | `HANGUP_BIG_SCRIPTS` | how many scripts whose data does not fit into the buffers | 300 |
+//! | `HANGUP_TIMED_SCRIPTS` | how many over the delaying interface | 2000 |
 //! | `HANGUP_SEED` | the first one's seed | 1 |
 
 #![cfg(target_os = "linux")]
@@ -67,13 +72,7 @@ fn differing(scripts: &[Script], abreast: usize, pause: Duration) -> Vec<Script>
 fn shrink(mut script: Script, pause: Duration) -> Script {
     let mut width = script.ops.len() / 2;
     while width > 0 {
-        let without = |start: usize| {
-            let mut smaller = script.clone();
-            smaller
-                .ops
-                .drain(start..(start + width).min(script.ops.len()));
-            smaller
-        };
+        let without = |start: usize| script.without(start..(start + width).min(script.ops.len()));
         let smaller: Vec<Script> = (0..script.ops.len()).step_by(width).map(without).collect();
         match differing(&smaller, FEW, pause).pop() {
             Some(smaller) => script = smaller,
@@ -91,10 +90,14 @@ fn report(found: &Script, small: &Script, pause: Duration) -> String {
         small.ops.len(),
         found.ops.len()
     );
-    for ((op, linux), model) in small.ops.iter().zip(&linux).zip(&model) {
+    for (n, ((op, linux), model)) in small.ops.iter().zip(&linux).zip(&model).enumerate() {
         let mark = if linux == model { ' ' } else { '>' };
         let op = format!("{op:?}");
-        writeln!(text, "{mark} {op:36} linux {linux:28} model {model}")
+        let at = small
+            .at
+            .get(n)
+            .map_or(String::new(), |at| format!("{at:5} ms"));
+        writeln!(text, "{mark} {at} {op:36} linux {linux:28} model {model}")
             .expect("a string takes all");
     }
     text
@@ -127,6 +130,26 @@ fn big_scripts_give_the_same_results_on_linux() {
     let (reports, suspects) = judge(&scripts, 60, &pauses);
     println!(
         "{count} big scripts, {suspects} run again alone, {} differ",
+        reports.len()
+    );
+    assert!(reports.is_empty(), "{}", reports.join("\n"));
+}
+
+#[test]
+#[ignore = "needs an interface that delays, see the top"]
+fn timed_scripts_give_the_same_results_on_linux() {
+    let (first, count) = (
+        number("HANGUP_SEED", 1),
+        number("HANGUP_TIMED_SCRIPTS", 2000),
+    );
+    let scripts: Vec<Script> = (first..first + count).map(Script::timed).collect();
+    let pauses = Pauses {
+        together: Duration::ZERO,
+        alone: Duration::ZERO,
+    };
+    let (reports, suspects) = judge(&scripts, 150, &pauses);
+    println!(
+        "{count} timed scripts, {suspects} run again alone, {} differ",
         reports.len()
     );
     assert!(reports.is_empty(), "{}", reports.join("\n"));

@@ -3,8 +3,9 @@
 #[path = "interpreter.rs"]
 mod interpreter;
 
-use crate::script::Script;
+use crate::script::{Class, DELAY, Script};
 use hangup_network::{Config, World};
+use interpreter::Address;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,18 +13,19 @@ use std::time::Duration;
 mod net {
     pub(super) use hangup_network::{OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream};
 
+    use crate::script::Class;
     use std::io;
     use std::net::SocketAddr;
 
     pub(super) async fn listen(
         address: SocketAddr,
         backlog: u32,
-        _: bool,
+        _: Class,
     ) -> io::Result<TcpListener> {
         TcpListener::bind_with_backlog(address, backlog).await
     }
 
-    pub(super) async fn connect(address: SocketAddr, _: bool) -> io::Result<TcpStream> {
+    pub(super) async fn connect(address: SocketAddr, _: Class) -> io::Result<TcpStream> {
         TcpStream::connect(address).await
     }
 }
@@ -35,18 +37,27 @@ pub(crate) fn run(script: &Script) -> Vec<String> {
         .start_paused(true)
         .build()
         .unwrap();
+    // A whole script that is not timed takes less than a second, in which nothing is sent again; so it does on Linux. Only
+    // what does not fit into the buffers needs more round trips to settle.
+    let (latency, pause) = match script.class {
+        Class::Small => (1, 10),
+        Class::Big => (1, 10_000),
+        Class::Timed => (DELAY, 0),
+    };
+    let latency = Duration::from_millis(latency);
     let config = Config {
-        latency: Duration::from_millis(1),
+        latency,
         mtu: 1 << 30,
         ..Config::default()
     };
     runtime.block_on(async {
         let world = World::enter(config, Box::new(()));
         tokio::spawn(world.run());
-        // A whole script takes less than a second, in which nothing is sent again; so it does on Linux. Only what does not
-        // fit into the buffers needs more round trips to settle.
-        let pause = Duration::from_millis(if script.big { 10_000 } else { 10 });
         let address = SocketAddr::from(([10, 0, 0, 1], 8000));
-        interpreter::interpret(script, address, pause).await
+        let place = Address {
+            listen: address,
+            connect: address,
+        };
+        interpreter::interpret(script, place, Duration::from_millis(pause)).await
     })
 }

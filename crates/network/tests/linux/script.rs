@@ -64,23 +64,40 @@ pub(crate) enum Op {
     ForgetWriteHalf(End),
 }
 
+/// How long a segment of a timed script travels, one way, in milliseconds.
+pub(crate) const DELAY: u64 = 192;
+/// What is further apart than this, in milliseconds, is told apart in real time.
+const SLOT: u64 = 12;
+const SLOTS: u64 = DELAY / SLOT;
+
 /// What a script is run with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Script {
     pub(crate) seed: u64,
     pub(crate) backlog: u32,
     pub(crate) ops: Vec<Op>,
-    /// Writes are far larger than the buffers.
-    pub(crate) big: bool,
+    pub(crate) class: Class,
+    /// When each operation begins, in milliseconds; only if it is timed.
+    pub(crate) at: Vec<u64>,
+}
+
+/// What a script is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// All data fits into the buffers; the network settles after each operation.
+    Small,
+    /// Writes are far larger than the buffers; the network settles after each operation.
+    Big,
+    /// As small, but the operations come at their times, while segments are under way.
+    Timed,
 }
 
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let class = if self.big { "big" } else { "small" };
         write!(
             f,
-            "{class} script of seed {}, backlog {}",
-            self.seed, self.backlog
+            "{:?} script of seed {}, backlog {}",
+            self.class, self.seed, self.backlog
         )
     }
 }
@@ -150,8 +167,41 @@ impl Script {
             seed,
             backlog,
             ops,
-            big: false,
+            class: Class::Small,
+            at: Vec::new(),
         }
+    }
+
+    /// A script whose operations come while segments are under way.
+    pub(crate) fn timed(seed: u64) -> Script {
+        let mut script = Script::small(seed);
+        let mut dice = Dice(!seed);
+        script.class = Class::Timed;
+        script.ops.truncate(SLOTS as usize);
+        // Whatever an operation causes happens whole latencies after it. No two operations have the same place in the
+        // latency, so that nothing happens at the same time as anything that something else has caused.
+        let mut places: Vec<u64> = (0..SLOTS).collect();
+        let mut last = 0;
+        script.at = (0..script.ops.len())
+            .map(|_| {
+                let place = places.swap_remove(dice.roll(places.len())) * SLOT;
+                let rounds =
+                    last / DELAY + u64::from(last % DELAY >= place) + [0, 0, 0, 1, 2][dice.roll(5)];
+                last = rounds * DELAY + place;
+                last
+            })
+            .collect();
+        script
+    }
+
+    /// The script without some of its operations. The others keep their times.
+    pub(crate) fn without(&self, range: std::ops::Range<usize>) -> Script {
+        let mut smaller = self.clone();
+        smaller.ops.drain(range.clone());
+        if !smaller.at.is_empty() {
+            smaller.at.drain(range);
+        }
+        smaller
     }
 
     /// A script of one connection whose writes are far larger than the buffers, so that they wait.
@@ -187,7 +237,8 @@ impl Script {
             seed,
             backlog: 16,
             ops,
-            big: true,
+            class: Class::Big,
+            at: Vec::new(),
         }
     }
 }

@@ -224,6 +224,32 @@ fn a_reset_after_both_ends_have_passed_changes_nothing() {
 }
 
 #[test]
+fn a_reset_that_finds_both_ends_passed_is_ignored() {
+    plain(async |scene: Scene| {
+        let (_listener, mut client, mut server) = scene.pair().await;
+        client.write_all(b"unread").await.unwrap();
+        client.shutdown().await.unwrap();
+        settle().await;
+        scene.events();
+        server.shutdown().await.unwrap();
+        // The server does not know yet that its end has arrived.
+        drop(server);
+        settle().await;
+        assert_eq!(
+            scene.events(),
+            [
+                "1060 #1 Shutdown { by: Server }",
+                "1060 #1 Closed { by: Server, reset: true }",
+                "1080 #1 FinArrived { to: Client }"
+            ]
+        );
+        assert!(client.take_error().unwrap().is_none());
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+        assert_eq!(kind(client.write(b"x").await), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
 fn zero_linger_forgets_what_was_not_sent() {
     plain(async |scene: Scene| {
         let (_listener, client, mut server) = scene.pair().await;
