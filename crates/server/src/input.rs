@@ -11,8 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 /// Small reads go through the stack, so that a connection that waits for bytes owns no buffer for them.
 const SCRATCH: usize = 8 * 1024;
 
-/// A stream that fills the scratch is read in pieces of up to this size, straight into what the application gets.
-const PIECE_MAX: usize = 64 * 1024;
+/// A stream that fills the scratch is read in pieces of up to this size, straight into what the application gets. It is just under
+/// the size from which glibc asks the kernel for each allocation.
+const PIECE_MAX: usize = 120 * 1024;
 
 /// Bytes from the peer.
 #[derive(Debug, Default)]
@@ -45,9 +46,9 @@ impl Input {
         let read = if asked > SCRATCH && self.bytes.is_empty() {
             self.bytes = BytesMut::with_capacity(asked);
             let read = pin!(io.read_buf(&mut self.bytes)).poll(cx);
-            if self.bytes.is_empty() {
-                // A wait may be long: it does not hold a buffer.
-                self.bytes = BytesMut::new();
+            // A wait may be long, and an application may keep what it gets: neither holds more than there is.
+            if self.bytes.len() < asked / 2 {
+                self.bytes = BytesMut::from(&self.bytes[..]);
             }
             read
         } else {
@@ -65,11 +66,11 @@ impl Input {
                 Poll::Ready(Ok(Fill::End))
             }
             Poll::Ready(Ok(length)) => {
-                // Doubles while reads come back full, falls back when one does not.
-                self.ask = if length >= asked {
-                    (asked * 2).min(PIECE_MAX)
-                } else {
-                    SCRATCH
+                // Doubles while reads come back full, falls back when they are small.
+                self.ask = match length {
+                    _ if length >= asked => (asked * 2).min(PIECE_MAX),
+                    _ if length < self.ask / 4 => self.ask / 2,
+                    _ => self.ask,
                 };
                 Poll::Ready(Ok(Fill::Bytes(length)))
             }

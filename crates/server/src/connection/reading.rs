@@ -92,7 +92,8 @@ where
             (true, 0) => Phase::Opening,
             (true, _) => Phase::Idle,
         };
-        match self.fill(0, cx, now) {
+        // A body may come with its head: where bodies are large, both are read at once.
+        match self.fill(usize::MAX, cx, now) {
             Ok(true) => Step::Again,
             Ok(false) => Step::Wait(phase),
             Err(Gone) => self.gone(phase, cx),
