@@ -14,6 +14,8 @@ pub(crate) struct Chunked {
     size: u64,
     framing_debt: u64,
     trailers: Vec<u8>,
+    /// What is broken stays broken, however often it is looked at.
+    broken: Option<Refusal>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,11 +54,15 @@ impl Chunked {
             size: 0,
             framing_debt: 0,
             trailers: Vec::new(),
+            broken: None,
         }
     }
 
     /// Takes framing off `input` up to the next content, the end, or the end of the input.
     pub(crate) fn next(&mut self, input: &mut BytesMut, limits: &Limits) -> Result<Piece, Refusal> {
+        if let Some(refusal) = self.broken {
+            return Err(refusal);
+        }
         let mut taken = 0;
         let piece = loop {
             if self.state == State::End {
@@ -69,7 +75,13 @@ impl Chunked {
                 let size = usize::try_from(self.size).unwrap_or(usize::MAX);
                 break Piece::Content((input.len() - taken).min(size));
             }
-            self.state = self.step(byte, limits)?;
+            match self.step(byte, limits) {
+                Ok(state) => self.state = state,
+                Err(refusal) => {
+                    self.broken = Some(refusal);
+                    return Err(refusal);
+                }
+            }
             taken += 1;
         };
         input.advance(taken);
@@ -223,6 +235,21 @@ mod tests {
             assert_eq!(decode(wire, 1), Err(Refusal::ChunkMalformed), "{shown:?}");
         }
         assert_eq!(decode(b"0\r\na\n\r\n", 64), Err(Refusal::TrailersMalformed));
+    }
+
+    #[test]
+    fn what_is_broken_stays_broken() {
+        let (limits, mut chunked) = (Limits::default(), Chunked::new());
+        let mut input = BytesMut::from(&b"1\r\nx\r\n0:\r\nT: u\r\n\r\n"[..]);
+        assert_eq!(chunked.next(&mut input, &limits), Ok(Piece::Content(1)));
+        let _ = input.split_to(1);
+        chunked.taken(1);
+        for _ in 0..3 {
+            assert_eq!(
+                chunked.next(&mut input, &limits),
+                Err(Refusal::ChunkMalformed)
+            );
+        }
     }
 
     #[test]

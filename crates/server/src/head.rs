@@ -76,7 +76,7 @@ fn refuse_hopeless(bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
             Ok(httparse::Status::Partial) => Ok(()),
             // Its lines ended in a bare LF, else the end would have been found.
             Ok(httparse::Status::Complete(_)) => Err(Refusal::BareLineFeed),
-            Err(error) => Err(refusal(error, bytes)),
+            Err(error) => refusal(error, bytes).map_or(Ok(()), Err),
         }
     })
 }
@@ -85,7 +85,7 @@ fn parse_whole(bytes: &Bytes, limits: &Limits) -> Result<Head, Refusal> {
     with_fields(limits, |fields| {
         let mut request = httparse::Request::new(&mut []);
         let whole = request.parse_with_uninit_headers(bytes, fields);
-        match whole.map_err(|error| refusal(error, bytes))? {
+        match whole.map_err(|error| refusal(error, bytes).unwrap_or(Refusal::Malformed))? {
             httparse::Status::Complete(length) if length == bytes.len() => {}
             _ => return Err(Refusal::BareLineFeed),
         }
@@ -147,22 +147,33 @@ fn with_fields<'b, T>(
     }
 }
 
-fn refusal(error: httparse::Error, bytes: &[u8]) -> Refusal {
+/// What an error means; `None` if it is too early to tell.
+fn refusal(error: httparse::Error, bytes: &[u8]) -> Option<Refusal> {
     match error {
-        httparse::Error::TooManyHeaders => Refusal::TooManyFields,
-        httparse::Error::Version if names_http(bytes) => Refusal::Version,
-        _ => Refusal::Malformed,
+        httparse::Error::TooManyHeaders => Some(Refusal::TooManyFields),
+        httparse::Error::Version => version(bytes),
+        _ => Some(Refusal::Malformed),
     }
 }
 
-/// Whether the third word of the request line begins like an HTTP version. Bytes behind the parser's error do not matter, so
-/// that the answer is the same for every segmentation.
-fn names_http(bytes: &[u8]) -> bool {
+/// Whether the third word of the request line is a version, and so one that is not spoken here. Bytes behind it do not matter, and
+/// nothing is said before all of it is there, so that the answer is the same for every segmentation.
+fn version(bytes: &[u8]) -> Option<Refusal> {
     let line = bytes
         .split(|&byte| byte == b'\n')
-        .find(|line| line.len() > 1);
-    let word = line.and_then(|line| line.splitn(3, |&byte| byte == b' ').nth(2));
-    word.is_some_and(|word| word.starts_with(b"HTTP/"))
+        .find(|line| line.len() > 1)?;
+    let word = line
+        .splitn(3, |&byte| byte == b' ')
+        .nth(2)
+        .unwrap_or_default();
+    let form = [b"HTTP/".map(Some).as_slice(), &[None, Some(b'.'), None]].concat();
+    for (expected, byte) in form.iter().zip(word) {
+        let fits = expected.map_or(byte.is_ascii_digit(), |expected| expected == *byte);
+        if !fits {
+            return Some(Refusal::Malformed);
+        }
+    }
+    (word.len() >= form.len()).then_some(Refusal::Version)
 }
 
 /// Parses the lines of trailers, which end in an empty one.

@@ -132,12 +132,12 @@ proptest! {
         }
         segments.push(rest);
         let limits = tight();
-        let at_once = without_continue(exchange(&runtime, &[&bytes], &limits));
-        let cut = without_continue(exchange(&runtime, &segments, &limits));
+        let at_once = essence(exchange(&runtime, &[&bytes], &limits));
+        let cut = essence(exchange(&runtime, &segments, &limits));
         prop_assert_eq!(&at_once, &cut);
         if bytes.len() < 300 {
             let bytewise: Vec<&[u8]> = bytes.chunks(1).collect();
-            prop_assert_eq!(&at_once, &without_continue(exchange(&runtime, &bytewise, &limits)));
+            prop_assert_eq!(&at_once, &essence(exchange(&runtime, &bytewise, &limits)));
         }
     }
 
@@ -155,9 +155,11 @@ proptest! {
     }
 }
 
-/// Whether a 100 is sent depends on whether the body came with the head: on segmentation, rightly.
-fn without_continue(mut outcome: Outcome) -> Outcome {
+/// What must not depend on how the bytes were cut. Whether a 100 is sent does, rightly, and so does whether the application was called
+/// for a body that turns out to be broken.
+fn essence(mut outcome: Outcome) -> Outcome {
     outcome.said = outcome.said.replace("HTTP/1.1 100 Continue\r\n\r\n", "");
+    outcome.seen.retain(|line| line.starts_with("Ok"));
     outcome
 }
 
@@ -189,8 +191,12 @@ fn ten_thousand_malformed_requests() {
             }
         }
         let outcome = exchange(&runtime, &[&bytes], &Limits::default());
-        let last = outcome.said.rsplit("HTTP/1.1 ").next().unwrap_or_default();
+        let bytewise: Vec<&[u8]> = bytes.chunks(1).collect();
+        let bytewise = exchange(&runtime, &bytewise, &Limits::default());
         let shown = String::from_utf8_lossy(&bytes);
+        let outcome = essence(outcome);
+        assert_eq!(outcome, essence(bytewise), "{shown:?}");
+        let last = outcome.said.rsplit("HTTP/1.1 ").next().unwrap_or_default();
         match &last.get(..3) {
             // It was still a request, or what was left behind one.
             Some("200") | None => {}
