@@ -7,12 +7,13 @@ use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::{judged, scenario};
 use std::sync::Arc;
 
-const CANARIES: [(&str, Verdict); 5] = [
+const CANARIES: [(&str, Verdict); 6] = [
     ("canary-no-write-deadline", Verdict::Hung),
     ("canary-task-leak", Verdict::Leftover),
     ("canary-long-idle", Verdict::Late),
     ("canary-permit-leak", Verdict::Deaf),
     ("canary-old-continue", Verdict::Protocol),
+    ("canary-busy-at-eof", Verdict::Spin),
 ];
 
 /// A client behaviour that brings each defect out.
@@ -37,6 +38,10 @@ fn provocation(canary: &str) -> Arc<Scenario> {
         "canary-old-continue" => (
             1,
             r#"{ do = "send", head = { method = "POST", target = "/echo", version = "1.0", length = 3, expect = "100-continue" } }"#,
+        ),
+        "canary-busy-at-eof" => (
+            1,
+            r#"{ do = "send", head = { method = "POST", target = "/echo", length = 3 } }, { do = "send", bytes = "a" }, { do = "half_close" }"#,
         ),
         other => panic!("no provocation for {other}"),
     };

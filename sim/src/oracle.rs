@@ -10,6 +10,7 @@ mod late;
 mod leftover;
 pub(crate) mod nondeterministic;
 mod protocol;
+mod spin;
 
 use crate::finding::Finding;
 use crate::run::Run;
@@ -18,12 +19,13 @@ use crate::run::Run;
 pub type Oracle = (&'static str, fn(&Run, &mut Vec<Finding>));
 
 /// Every oracle, the gravest first.
-pub const ORACLES: [Oracle; 5] = [
+pub const ORACLES: [Oracle; 6] = [
     ("protocol", protocol::judge),
     ("hung", hung::judge),
     ("leftover", leftover::judge),
     ("late", late::judge),
     ("deaf", deaf::judge),
+    ("spin", spin::judge),
 ];
 
 /// Holds a run against every rule; the gravest finding comes first.

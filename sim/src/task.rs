@@ -5,6 +5,7 @@
 
 use rustc_hash::FxHashMap;
 use std::panic::Location;
+use std::task::Waker;
 use std::time::Duration;
 use tokio::task::Id;
 
@@ -40,6 +41,20 @@ pub struct Task {
     accepted: Option<u32>,
 }
 
+/// The server is polled more often than this in one simulated second in which nothing happens on the network: it spins.
+/// An honest server waits for the network, or for a timer, between any two polls of a task.
+pub const SPIN_POLLS: u32 = 100_000;
+const SPIN_WINDOW: Duration = Duration::from_secs(1);
+
+/// A server that spins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spin {
+    /// The task whose poll was the last that was allowed.
+    pub task: Id,
+    /// When that was.
+    pub at: Duration,
+}
+
 /// All tasks of a run, in the order of their births.
 #[derive(Debug, Default)]
 pub struct Tasks {
@@ -48,6 +63,14 @@ pub struct Tasks {
     /// Who tasks work for that are spawned outside any task.
     spawning: Option<Role>,
     server_polls: u64,
+    /// Polls of the server since the network did anything, or since a simulated second began.
+    idle_polls: u32,
+    /// When that second began.
+    idle_since: Duration,
+    spin: Option<Spin>,
+    /// Who is to be woken when the server spins, or when its polls have come to `alarm`.
+    guard: Option<Waker>,
+    alarm: Option<u64>,
 }
 
 impl Tasks {
@@ -86,14 +109,58 @@ impl Tasks {
 
     /// A task is about to be polled; only for the server's own is the time asked.
     pub(crate) fn polled(&mut self, id: Id, now: impl FnOnce() -> Duration) {
-        if let Some(&place) = self.index.get(&id) {
-            let task = &mut self.list[place as usize];
-            if task.role == Role::Server {
-                task.polls += 1;
-                task.last_poll = now();
-                self.server_polls += 1;
-            }
+        let Some(&place) = self.index.get(&id) else {
+            return;
+        };
+        let task = &mut self.list[place as usize];
+        if task.role != Role::Server {
+            return;
         }
+        let now = now();
+        task.polls += 1;
+        task.last_poll = now;
+        self.server_polls += 1;
+        if now >= self.idle_since + SPIN_WINDOW {
+            self.idle_since = now;
+            self.idle_polls = 0;
+        }
+        self.idle_polls += 1;
+        if self.idle_polls == SPIN_POLLS {
+            self.spin.get_or_insert(Spin { task: id, at: now });
+            self.wake_guard();
+        }
+        if self.alarm == Some(self.server_polls) {
+            self.wake_guard();
+        }
+    }
+
+    /// Something happened on the network: whoever was polled may have had a reason.
+    pub(crate) fn network_moved(&mut self) {
+        self.idle_polls = 0;
+    }
+
+    /// From now on, `guard` is woken when the server spins.
+    pub(crate) fn guarded_by(&mut self, guard: &Waker) {
+        match &mut self.guard {
+            Some(known) => known.clone_from(guard),
+            unknown => *unknown = Some(guard.clone()),
+        }
+    }
+
+    /// Wakes the guard, too, when the server has been polled so many times more.
+    pub(crate) fn alarm_after(&mut self, polls: u64) {
+        self.alarm = Some(self.server_polls + polls);
+    }
+
+    fn wake_guard(&self) {
+        if let Some(guard) = &self.guard {
+            guard.wake_by_ref();
+        }
+    }
+
+    /// The server spins: a task of it wakes itself for ever, and simulated time stands still.
+    pub fn spin(&self) -> Option<Spin> {
+        self.spin
     }
 
     /// A task has ended.

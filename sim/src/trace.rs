@@ -8,7 +8,7 @@ use crate::ledger::Ledger;
 use crate::task::Tasks;
 use hangup_network::{ConnectionId, Event as NetworkEvent, Side};
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -38,20 +38,56 @@ pub struct Entry {
 }
 
 /// Where simulated time is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Clock {
-    /// tokio's paused clock, counted from this instant.
-    Tokio(Instant),
+    /// tokio's paused clock.
+    Tokio(PausedClock),
     /// The clock of the turmoil host that is running.
     Turmoil,
 }
 
+/// tokio's paused clock, counted from the start of a run. It moves only while the runtime has nothing to do, so it is read
+/// once between two such moments: a reading costs more than most of what is recorded.
+#[derive(Clone, Debug)]
+pub struct PausedClock {
+    start: Instant,
+    read: Cell<Option<Duration>>,
+}
+
+impl PausedClock {
+    /// The clock of a run that starts at `start`.
+    pub fn from(start: Instant) -> Self {
+        Self {
+            start,
+            read: Cell::new(None),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.read.get().unwrap_or_else(|| self.at(Instant::now()))
+    }
+
+    /// What this clock showed when it was read at `now` by somebody else.
+    fn at(&self, now: Instant) -> Duration {
+        let now = now.saturating_duration_since(self.start);
+        self.read.set(Some(now));
+        now
+    }
+}
+
 impl Clock {
     /// Simulated time since the start of the run.
-    pub fn now(self) -> Duration {
+    pub fn now(&self) -> Duration {
         match self {
-            Self::Tokio(start) => Instant::now().saturating_duration_since(start),
+            Self::Tokio(clock) => clock.now(),
             Self::Turmoil => crate::engine::turmoil::now(),
+        }
+    }
+
+    /// The runtime had nothing to do, so that the clock may have moved.
+    pub(crate) fn may_have_moved(&self) {
+        if let Self::Tokio(clock) = self {
+            clock.read.set(None);
         }
     }
 }
@@ -102,8 +138,8 @@ impl Recorder {
     }
 
     /// Where it reads the time.
-    pub fn clock(&self) -> Clock {
-        self.clock
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Simulated time now.
@@ -178,9 +214,20 @@ impl Recorder {
         }
     }
 
-    /// A fact from the network.
-    pub fn network(&mut self, id: ConnectionId, event: &NetworkEvent<'_>) {
-        self.network_at(self.now(), id, event);
+    /// A fact from the network, which read tokio's clock for it.
+    pub fn network(&mut self, at: Instant, id: ConnectionId, event: &NetworkEvent<'_>) {
+        let at = match &self.clock {
+            Clock::Tokio(clock) => clock.at(at),
+            Clock::Turmoil => self.now(),
+        };
+        self.tasks.network_moved();
+        self.network_at(at, id, event);
+    }
+
+    /// A task is about to be polled.
+    pub(crate) fn polled(&mut self, task: tokio::task::Id) {
+        let Self { clock, tasks, .. } = self;
+        tasks.polled(task, || clock.now());
     }
 
     /// A fact from the network, from an engine that tells of it later.

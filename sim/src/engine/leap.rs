@@ -4,6 +4,8 @@
 //! A run has four parts: the clients' steps; the wait until every connection is gone or past its deadline; a fresh,
 //! well-behaved client that must be served; and the search, a leap of two years in which whatever is still armed comes
 //! due. What is alive after that, and was not polled, never ends: that is the hang proof.
+//!
+//! A server that wakes itself for ever would keep the clock from moving: the run ends where it is found to spin.
 
 use crate::client;
 use crate::engine::stack;
@@ -12,7 +14,7 @@ use crate::probe;
 use crate::run::{Detail, Run, Search};
 use crate::server::Server;
 use crate::task::Role;
-use crate::trace::{self, Actor, Clock, Recorder, record};
+use crate::trace::{self, Actor, Clock, PausedClock, Recorder, record};
 use crate::transport::{Dialer, Listener};
 use hangup_network::{Config, ConnectionId, Event, Observer, ResetPolicy, TcpListener, World};
 use hangup_scenario::{Rst, Scenario};
@@ -25,16 +27,17 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::{Builder, RngSeed, Runtime};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 /// Where the server listens.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
-/// How far the search leaps. tokio's timers reach a little over two years.
+/// How far the search leaps at least. tokio's timers reach a little over two years.
 const HORIZON: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
+/// The search ends on a multiple of this: a slot of the coarsest wheel of tokio's timers, which it leaves in one leap. To a time
+/// within a slot it takes one more for each finer wheel.
+const SLOT: Duration = Duration::from_millis(1 << 30);
 /// A server that wakes more often than this in the search is not searched further.
 const WAKES_MAX: u64 = 10_000;
-/// The search looks at the count of wake-ups in strides that grow to the horizon.
-const FIRST_STRIDE: Duration = Duration::from_secs(60);
 
 /// How long a server has to get rid of its first client.
 const WARM_UP: Duration = Duration::from_secs(10 * 60);
@@ -42,8 +45,8 @@ const WARM_UP: Duration = Duration::from_secs(10 * 60);
 struct Observe;
 
 impl Observer for Observe {
-    fn event(&mut self, _at: Instant, connection: ConnectionId, event: &Event<'_>) {
-        record(|recorder| recorder.network(connection, event));
+    fn event(&mut self, at: Instant, connection: ConnectionId, event: &Event<'_>) {
+        record(|recorder| recorder.network(at, connection, event));
     }
 }
 
@@ -90,15 +93,19 @@ pub fn run_warm(scenario: &Arc<Scenario>, server: &dyn Server) -> Run {
 fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bool) -> Run {
     let contract = server.contract().overridden(&scenario.contract);
     let runtime = runtime(scenario.seed);
-    let start = runtime.block_on(async { Instant::now() });
+    let start = {
+        let _paused = runtime.enter();
+        Instant::now()
+    };
     trace::begin(Recorder::new(
-        Clock::Tokio(start),
+        Clock::Tokio(PausedClock::from(start)),
         Ledger::new(contract, &scenario.network),
         detail.timeline,
     ));
     let world = Rc::new(World::enter(network(scenario), Box::new(Observe)));
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
-    let outcome = runtime.block_on(drive(scenario, server, &world, detail, warm));
+    let course = drive(scenario, server, &world, detail, warm);
+    let outcome = runtime.block_on(guarded(course, detail));
     WORLD.with(|current| *current.borrow_mut() = None);
     let mut recorder = outcome.recorder;
     drop(runtime);
@@ -186,10 +193,10 @@ fn runtime(seed: u64) -> Runtime {
             });
         })
         .on_before_task_poll(|task| {
-            record(|recorder| {
-                let clock = recorder.clock();
-                recorder.tasks.polled(task.id(), || clock.now());
-            });
+            record(|recorder| recorder.polled(task.id()));
+        })
+        .on_thread_unpark(|| {
+            record(|recorder| recorder.clock().may_have_moved());
         })
         .on_task_terminate(|task| {
             record(|recorder| {
@@ -222,6 +229,65 @@ fn now() -> Duration {
 
 fn wakes() -> u64 {
     record(|recorder| recorder.tasks.server_polls()).unwrap_or_default()
+}
+
+/// Follows `course` to its end, or until the server is found to spin: then that is all there is to tell of the run.
+async fn guarded(course: impl Future<Output = Outcome>, detail: Detail) -> Outcome {
+    let mut course = pin!(course);
+    let ended = poll_fn(|cx| {
+        let spins = record(|recorder| {
+            recorder.tasks.guarded_by(cx.waker());
+            recorder.tasks.spin().is_some()
+        });
+        if spins == Some(true) {
+            Poll::Ready(None)
+        } else {
+            course.as_mut().poll(cx).map(Some)
+        }
+    })
+    .await;
+    match ended {
+        Some(outcome) => outcome,
+        None => cut(detail).await,
+    }
+}
+
+/// What there is to tell of a run that ends now.
+async fn cut(detail: Detail) -> Outcome {
+    let mut recorder = trace::end().expect("the recorder is taken only at the end of a run");
+    let at = recorder.now();
+    recorder.mix([5, at.as_nanos() as u64, 0, 0]);
+    recorder.say(
+        at,
+        Actor::Server,
+        None,
+        || "spins: simulated time stands still, and the run ends here",
+    );
+    Outcome {
+        baseline_tasks: recorder
+            .tasks
+            .of_server()
+            .take_while(|task| task.connection.is_none())
+            .count(),
+        // Nobody waited for the answer.
+        probe_served: true,
+        server_ended: None,
+        search: Search {
+            from: at,
+            until: at,
+            wakes: 0,
+        },
+        stacks: captured(&recorder, detail).await,
+        recorder,
+    }
+}
+
+async fn captured(recorder: &Recorder, detail: Detail) -> stack::Captured {
+    if detail.stacks {
+        stack::capture(&recorder.tasks).await
+    } else {
+        stack::Captured::default()
+    }
 }
 
 async fn drive(
@@ -266,11 +332,7 @@ async fn drive(
     let server_ended = serving.is_finished().then(now);
     let search = search().await;
     let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");
-    let stacks = if detail.stacks {
-        stack::capture(&recorder.tasks).await
-    } else {
-        stack::Captured::default()
-    };
+    let stacks = captured(&recorder, detail).await;
     drop(open);
     Outcome {
         recorder,
@@ -293,19 +355,16 @@ fn next_due() -> Option<Duration> {
 /// Leaps on until two years have passed, or the server has woken so often that it will go on doing so.
 async fn search() -> Search {
     let (from, wakes_before) = (now(), wakes());
-    let start = Instant::now();
-    let mut stride = FIRST_STRIDE;
-    let mut leapt = Duration::ZERO;
-    while leapt < HORIZON && wakes() - wakes_before < WAKES_MAX {
-        leapt = (leapt + stride).min(HORIZON);
-        sleep_until(start + leapt).await;
-        // Strides grow only while nothing happens in them, so that a busy server is noticed soon.
-        stride = if wakes() == wakes_before {
-            HORIZON
-        } else {
-            stride * 2
-        };
-    }
+    record(|recorder| recorder.tasks.alarm_after(WAKES_MAX));
+    let slots = (from + HORIZON).as_millis().div_ceil(SLOT.as_millis()) as u32;
+    let mut horizon = pin!(sleep(SLOT * slots - from));
+    poll_fn(|cx| {
+        if wakes() - wakes_before >= WAKES_MAX {
+            return Poll::Ready(());
+        }
+        horizon.as_mut().poll(cx)
+    })
+    .await;
     Search {
         from,
         until: now(),

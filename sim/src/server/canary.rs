@@ -27,6 +27,8 @@ pub enum Defect {
     PermitLeak,
     /// `100 Continue` goes to HTTP/1.0 clients too.
     ContinueToOld,
+    /// At the end of the stream in the middle of a body it reads again, and again.
+    BusyAtEof,
 }
 
 /// A canary, or the twin.
@@ -38,7 +40,7 @@ pub struct Canary {
 }
 
 /// The twin without a defect, and every canary.
-pub const CANARIES: [Canary; 6] = [
+pub const CANARIES: [Canary; 7] = [
     Canary {
         name: "twin",
         about: "the canaries' healthy twin",
@@ -68,6 +70,11 @@ pub const CANARIES: [Canary; 6] = [
         name: "canary-old-continue",
         about: "defect: HTTP/1.0 clients get 100 Continue (protocol)",
         defect: Defect::ContinueToOld,
+    },
+    Canary {
+        name: "canary-busy-at-eof",
+        about: "defect: the end of the stream inside a body is read over and over (spin)",
+        defect: Defect::BusyAtEof,
     },
 ];
 

@@ -160,6 +160,10 @@ impl Connection {
                 return Err(Broken::Status(413));
             }
             if !self.fill().await? {
+                if self.defect == Defect::BusyAtEof {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
                 return Err(Broken::Status(400));
             }
         }
