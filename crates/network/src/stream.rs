@@ -19,14 +19,15 @@ use crate::readiness::Place;
 use crate::world::{down, with};
 use bytes::BufMut;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{ToSocketAddrs, lookup_host};
+use tokio::task::coop::{cooperative, unconstrained};
 
 /// One end of a simulated TCP connection, in the shape of `tokio::net::TcpStream`.
 ///
@@ -344,23 +345,23 @@ impl TcpStream {
     }
 }
 
-/// Passes a point where tokio's own sockets would: it spends the task's cooperative budget, and it is where a task
-/// dump finds the await stack (tokio takes the stack here and answers `Pending`, so nothing may have been done before).
+/// Does an operation as tokio's own sockets do theirs.
+///
+/// A task dump finds the await stack here: tokio takes it and answers `Pending`, so nothing may have been done before. And the
+/// operation spends the task's cooperative budget, which it gets back where it has to wait; otherwise a task with
+/// many idle sockets would use it up each time it looks at them all, and wake itself for ever.
 pub(crate) fn leaf<T>(
     cx: &mut Context<'_>,
     operation: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
-    use std::future::Future;
-    use tokio::task::coop::{cooperative, unconstrained};
-    // Without a budget of its own, since a read of nothing would keep what it spends.
+    // A read of nothing would keep what it spends.
     let seen = poll_fn(|cx| {
         Pin::new(&mut tokio::io::empty())
             .poll_read(cx, &mut ReadBuf::new(&mut []))
             .map(drop)
     });
-    ready!(std::pin::pin!(unconstrained(seen)).poll(cx));
-    // Gives back what it spent where the operation has to wait.
-    std::pin::pin!(cooperative(poll_fn(operation))).poll(cx)
+    ready!(pin!(unconstrained(seen)).poll(cx));
+    pin!(cooperative(poll_fn(operation))).poll(cx)
 }
 
 fn at_once<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {

@@ -15,7 +15,8 @@ fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH", b"delay", IFF_TUN | IFF_NO_PI))
 for command in (
     "ip link set lo up",
     "ip addr add 10.9.0.1/16 dev delay",
-    "ip link set delay up txqueuelen 10000",
+    # What is written at once arrives at once.
+    "ip link set delay up txqueuelen 10000 mtu 60000",
     # Small segments must not wait for each other, nor be sent twice by a tail loss probe.
     "sysctl -qw net.ipv4.tcp_autocorking=0 net.ipv4.tcp_early_retrans=0",
 ):

@@ -66,6 +66,33 @@ fn an_idle_network_never_wakes() {
     });
 }
 
+/// Each of its sockets spends of the task's cooperative budget, and has to give it back.
+#[test]
+fn a_task_with_many_idle_sockets_sleeps() {
+    plain(async |_: Scene| {
+        let _listener = TcpListener::bind(SERVER).await.unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..300 {
+            clients.push(TcpStream::connect(SERVER).await.unwrap());
+        }
+        let mut polls = 0;
+        let idle = std::future::poll_fn(|cx| {
+            polls += 1;
+            for client in &mut clients {
+                let mut buf = [0; 1];
+                assert!(std::pin::pin!(client.read(&mut buf)).poll(cx).is_pending());
+            }
+            std::task::Poll::<()>::Pending
+        });
+        assert!(
+            tokio::time::timeout(Duration::from_secs(3600), idle)
+                .await
+                .is_err()
+        );
+        assert!(polls <= 3, "{polls}");
+    });
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let run = |seed| {
