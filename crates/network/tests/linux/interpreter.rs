@@ -213,11 +213,11 @@ impl Run {
     /// Polls what is pending whenever it wakes, until `deadline`, or for `pause` after something was accepted.
     async fn pass(&mut self, step: usize, mut deadline: Instant, pause: Duration) {
         loop {
-            let until = match std::mem::take(&mut self.accepted_now) {
-                true => deadline.min(Instant::now() + TURN),
-                false => deadline,
-            };
-            let mut sleep = pin!(tokio::time::sleep_until(until));
+            if std::mem::take(&mut self.accepted_now) {
+                // Only now does tokio hear of the new stream from epoll.
+                tokio::time::sleep(TURN).await;
+            }
+            let mut sleep = pin!(tokio::time::sleep_until(deadline));
             poll_fn(|cx| {
                 self.poll_pending(step, cx);
                 if self.accepted_now {
@@ -230,7 +230,7 @@ impl Run {
             if self.accepted_now {
                 // What waited for the new stream has yet to begin.
                 deadline = deadline.max(Instant::now() + TURN + pause);
-            } else if until == deadline {
+            } else {
                 return;
             }
         }
