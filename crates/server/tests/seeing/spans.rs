@@ -39,6 +39,9 @@ async fn a_connection_tells_its_life() {
         .with_target(false)
         .with_writer(lines.clone())
         .finish();
+    // While there is only one subscriber, tracing asks the thread that meets an event first whether anybody listens, and
+    // remembers its answer for all: with two it asks them both.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _default = tracing::subscriber::set_default(subscriber);
     let mut scene = Scene::new(Limits::default());
     let mut client = scene.connect();
