@@ -74,7 +74,10 @@ pub(crate) fn print(rounds: usize) {
     let turns: Vec<Vec<f64>> = (0..rounds)
         .map(|round| contestants.iter().map(|one| micros(one, round)).collect())
         .collect();
-    println!("\n{:<38} {:>12}", "medians over interleaved rounds", "us each");
+    println!(
+        "\n{:<38} {:>12}",
+        "medians over interleaved rounds", "us each"
+    );
     for (index, contestant) in contestants.iter().enumerate() {
         let each = median(turns.iter().map(|turn| turn[index]));
         println!("{:<38} {each:>12.2}", contestant.name);
