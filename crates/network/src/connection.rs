@@ -19,6 +19,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
+pub(crate) use link::Due;
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
@@ -72,6 +74,8 @@ pub(crate) enum Life {
     Unborn,
     SynSent,
     SynReceived,
+    /// The server's host keeps nothing: what it has to know is in the sequence number of its answer (a SYN cookie).
+    Cookie,
     /// The handshake is over. The closing states follow from the lanes' FINs.
     Open,
     /// It has no such socket any more: reset, timed out, or refused. What arrives is answered with a reset.
@@ -81,7 +85,7 @@ pub(crate) enum Life {
 impl Life {
     /// Whether the host has a socket of the connection. If not, it answers what comes with a reset.
     pub(crate) fn has_socket(self) -> bool {
-        !matches!(self, Life::Unborn | Life::Gone)
+        !matches!(self, Life::Unborn | Life::Cookie | Life::Gone)
     }
 }
 

@@ -87,7 +87,7 @@ impl Socket {
         let (out, back) = (connection.lane_ref(side), connection.lane_ref(side.peer()));
         let held = end.holder == Holder::Application;
         let over = connection.is_closed(side) || connection.is_forgotten(side, now);
-        if end.life == Life::Unborn || (over && end.holder == Holder::Host) {
+        if matches!(end.life, Life::Unborn | Life::Cookie) || (over && end.holder == Holder::Host) {
             return None;
         }
         let state = match end.life {

@@ -4,7 +4,7 @@ mod handshake;
 
 use crate::agenda::{Key, What};
 use crate::config::{BlackHole, Config, Link};
-use crate::connection::{Connection, Holder, Life};
+use crate::connection::{Connection, Due, Holder, Life};
 use crate::lane::Segment;
 use crate::medium::Medium;
 use crate::observer::{ConnectionId, Event, Observer, Side};
@@ -204,14 +204,16 @@ impl Network {
                 }
             }
             What::Timer(_) => {
-                connection.timer(from, medium);
+                if connection.timer(from, medium) == Due::ForgetHandshake {
+                    self.forget_handshake(key);
+                }
             }
         }
         self.release(key);
     }
 
     fn deliver(&mut self, key: Key, to: Side, segment: Segment) {
-        let Some((connection, medium)) = self.get(key) else {
+        let Some((connection, _)) = self.get(key) else {
             return;
         };
         let (client, server) = (
@@ -222,13 +224,16 @@ impl Network {
             (Segment::Syn, _) => self.syn_arrives(key),
             (Segment::SynAck, _) => self.syn_ack_arrives(key),
             (Segment::Reset { .. }, Side::Client) if client == Life::SynSent => self.refused(key),
-            (Segment::Reset { .. }, Side::Server) if server == Life::SynReceived => {
-                connection.forget_handshake(medium);
+            (_, Side::Server) if matches!(server, Life::SynReceived | Life::Cookie) => {
+                self.half_open(key, segment);
             }
-            (_, Side::Server) if server == Life::SynReceived => {
-                self.handshake_completes(key, segment)
-            }
-            _ => connection.arrive(to, segment, medium),
+            _ => self.arrive(key, to, segment),
+        }
+    }
+
+    fn arrive(&mut self, key: Key, to: Side, segment: Segment) {
+        if let Some((connection, medium)) = self.get(key) {
+            connection.arrive(to, segment, medium);
         }
     }
 

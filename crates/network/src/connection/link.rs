@@ -30,6 +30,14 @@ const SYN_GIVE_UP: u64 = 131;
 const SYN_ACK_AT: [u64; 5] = [1, 3, 7, 15, 31];
 const SYN_ACK_GIVE_UP: u64 = 63;
 
+/// What a timer leaves to the network, which has the listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    /// The server's host waits no longer for the end of the handshake.
+    ForgetHandshake,
+}
+
 impl Connection {
     /// Whether nothing that this side's host sends arrives.
     pub(crate) fn swallows(&self, from: Side) -> bool {
@@ -254,9 +262,9 @@ impl Connection {
     }
 
     /// A timer of this side goes off.
-    pub(crate) fn timer(&mut self, from: Side, medium: &mut Medium) {
+    pub(crate) fn timer(&mut self, from: Side, medium: &mut Medium) -> Due {
         let Some(timer) = self.lane(from).timer.take() else {
-            return;
+            return Due::Nothing;
         };
         match timer.purpose {
             Purpose::Syn if timer.at >= self.began + Duration::from_secs(SYN_GIVE_UP) => {
@@ -266,7 +274,7 @@ impl Connection {
             Purpose::SynAck => {
                 let since = self.lane_ref(from).since.unwrap_or(timer.at);
                 if timer.at >= since + Duration::from_secs(SYN_ACK_GIVE_UP) {
-                    return self.forget_handshake(medium);
+                    return Due::ForgetHandshake;
                 }
                 self.launch(from, Segment::SynAck, medium);
             }
@@ -279,13 +287,7 @@ impl Connection {
             }
             Purpose::GiveUp => self.time_out(from, medium),
         }
-    }
-
-    /// The server's host forgets a handshake that was not completed. A SYN that comes later is a new one.
-    pub(crate) fn forget_handshake(&mut self, medium: &mut Medium) {
-        self.cancel_timer(Side::Server, medium);
-        self.end(Side::Server).life = Life::Unborn;
-        self.lane(Side::Server).since = None;
+        Due::Nothing
     }
 
     fn time_out(&mut self, side: Side, medium: &mut Medium) {

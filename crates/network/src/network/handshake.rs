@@ -11,6 +11,10 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::Context;
+use std::time::Duration;
+
+/// How long a SYN cookie is good, at most (`MAX_SYNCOOKIE_AGE`): from one minute to two on Linux, by the phase of a clock.
+const COOKIE: Duration = Duration::from_secs(120);
 
 /// A listening socket. Its place in the list of listeners stays, the generation counts how often it was used.
 pub(crate) struct Listener {
@@ -18,6 +22,8 @@ pub(crate) struct Listener {
     /// `None` if it is closed.
     address: Option<SocketAddr>,
     backlog: usize,
+    /// How many handshakes its host remembers.
+    half_open: usize,
     /// Connections that the application has not accepted.
     pub(crate) queue: VecDeque<Key>,
     pub(crate) waiters: Waiters,
@@ -75,6 +81,7 @@ impl Network {
             generation,
             address: Some(address),
             backlog,
+            half_open: 0,
             queue: VecDeque::new(),
             waiters: Waiters::default(),
         };
@@ -172,47 +179,60 @@ impl Network {
         self.release(key);
     }
 
+    /// Who listens there.
+    fn listening(&self, to: SocketAddr) -> Option<Key> {
+        let slot = self
+            .listeners
+            .iter()
+            .position(|listener| listener.hears(to))?;
+        Some(Key {
+            slot: slot as u32,
+            generation: self.listeners[slot].generation,
+        })
+    }
+
     pub(super) fn syn_arrives(&mut self, key: Key) {
         let Some((connection, medium)) = self.get(key) else {
             return;
         };
         match connection.end_ref(Side::Server).life {
-            Life::Unborn => {}
+            Life::Unborn | Life::Cookie => {}
             // The client has not seen the answer.
             Life::SynReceived => return connection.launch(Side::Server, Segment::SynAck, medium),
             Life::SynSent | Life::Open | Life::Gone => return,
         }
         let to = connection.server;
-        let heard = self
-            .listeners
-            .iter()
-            .position(|listener| listener.hears(to));
-        let place = heard.map(|slot| {
-            let listener = &self.listeners[slot];
-            (
-                Key {
-                    slot: slot as u32,
-                    generation: listener.generation,
-                },
-                listener.is_full(),
-            )
-        });
+        let Some(place) = self.listening(to) else {
+            return self.launch(key, Side::Server, Segment::Reset { sequence: 0 });
+        };
+        let listener = &mut self.listeners[place.slot as usize];
+        let (ignored, crowded) = (listener.is_full(), listener.half_open > listener.backlog);
+        if !ignored && !crowded {
+            listener.half_open += 1;
+        }
         let Some((connection, medium)) = self.get(key) else {
             return;
         };
-        match place {
-            None => connection.launch(Side::Server, Segment::Reset { sequence: 0 }, medium),
+        if ignored {
             // As if it had never come: the client sends it again.
-            Some((_, true)) if connection.end_ref(Side::Client).life == Life::SynSent => {
+            if connection.end_ref(Side::Client).life == Life::SynSent {
                 connection.retry_syn(medium);
             }
-            Some((_, true)) => {}
-            Some((listener, false)) => {
-                connection.listener = Some(listener);
-                connection.lane(Side::Server).since = Some(medium.now());
-                connection.end(Side::Server).life = Life::SynReceived;
-                connection.launch(Side::Server, Segment::SynAck, medium);
-            }
+            return;
+        }
+        connection.listener = Some(place);
+        connection.lane(Side::Server).since = Some(medium.now());
+        connection.end(Side::Server).life = if crowded {
+            Life::Cookie
+        } else {
+            Life::SynReceived
+        };
+        connection.launch(Side::Server, Segment::SynAck, medium);
+    }
+
+    fn launch(&mut self, key: Key, from: Side, segment: Segment) {
+        if let Some((connection, medium)) = self.get(key) {
+            connection.launch(from, segment, medium);
         }
     }
 
@@ -238,31 +258,32 @@ impl Network {
 
     /// A segment reached a server's host that waits for the end of the handshake: it is the end, if there is room for
     /// the connection.
-    pub(super) fn handshake_completes(&mut self, key: Key, segment: Segment) {
-        let Some((connection, _)) = self.get(key) else {
+    pub(super) fn half_open(&mut self, key: Key, segment: Segment) {
+        let Some((connection, medium)) = self.get(key) else {
             return;
         };
-        let wanted = connection.listener;
-        let Some(listener) = wanted.and_then(|listener| self.listener(listener)) else {
-            // The listener is closed, and its half-open connections with it.
-            if let Some((connection, medium)) = self.get(key) {
-                connection.forget_handshake(medium);
-                connection.refuse(Side::Server, 0, medium);
-            }
-            return;
+        let life = connection.end_ref(Side::Server).life;
+        let since = connection.lane_ref(Side::Server).since;
+        let stale = since.is_none_or(|since| medium.now() > since + COOKIE);
+        let place = connection.listener;
+        if matches!(segment, Segment::Reset { .. }) {
+            return self.forget_handshake(key);
+        }
+        let listener = place.and_then(|place| self.listener(place));
+        let Some(listener) = listener.filter(|_| life == Life::SynReceived || !stale) else {
+            // The listener is closed, and its half-open connections with it; or the cookie has gone off.
+            self.forget_handshake(key);
+            return self.refuse(key);
         };
-        if listener.is_full() {
-            // The client believes that it is connected; it has to say again whatever it says.
-            if let Some((connection, medium)) = self.get(key) {
-                connection.retry_syn_ack(medium);
-                if matches!(segment, Segment::Data { .. } | Segment::Fin { .. }) {
-                    connection.dropped_on_arrival(Side::Client, medium);
-                }
-            }
-            return;
+        let full = listener.is_full();
+        if full {
+            return self.no_room(key, segment);
         }
         listener.queue.push_back(key);
-        let slot = wanted.map_or(0, |listener| listener.slot as usize);
+        if life == Life::SynReceived {
+            listener.half_open -= 1;
+        }
+        let slot = place.map_or(0, |place| place.slot as usize);
         self.listeners[slot].waiters.drain(&mut self.medium.woken);
         let Some((connection, medium)) = self.get(key) else {
             return;
@@ -274,6 +295,42 @@ impl Network {
         end.holder = Holder::Queue;
         medium.tell(connection.id, Event::Opened);
         connection.arrive(Side::Server, segment, medium);
+    }
+
+    /// The client believes that it is connected. It has to say again whatever it said; if that was nothing but an
+    /// acknowledgement, the server's host asks for it, unless it keeps nothing of the handshake.
+    fn no_room(&mut self, key: Key, segment: Segment) {
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        if connection.end_ref(Side::Server).life == Life::SynReceived {
+            connection.retry_syn_ack(medium);
+        }
+        if matches!(segment, Segment::Data { .. } | Segment::Fin { .. }) {
+            connection.dropped_on_arrival(Side::Client, medium);
+        }
+    }
+
+    /// The server's host forgets a handshake that was not completed. A SYN that comes later is a new one.
+    pub(super) fn forget_handshake(&mut self, key: Key) {
+        let Some((connection, medium)) = self.get(key) else {
+            return;
+        };
+        connection.cancel_timer(Side::Server, medium);
+        connection.lane(Side::Server).since = None;
+        let life = std::mem::replace(&mut connection.end(Side::Server).life, Life::Unborn);
+        let place = connection.listener.take();
+        if let Some(listener) = place.and_then(|place| self.listener(place))
+            && life == Life::SynReceived
+        {
+            listener.half_open -= 1;
+        }
+    }
+
+    fn refuse(&mut self, key: Key) {
+        if let Some((connection, medium)) = self.get(key) {
+            connection.refuse(Side::Server, 0, medium);
+        }
     }
 
     /// Nobody listens there.

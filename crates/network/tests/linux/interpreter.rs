@@ -213,10 +213,6 @@ impl Run {
     /// Polls what is pending whenever it wakes, until `deadline`, or for `pause` after something was accepted.
     async fn pass(&mut self, step: usize, mut deadline: Instant, pause: Duration) {
         loop {
-            if std::mem::take(&mut self.accepted_now) {
-                // Only now does tokio hear of the new stream from epoll.
-                tokio::time::sleep(TURN).await;
-            }
             let mut sleep = pin!(tokio::time::sleep_until(deadline));
             poll_fn(|cx| {
                 self.poll_pending(step, cx);
@@ -227,12 +223,12 @@ impl Run {
                 }
             })
             .await;
-            if self.accepted_now {
-                // What waited for the new stream has yet to begin.
-                deadline = deadline.max(Instant::now() + TURN + pause);
-            } else {
+            if !std::mem::take(&mut self.accepted_now) {
                 return;
             }
+            // What waited for the new stream has yet to begin.
+            tokio::time::sleep(TURN).await;
+            deadline = deadline.max(Instant::now() + pause);
         }
     }
 

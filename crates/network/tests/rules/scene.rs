@@ -60,7 +60,11 @@ pub(crate) fn scene(config: Config, test: impl AsyncFnOnce(Scene)) {
             }),
         );
         tokio::spawn(world.run());
-        test(Scene { world, start, log }).await;
+        // A hang is a failure, and not a test that never ends.
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        tokio::time::timeout(century, test(Scene { world, start, log }))
+            .await
+            .expect("the test hangs");
     });
 }
 
