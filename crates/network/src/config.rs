@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// How long a segment travels, one way. tokio's timers have whole milliseconds, so a fraction
-    /// is rounded up at delivery; zero is allowed.
+    /// is rounded up at delivery; zero is allowed, a day is the most.
     pub latency: Duration,
     /// Up to this much is added to the latency of each segment, in whole milliseconds. Segments of one
     /// direction never overtake each other.

@@ -4,6 +4,7 @@
 
 mod arrival;
 mod departure;
+mod end;
 mod link;
 
 use crate::agenda::Key;
@@ -12,13 +13,14 @@ use crate::lane::{Lane, Segment};
 use crate::medium::Medium;
 use crate::observer::{ConnectionId, Event, Side};
 use crate::random::Random;
-use crate::readiness::{Place, Waiters};
+use crate::readiness::Place;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
+pub(crate) use end::{End, Holder, Life};
 pub(crate) use link::Due;
 
 #[derive(Debug)]
@@ -36,96 +38,6 @@ pub(crate) struct Connection {
     pub(crate) began: Instant,
     ends: [End; 2],
     lanes: [Lane; 2],
-}
-
-/// One host's socket.
-#[derive(Debug)]
-pub(crate) struct End {
-    pub(crate) holder: Holder,
-    pub(crate) life: Life,
-    /// An error that the application has not been told. Linux tells it once, to whichever call comes first.
-    pub(crate) fault: Option<ErrorKind>,
-    /// The write buffer was full, and not enough of it is free again.
-    blocked: bool,
-    /// The peer's FIN had come when ours was asked for (LAST_ACK, not CLOSING).
-    passive: bool,
-    /// SO_LINGER; with zero time a close is a reset.
-    pub(crate) linger: Option<Duration>,
-    /// TCP_NODELAY, which changes nothing here.
-    pub(crate) nodelay: bool,
-    readers: Waiters,
-    writers: Waiters,
-}
-
-/// Who has the socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    Application,
-    /// The accept queue of a listener.
-    Queue,
-    /// Only the host: the application never had it, or has closed it.
-    Host,
-}
-
-/// What a host knows of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
-    /// Nothing yet.
-    Unborn,
-    SynSent,
-    SynReceived,
-    /// The server's host keeps nothing: what it has to know is in the sequence number of its answer (a SYN cookie).
-    Cookie,
-    /// The handshake is over. The closing states follow from the lanes' FINs.
-    Open,
-    /// It has no such socket any more: reset, timed out, or refused. What arrives is answered with a reset.
-    Gone,
-}
-
-impl Life {
-    /// Whether the host has a socket of the connection. If not, it answers what comes with a reset.
-    pub(crate) fn has_socket(self) -> bool {
-        !matches!(self, Life::Unborn | Life::Cookie | Life::Gone)
-    }
-}
-
-impl End {
-    fn new(holder: Holder, life: Life) -> End {
-        End {
-            holder,
-            life,
-            fault: None,
-            blocked: false,
-            passive: false,
-            linger: None,
-            nodelay: false,
-            readers: Waiters::default(),
-            writers: Waiters::default(),
-        }
-    }
-
-    pub(crate) fn wake_reader(&mut self, medium: &mut Medium) {
-        self.readers.drain(&mut medium.woken);
-    }
-
-    pub(crate) fn wake_writer(&mut self, medium: &mut Medium) {
-        self.writers.drain(&mut medium.woken);
-    }
-
-    pub(crate) fn wake(&mut self, medium: &mut Medium) {
-        self.wake_reader(medium);
-        self.wake_writer(medium);
-    }
-}
-
-/// What is ready at one end.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Readiness {
-    pub(crate) readable: bool,
-    pub(crate) read_closed: bool,
-    pub(crate) writable: bool,
-    pub(crate) write_closed: bool,
-    pub(crate) error: bool,
 }
 
 impl Connection {
@@ -214,7 +126,7 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         let lane = &self.lanes[side.peer() as usize];
         if lane.unread() > 0 {
-            let most = most.min(medium.config.mtu.max(1));
+            let most = most.min(medium.config.mtu);
             return Poll::Ready(Ok(lane.peek(most, put)));
         }
         let arrived = lane.fin.arrived;
@@ -264,7 +176,7 @@ impl Connection {
         wait: Option<(Place, &Context<'_>)>,
         medium: &mut Medium,
     ) -> Poll<io::Result<usize>> {
-        let send_buffer = medium.config.send_buffer.max(1);
+        let send_buffer = medium.config.send_buffer;
         let end = &mut self.ends[side as usize];
         let lane = &mut self.lanes[side as usize];
         if end.fault.is_some() || end.life == Life::Gone || lane.fin.asked {
@@ -340,14 +252,12 @@ impl Connection {
     fn let_go(&mut self, side: Side, reset: bool, medium: &mut Medium) {
         if side == Side::Client && self.vanished {
             // Nobody is there who could close anything.
-            self.end(side).holder = Holder::Host;
+            self.end(side).let_go(medium);
             return self.drop_socket(side, medium);
         }
         medium.tell(self.id, Event::Closed { by: side, reset });
         let end = self.end(side);
-        end.holder = Holder::Host;
-        end.readers.drain(&mut medium.discarded);
-        end.writers.drain(&mut medium.discarded);
+        end.let_go(medium);
         if end.life == Life::Gone {
             return;
         }
@@ -370,39 +280,5 @@ impl Connection {
         self.end(side).life = Life::Gone;
         self.lane(side).discard_lost();
         self.cancel_timer(side, medium);
-    }
-
-    /// What can be said about readiness without trying.
-    pub(crate) fn readiness(&self, side: Side) -> Readiness {
-        let (end, back) = (self.end_ref(side), self.lane_ref(side.peer()));
-        let gone = end.life == Life::Gone;
-        let shut = gone || self.lane_ref(side).fin.asked;
-        Readiness {
-            readable: back.unread() > 0 || back.fin.arrived || gone,
-            read_closed: back.fin.arrived || gone,
-            writable: shut || !end.blocked,
-            write_closed: gone || (shut && back.fin.arrived),
-            error: end.fault.is_some(),
-        }
-    }
-
-    pub(crate) fn wait_readable(
-        &mut self,
-        side: Side,
-        place: Place,
-        cx: &Context<'_>,
-        medium: &mut Medium,
-    ) {
-        self.end(side).readers.add(place, cx, &mut medium.discarded);
-    }
-
-    pub(crate) fn wait_writable(
-        &mut self,
-        side: Side,
-        place: Place,
-        cx: &Context<'_>,
-        medium: &mut Medium,
-    ) {
-        self.end(side).writers.add(place, cx, &mut medium.discarded);
     }
 }

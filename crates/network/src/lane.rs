@@ -91,6 +91,9 @@ pub(crate) struct Lane {
     pub(crate) fin: Fin,
     /// From this byte on, everything that was sent got lost and has to be sent again.
     pub(crate) lost: Option<u64>,
+    /// What the receiver has acknowledged, up to which limit, in a segment that was lost, if no later one has made up for
+    /// it.
+    pub(crate) lost_ack: Option<(u64, u64)>,
     /// A reset that its receiver will accept is under way.
     pub(crate) reset: bool,
     /// Since when nothing was acknowledged, of what is to be.
@@ -117,7 +120,7 @@ pub(crate) struct Fin {
 
 impl Lane {
     pub(crate) fn new(random: Random, receive_buffer: usize) -> Lane {
-        let limit = receive_buffer.max(1) as u64;
+        let limit = receive_buffer as u64;
         Lane {
             bytes: VecDeque::new(),
             read: 0,
@@ -129,6 +132,7 @@ impl Lane {
             announced: limit,
             fin: Fin::default(),
             lost: None,
+            lost_ack: None,
             reset: false,
             since: None,
             flight: VecDeque::new(),

@@ -25,7 +25,10 @@ pub(crate) struct Medium {
 }
 
 impl Medium {
-    pub(crate) fn new(config: Config, observer: Box<dyn Observer>) -> Medium {
+    pub(crate) fn new(mut config: Config, observer: Box<dyn Observer>) -> Medium {
+        config.mtu = config.mtu.max(1);
+        config.send_buffer = config.send_buffer.max(1);
+        config.receive_buffer = config.receive_buffer.max(1);
         Medium {
             config,
             agenda: Agenda::default(),

@@ -4,6 +4,7 @@
 mod halves;
 mod connect;
 mod owned;
+mod ready;
 mod split;
 
 pub use connect::Connect;
@@ -17,15 +18,14 @@ use crate::network::Socket;
 use crate::observer::{ConnectionId, Side};
 use crate::readiness::Place;
 use crate::world::{down, with};
-use bytes::BufMut;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{ToSocketAddrs, lookup_host};
 use tokio::task::coop::{cooperative, unconstrained};
 
@@ -211,129 +211,6 @@ impl TcpStream {
         self.poll_fill(Place::Poll, cx, buf, false)
     }
 
-    /// Waits until the socket is ready for any of what is asked.
-    pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        poll_fn(|cx| self.poll_ready(Place::Shared, interest, cx)).await
-    }
-
-    fn poll_ready(
-        &self,
-        place: Place,
-        interest: Interest,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Ready>> {
-        leaf(cx, |cx| {
-            self.poll_with(|connection, side, medium| {
-                let now = connection.readiness(side);
-                let mut ready = Ready::EMPTY;
-                if interest.is_readable() {
-                    if now.readable {
-                        ready |= Ready::READABLE;
-                    }
-                    if now.read_closed {
-                        ready |= Ready::READ_CLOSED;
-                    }
-                }
-                if interest.is_writable() {
-                    if now.writable {
-                        ready |= Ready::WRITABLE;
-                    }
-                    if now.write_closed {
-                        ready |= Ready::WRITE_CLOSED;
-                    }
-                }
-                if interest.is_error() && now.error {
-                    ready |= Ready::ERROR;
-                }
-                if !ready.is_empty() {
-                    return Poll::Ready(Ok(ready));
-                }
-                if interest.is_readable() || interest.is_error() {
-                    connection.wait_readable(side, place, cx, medium);
-                }
-                if interest.is_writable() {
-                    connection.wait_writable(side, place, cx, medium);
-                }
-                Poll::Pending
-            })
-        })
-    }
-
-    /// Waits until a read would not block.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Interest::READABLE).await.map(drop)
-    }
-
-    /// As [`TcpStream::readable`]; only the task of the last call is woken.
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_ready(Place::Poll, Interest::READABLE, cx)
-            .map_ok(drop)
-    }
-
-    /// Waits until a write would not block.
-    pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Interest::WRITABLE).await.map(drop)
-    }
-
-    /// As [`TcpStream::writable`]; only the task of the last call is woken.
-    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_ready(Place::Poll, Interest::WRITABLE, cx)
-            .map_ok(drop)
-    }
-
-    /// Reads what is there; how much.
-    ///
-    /// # Errors
-    /// `WouldBlock` if nothing is there.
-    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.try_read_vectored(&mut [IoSliceMut::new(buf)])
-    }
-
-    /// As [`TcpStream::try_read`], into several buffers.
-    pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let most = bufs.iter().map(|buf| buf.len()).sum();
-        let mut rest: Vec<&mut [u8]> = bufs.iter_mut().map(|buf| &mut **buf).collect();
-        rest.reverse();
-        self.try_fill(most, |mut bytes| {
-            while let Some(buf) = rest.pop() {
-                let count = buf.len().min(bytes.len());
-                let (now, later) = buf.split_at_mut(count);
-                now.copy_from_slice(&bytes[..count]);
-                bytes = &bytes[count..];
-                if !later.is_empty() {
-                    rest.push(later);
-                    break;
-                }
-            }
-        })
-    }
-
-    /// As [`TcpStream::try_read`], into a growing buffer.
-    pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
-        self.try_fill(buf.remaining_mut(), |bytes| buf.put_slice(bytes))
-    }
-
-    fn try_fill(&self, most: usize, put: impl FnMut(&[u8])) -> io::Result<usize> {
-        let read = self
-            .poll_with(|connection, side, medium| connection.read(side, most, None, medium, put));
-        at_once(read)
-    }
-
-    /// Writes what fits into the send buffer; how much.
-    ///
-    /// # Errors
-    /// `WouldBlock` if nothing fits.
-    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.try_write_vectored(&[IoSlice::new(buf)])
-    }
-
-    /// As [`TcpStream::try_write`], from several buffers.
-    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        at_once(
-            self.poll_with(|connection, side, medium| connection.write(side, bufs, None, medium)),
-        )
-    }
-
     /// Halves that borrow the stream.
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         split::split(self)
@@ -362,13 +239,6 @@ pub(crate) fn leaf<T>(
     });
     ready!(pin!(unconstrained(seen)).poll(cx));
     pin!(cooperative(poll_fn(operation))).poll(cx)
-}
-
-fn at_once<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
-    match poll {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(ErrorKind::WouldBlock.into()),
-    }
 }
 
 impl AsyncRead for TcpStream {

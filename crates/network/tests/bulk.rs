@@ -1,6 +1,7 @@
-//! Much data in both directions at once, over networks of every kind: all bytes arrive, in order, and nothing hangs.
+//! Much data in both directions at once, over networks of every kind, also with black holes that are healed: all bytes
+//! arrive, in order, and nothing hangs.
 
-use hangup_network::{Config, TcpListener, TcpStream, World};
+use hangup_network::{BlackHole, Config, ConnectionId, Link, TcpListener, TcpStream, World};
 use proptest::prelude::*;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,6 +58,41 @@ fn network() -> impl Strategy<Value = Config> {
                 ..Config::default()
             },
         )
+}
+
+/// A time in which the link swallows everything in these directions, in milliseconds since the one before.
+type Hole = (u64, BlackHole, u64);
+
+fn holes() -> impl Strategy<Value = Vec<Hole>> {
+    let directions = prop::sample::select(vec![
+        BlackHole::ToServer,
+        BlackHole::ToClient,
+        BlackHole::Both,
+    ]);
+    // Far from the 924 s after which a host gives up.
+    prop::collection::vec(
+        (0..3000u64, directions, prop_oneof![1..500u64, 1..30_000u64]),
+        0..5,
+    )
+}
+
+async fn swallow(world: &World, holes: Vec<Hole>) {
+    // A lossy network may need several connects.
+    let all = || (1..10).map(ConnectionId);
+    for (after, black_hole, ms) in holes {
+        sleep(Duration::from_millis(after)).await;
+        all().for_each(|id| {
+            world.set_link(
+                id,
+                Link {
+                    black_hole,
+                    ..world.default_link()
+                },
+            )
+        });
+        sleep(Duration::from_millis(ms)).await;
+        all().for_each(|id| world.heal(id));
+    }
 }
 
 /// Tiny segments and buffers make a byte cost an event and a round trip, so that they carry less.
@@ -127,7 +163,7 @@ async fn connect(to: impl ToSocketAddrs + Clone) -> TcpStream {
     }
 }
 
-fn carry(config: Config, mut up: Flow, mut down: Flow) {
+fn carry(config: Config, mut up: Flow, mut down: Flow, holes: Vec<Hole>) {
     up.bytes = up.bytes.min(most(&config));
     down.bytes = down.bytes.min(most(&config));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -148,6 +184,7 @@ fn carry(config: Config, mut up: Flow, mut down: Flow) {
             }
         });
         let client = tokio::spawn(async move { talk(connect(address).await, up, down).await });
+        swallow(&world, holes).await;
         let month = Duration::from_secs(30 * 24 * 3600);
         timeout(month, client)
             .await
@@ -166,7 +203,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn all_bytes_arrive_in_order_and_nothing_hangs(config in network(), up in flow(), down in flow()) {
-        carry(config, up, down);
+    fn all_bytes_arrive_in_order_and_nothing_hangs(
+        config in network(), up in flow(), down in flow(), holes in holes(),
+    ) {
+        carry(config, up, down, holes);
     }
 }

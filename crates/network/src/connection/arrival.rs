@@ -91,9 +91,10 @@ impl Connection {
         if !self.end_ref(to).life.has_socket() {
             return self.refuse(to, next, medium);
         }
-        let send_buffer = medium.config.send_buffer.max(1);
+        let send_buffer = medium.config.send_buffer;
         let now = medium.now();
         let lane = self.lane(to);
+        lane.lost_ack = lane.lost_ack.filter(|lost| lost.0 > next || lost.1 > limit);
         let acked = next.min(lane.sent);
         let fin_acked = lane.fin.sent && next > lane.sent;
         let progress = acked > lane.acked || limit > lane.limit || (fin_acked && !lane.fin.acked);

@@ -45,7 +45,7 @@ impl Connection {
         let config = &medium.config;
         // Without chance, all segments arrive at the same instant: one flight.
         let alike = self.link.loss <= 0.0 && config.jitter.is_zero();
-        let most = if alike { bytes } else { config.mtu.max(1) };
+        let most = if alike { bytes } else { config.mtu };
         let end = start + bytes as u64;
         let mut next = start;
         while next < end && self.lane_ref(from).lost.is_none() {
@@ -68,7 +68,7 @@ impl Connection {
 
     /// Tells the peer what has arrived here, and how much more may come.
     pub(crate) fn acknowledge(&mut self, by: Side, medium: &mut Medium) {
-        let receive_buffer = medium.config.receive_buffer.max(1) as u64;
+        let receive_buffer = medium.config.receive_buffer as u64;
         let lane = self.lane(by.peer());
         lane.announced = lane.announced.max(lane.read + receive_buffer);
         let (next, limit) = (lane.next(), lane.announced);

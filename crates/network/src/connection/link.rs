@@ -20,6 +20,8 @@ const GIVE_UP: Duration = Duration::from_millis(924_600);
 const GIVE_UP_ORPHAN: Duration = Duration::from_millis(102_200);
 /// A closed socket whose peer keeps the window shut: until the probes are two minutes apart.
 const GIVE_UP_ORPHAN_WINDOW: Duration = Duration::from_millis(324_600);
+/// No segment is slower than this: a clock must not overflow.
+const MOST: Duration = Duration::from_secs(24 * 3600);
 /// How many times in a row chance may lose one segment; after that it is a black hole.
 const LOSSES: u32 = 15;
 /// When Linux sends a SYN again, in seconds (`tcp_syn_retries` 6, `tcp_syn_linear_timeouts` 4).
@@ -57,7 +59,7 @@ impl Connection {
         medium: &Medium,
     ) -> Option<Duration> {
         let Link { latency, loss, .. } = self.link;
-        let jitter = medium.config.jitter.as_millis() as u64;
+        let jitter = medium.config.jitter.min(MOST).as_millis() as u64;
         let random = &mut self.lane(from).random;
         // An acknowledgement is cumulative: a lost one hardly matters, and it draws nothing.
         let (carries, mut timeout) = match segment {
@@ -65,7 +67,7 @@ impl Connection {
             Segment::Syn | Segment::SynAck => (true, SYN_RTO),
             Segment::Ack { .. } | Segment::Reset { .. } => (false, RTO),
         };
-        let mut delay = latency;
+        let mut delay = latency.min(MOST);
         if carries && jitter > 0 {
             delay += Duration::from_millis(random.up_to(jitter));
         }
@@ -98,8 +100,13 @@ impl Connection {
                 self.expect_progress(from, medium);
             }
             // The peer may wait for just this.
-            Segment::Ack { .. } | Segment::Reset { .. } => {
-                self.expect_progress(from.peer(), medium)
+            Segment::Ack { next, limit } => {
+                self.lane(from.peer()).lost_ack = Some((next, limit));
+                self.expect_progress(from.peer(), medium);
+            }
+            Segment::Reset { .. } => {
+                self.lane(from.peer()).lost_ack = Some((u64::MAX, u64::MAX));
+                self.expect_progress(from.peer(), medium);
             }
         }
     }
@@ -115,21 +122,14 @@ impl Connection {
     pub(crate) fn set_link(&mut self, link: Link, medium: &mut Medium) {
         self.link = link;
         for side in [Side::Client, Side::Server] {
-            let stuck = matches!(
-                self.lane_ref(side).timer,
-                Some(Timer {
-                    purpose: Purpose::GiveUp,
-                    ..
-                })
-            );
-            if stuck {
+            if let Some(Timer {
+                purpose: Purpose::GiveUp,
+                ..
+            }) = self.lane_ref(side).timer
+            {
                 self.cancel_timer(side, medium);
             }
             self.watch_window(side, medium);
-            if stuck && !self.swallows(side) && self.lane_ref(side).timer.is_none() {
-                // What is sent again brings an acknowledgement, if only those were lost.
-                self.set_retransmission(side, medium);
-            }
         }
     }
 
@@ -175,7 +175,7 @@ impl Connection {
         let patience = if self.swallows(from) || (lane.lost.is_none() && self.swallows(from.peer()))
         {
             if orphan { GIVE_UP_ORPHAN } else { GIVE_UP }
-        } else if lane.lost.is_some() {
+        } else if lane.lost.is_some() || lane.lost_ack.is_some() {
             return self.set_retransmission(from, medium);
         } else if orphan && !lane.waits_for_ack() {
             GIVE_UP_ORPHAN_WINDOW

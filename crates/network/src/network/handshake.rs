@@ -170,10 +170,10 @@ impl Network {
         match connection.end_ref(Side::Client).life {
             Life::SynSent => {
                 medium.tell(connection.id, Event::Abandoned);
-                connection.end(Side::Client).holder = Holder::Host;
+                connection.end(Side::Client).let_go(medium);
                 connection.drop_socket(Side::Client, medium);
             }
-            Life::Gone => connection.end(Side::Client).holder = Holder::Host,
+            Life::Gone => connection.end(Side::Client).let_go(medium),
             _ => connection.close(Side::Client, medium),
         }
         self.release(key);

@@ -48,11 +48,14 @@ struct Pauses {
 /// Runs all scripts on both sides; the report of those that differ, and how many differed when run together.
 fn judge(scripts: &[Script], abreast: usize, pauses: &Pauses) -> (Vec<String>, usize) {
     let suspects = differing(scripts, abreast, pauses.together);
-    let guilty = differing(&suspects, FEW, pauses.alone);
     // The first few say it all.
-    let reports = guilty.iter().take(3).map(|script| {
+    let guilty = suspects
+        .chunks(FEW)
+        .flat_map(|few| differing(few, FEW, pauses.alone))
+        .take(3);
+    let reports = guilty.map(|script| {
         let small = shrink(script.clone(), pauses.alone);
-        report(script, &small, pauses.alone)
+        report(&script, &small, pauses.alone)
     });
     (reports.collect(), suspects.len())
 }

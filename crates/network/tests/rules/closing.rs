@@ -277,6 +277,29 @@ fn zero_linger_forgets_what_was_not_sent() {
 }
 
 #[test]
+fn zero_linger_resets_nothing_when_the_last_fin_is_on_its_way() {
+    plain(async |scene: Scene| {
+        let (_listener, mut client, server) = scene.pair().await;
+        drop(server);
+        ms(100).await;
+        scene.events();
+        client.shutdown().await.unwrap();
+        client.set_zero_linger().unwrap();
+        drop(client);
+        settle().await;
+        assert_eq!(
+            scene.events(),
+            [
+                "160 #1 Shutdown { by: Client }",
+                "160 #1 Closed { by: Client, reset: false }",
+                "180 #1 FinArrived { to: Server }"
+            ]
+        );
+        assert!(scene.world.sockets().is_empty());
+    });
+}
+
+#[test]
 fn a_plain_close_sends_what_waits_in_the_buffer() {
     plain(async |scene: Scene| {
         let (_listener, client, mut server) = scene.pair().await;
