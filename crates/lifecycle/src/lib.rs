@@ -40,6 +40,7 @@
 //! | `bound` | what the limits add up to |
 //! | `refusal`, `reason` | why a request was refused, why a connection ended |
 //! | `ledger` | what is kept of each connection |
+//! | [`choosing_limits`] | why the defaults are what they are, and what to change |
 //!
 //! ```
 //! use hangup_lifecycle::Limits;
@@ -60,6 +61,9 @@ mod rate;
 mod reason;
 mod refusal;
 mod span;
+
+#[doc = include_str!("choosing_limits.md")]
+pub mod choosing_limits {}
 
 pub use bound::Bound;
 pub use deadline::{Clock, Deadline};

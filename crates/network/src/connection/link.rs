@@ -95,6 +95,8 @@ impl Connection {
         match segment {
             Segment::Syn | Segment::SynAck if client == Life::SynSent => self.retry_syn(medium),
             Segment::Syn | Segment::SynAck => {}
+            // A probe has nothing to lose.
+            Segment::Data { bytes: 0, .. } => self.expect_progress(from, medium),
             Segment::Data { start, .. } | Segment::Fin { start, .. } => {
                 self.lane(from).lost.get_or_insert(start);
                 self.expect_progress(from, medium);
@@ -297,29 +299,28 @@ impl Connection {
 
     fn retransmit(&mut self, from: Side, medium: &mut Medium) {
         let lane = self.lane(from);
-        match lane.lost.take() {
-            Some(start) => {
-                let start = start.max(lane.acked);
-                let (bytes, fin) = (
-                    (lane.sent - start) as usize,
-                    lane.fin.sent && !lane.fin.acked,
-                );
-                self.send_stream(from, start, bytes, fin, medium);
-            }
-            None => {
-                // Only acknowledgements were lost: anything that is sent again brings a new one.
-                let (start, ack) = (lane.sent, self.lane_ref(from.peer()).next());
-                self.launch(
-                    from,
-                    Segment::Data {
-                        start,
-                        bytes: 0,
-                        ack,
-                    },
-                    medium,
-                );
-            }
+        let start = lane
+            .lost
+            .take()
+            .map_or(lane.sent, |lost| lost.max(lane.acked));
+        let (bytes, fin) = (
+            (lane.sent - start) as usize,
+            lane.fin.sent && !lane.fin.acked,
+        );
+        if bytes > 0 || fin {
+            return self.send_stream(from, start, bytes, fin, medium);
         }
+        // Only acknowledgements were lost: anything that is sent again brings a new one.
+        let ack = self.lane_ref(from.peer()).next();
+        self.launch(
+            from,
+            Segment::Data {
+                start,
+                bytes: 0,
+                ack,
+            },
+            medium,
+        );
     }
 }
 
