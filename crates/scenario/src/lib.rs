@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`scenario`] | the scenario, its clients, its network, the server's contract |
 //! | [`step`] | one thing that a client does |
+//! | [`server_event`] | one thing that happens to the server itself |
 //! | [`send`] | what one write is made of: heads, bodies, chunks, bytes |
 //! | [`render`] | the exact bytes of a write, and the request that is hidden in every body |
 //! | [`verdict`] | what a run can be found guilty of, and which of two is graver |
@@ -49,6 +50,7 @@ pub mod minimise;
 pub mod render;
 pub mod scenario;
 pub mod send;
+pub mod server_event;
 mod shrink;
 pub mod step;
 pub mod strategy;
@@ -59,5 +61,6 @@ pub use file::{Mistake, ReadError};
 pub use minimise::minimise;
 pub use scenario::{Client, Contract, Network, Rst, Scenario};
 pub use send::{Head, Host, Piece, Send, Trickle, Version};
+pub use server_event::{ServerAction, ServerEvent};
 pub use step::{Await, Blackhole, LinkChange, Read, Step, Until};
 pub use verdict::Verdict;

@@ -1,8 +1,8 @@
-//! The scenario: clients, network, contract.
+//! The scenario: clients, network, contract, what happens to the server.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{step::Step, verdict::Verdict};
+use crate::{server_event::ServerEvent, step::Step, verdict::Verdict};
 
 /// One test case: everything that happens to the server, and the seed of what is left to chance.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Scenario {
     pub network: Network,
     /// The clients, which all act at the same time.
     pub clients: Vec<Client>,
+    /// What happens to the server itself, in any order; events of one time happen as they stand here.
+    pub server_events: Vec<ServerEvent>,
     /// The verdict that is pinned for a server, by the server's name. Says nothing about servers that are not in it.
     pub expect: BTreeMap<String, Verdict>,
 }
@@ -34,6 +36,10 @@ pub struct Contract {
     pub residence: Option<Duration>,
     /// The longest after the end of the last client until every task and socket of the server is gone.
     pub drain: Option<Duration>,
+    /// The longest that a graceful shutdown may take.
+    pub shutdown: Option<Duration>,
+    /// The most bytes of one connection that the server may keep, at least 1.
+    pub buffer: Option<u64>,
 }
 
 /// The network between every client and the server. [`Default`] is what a file without `[network]` has.
@@ -117,6 +123,7 @@ impl Scenario {
                 steps,
                 ..Client::default()
             }],
+            server_events: Vec::new(),
             expect: BTreeMap::new(),
         }
     }

@@ -116,6 +116,7 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
         contract: Contract::default(),
         network,
         clients,
+        server_events: Vec::new(),
         expect: BTreeMap::new(),
     }
 }

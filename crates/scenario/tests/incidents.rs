@@ -101,6 +101,7 @@ fn the_first_incident_is_the_one_of_the_manual() {
             stall: Some(Duration::from_secs(75)),
             residence: Some(Duration::from_secs(600)),
             drain: Some(Duration::from_secs(5)),
+            ..Contract::default()
         },
         ..Scenario::of("fasthttp-1834", steps)
     };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hangup_scenario::{
-    Client, Contract, Head, Network, Piece, Read, Rst, Scenario, Send, Step, Trickle, minimise,
+    Client, Contract, Head, Network, Piece, Read, Rst, Scenario, Send, ServerAction, ServerEvent,
+    Step, Trickle, minimise,
     strategy::{self, Options},
 };
 
@@ -109,6 +110,12 @@ fn everything_goes_back_to_its_default_but_the_contract() {
             receive_buffer: 2,
         },
         clients: vec![noisy.clone(), noisy],
+        server_events: ServerAction::ALL
+            .map(|action| ServerEvent {
+                at: Duration::from_millis(4711),
+                action,
+            })
+            .into(),
         ..Scenario::of("noisy", Vec::new())
     };
     let sends = |scenario: &Scenario| {
@@ -147,6 +154,31 @@ fn a_fault_that_needs_one_thing_of_the_network_keeps_just_that() {
         }
     );
     assert_eq!(smallest.clients[0].steps, []);
+}
+
+#[test]
+fn of_the_server_events_the_one_that_matters_stays_at_a_simple_time() {
+    let event = |at, action| ServerEvent {
+        at: Duration::from_millis(at),
+        action,
+    };
+    let scenario = Scenario {
+        server_events: vec![
+            event(100, ServerAction::HandlerPanic),
+            event(4_711, ServerAction::Shutdown),
+            event(9_000, ServerAction::Restart),
+        ],
+        ..Scenario::of("x", vec![Step::Connect])
+    };
+    let late = Duration::from_secs(3);
+    let smallest = minimise(scenario, 1000, |scenario| {
+        let mut events = scenario.server_events.iter();
+        events.any(|event| event.action == ServerAction::Shutdown && event.at >= late)
+    });
+    assert_eq!(
+        smallest.server_events,
+        [event(5_000, ServerAction::Shutdown)]
+    );
 }
 
 fn stalls(times: &[u64]) -> Scenario {

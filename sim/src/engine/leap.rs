@@ -123,7 +123,9 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
         search: outcome.search,
         stacks: outcome.stacks.stacks,
         no_stacks: outcome.stacks.unavailable,
-        caveats: Vec::new(),
+        caveats: Vec::from_iter(
+            (!scenario.server_events.is_empty()).then(|| "server events are left out".to_owned()),
+        ),
     }
 }
 

@@ -20,6 +20,12 @@ pub const CLIENT_DURATION_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 6
 /// Most clients in a scenario, each counted as often as its `count` says.
 pub const CLIENTS_MAX: u64 = 10_000;
 
+/// Most server events of a scenario.
+pub const SERVER_EVENTS_MAX: u64 = 1_000;
+
+/// Most bytes that a contract may let a server keep for one connection.
+pub const HOARD_MAX: u64 = 1 << 40;
+
 /// Most steps of one client.
 pub const STEPS_MAX: usize = 10_000;
 

@@ -123,10 +123,4 @@ pub enum Mistake {
         /// What it may be.
         allowed: String,
     },
-    /// A part of the format that this version does not know yet.
-    #[error("not part of this version; allowed: {allowed}")]
-    NotYet {
-        /// What there is instead.
-        allowed: String,
-    },
 }

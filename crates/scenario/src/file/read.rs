@@ -5,21 +5,31 @@ use std::{collections::BTreeMap, str::from_utf8, time::Duration};
 use super::{
     bounds,
     error::{Mistake, ReadError},
-    quantity::Span,
+    quantity::{DURATION, Span},
     read_step,
     source::Source,
     table::{Table, Value},
 };
 use crate::{
     scenario::{Client, Contract, Network, Rst, Scenario},
+    server_event::{ServerAction, ServerEvent},
     step::Step,
     verdict::Verdict,
 };
 
-const FIELDS: [&str; 8] = [
-    "name", "title", "source", "seed", "contract", "network", "expect", "client",
+const FIELDS: [&str; 9] = [
+    "name",
+    "title",
+    "source",
+    "seed",
+    "contract",
+    "network",
+    "expect",
+    "client",
+    "server_event",
 ];
 const CLIENTS: &str = "one or more tables [[client]]";
+const EVENTS: &str = "any number of tables [[server_event]]";
 
 pub(super) fn scenario(file: &str, text: &[u8]) -> Result<Scenario, ReadError> {
     if text.len() > bounds::FILE_BYTES_MAX {
@@ -34,10 +44,6 @@ pub(super) fn scenario(file: &str, text: &[u8]) -> Result<Scenario, ReadError> {
     let fields = source.parse()?;
     let root = Table::root(source, &fields);
 
-    if let Some(event) = root.get("server_event") {
-        let allowed = FIELDS.join(", ");
-        return Err(event.error(Mistake::NotYet { allowed }));
-    }
     root.only(&FIELDS)?;
     Ok(Scenario {
         name: name(&root)?,
@@ -51,6 +57,7 @@ pub(super) fn scenario(file: &str, text: &[u8]) -> Result<Scenario, ReadError> {
         network: network(&root)?,
         expect: expect(&root)?,
         clients: clients(&root)?,
+        server_events: server_events(&root)?,
     })
 }
 
@@ -79,17 +86,22 @@ fn text_or_empty(root: &Table<'_>, key: &str) -> Result<String, ReadError> {
 }
 
 fn contract(root: &Table<'_>) -> Result<Contract, ReadError> {
-    let fields = ["stall", "residence", "drain"];
+    let fields = ["stall", "residence", "drain", "shutdown", "buffer"];
     let Some(value) = root.get("contract") else {
         return Ok(Contract::default());
     };
-    let table = value.table("a table of stall, residence, drain")?;
+    let table = value.table(&format!("a table of {}", fields.join(", ")))?;
     table.only(&fields)?;
     let duration = |key| table.get(key).map(|value| value.duration()).transpose();
     Ok(Contract {
         stall: duration("stall")?,
         residence: duration("residence")?,
         drain: duration("drain")?,
+        shutdown: duration("shutdown")?,
+        buffer: table
+            .get("buffer")
+            .map(|value| value.size(bounds::HOARD_MAX))
+            .transpose()?,
     })
 }
 
@@ -229,6 +241,37 @@ fn client(table: &Table<'_>) -> Result<Client, ReadError> {
         return Err(steps.error(Mistake::OutOfBounds { got, allowed }));
     }
     Ok(client)
+}
+
+fn server_events(root: &Table<'_>) -> Result<Vec<ServerEvent>, ReadError> {
+    let Some(value) = root.get("server_event") else {
+        return Ok(Vec::new());
+    };
+    let tables = value.elements(EVENTS)?;
+    at_most(
+        &value,
+        tables.len() as u64,
+        bounds::SERVER_EVENTS_MAX,
+        "server events",
+    )?;
+    tables
+        .map(|value| server_event(&value.table(EVENTS)?))
+        .collect()
+}
+
+fn server_event(table: &Table<'_>) -> Result<ServerEvent, ReadError> {
+    table.only(&["at", "do"])?;
+    let names = ServerAction::ALL.map(ServerAction::name).join(", ");
+    let word = table.need("do", &names)?;
+    let name = word.text(&format!("one of {names}, as a string"))?;
+    let action = ServerAction::ALL
+        .into_iter()
+        .find(|action| action.name() == name)
+        .ok_or_else(|| word.unknown("server event", name, names.as_str()))?;
+    Ok(ServerEvent {
+        at: table.need("at", DURATION)?.duration()?,
+        action,
+    })
 }
 
 /// Zero where a duration is left out that has no other default.

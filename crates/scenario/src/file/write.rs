@@ -25,16 +25,31 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
             stall,
             residence,
             drain,
+            shutdown,
+            buffer,
         } = scenario.contract;
         let mut fields = Fields::default();
-        for (key, duration) in [("stall", stall), ("residence", residence), ("drain", drain)] {
+        for (key, duration) in [
+            ("stall", stall),
+            ("residence", residence),
+            ("drain", drain),
+            ("shutdown", shutdown),
+        ] {
             fields.optional(key, duration.map(quoted));
         }
+        fields.optional("buffer", buffer.map(|bytes| format!("\"{}\"", Size(bytes))));
         out += &format!("contract = {}\n", fields.inline());
     }
     network(&mut out, &scenario.network);
     for one in &scenario.clients {
         client(&mut out, one);
+    }
+    for event in &scenario.server_events {
+        out += &format!(
+            "\n[[server_event]]\nat = {}\ndo = \"{}\"\n",
+            quoted(event.at),
+            event.action.name()
+        );
     }
     if !scenario.expect.is_empty() {
         out += "\n[expect]\n";

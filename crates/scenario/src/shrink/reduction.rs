@@ -54,6 +54,11 @@ pub(super) enum Reduction {
         step: usize,
         simpler: Step,
     },
+    DropEvents(Range<usize>),
+    EventAt {
+        event: usize,
+        at: Duration,
+    },
     Seed,
 }
 
@@ -64,6 +69,7 @@ pub(super) fn all(scenario: &Scenario, depth: Depth) -> Vec<Reduction> {
     if scenario.clients.len() > 1 {
         out.extend(clients().map(|(client, _)| Reduction::DropClient(client)));
     }
+    out.extend(ranges(scenario.server_events.len()).map(Reduction::DropEvents));
     for (client, data) in clients() {
         let counts = [1, data.count / 2, data.count - 1];
         let fewer = counts
@@ -89,6 +95,10 @@ pub(super) fn all(scenario: &Scenario, depth: Depth) -> Vec<Reduction> {
                 .into_iter()
                 .map(|stagger| Reduction::Stagger { client, stagger }),
         );
+    }
+    for (event, data) in scenario.server_events.iter().enumerate() {
+        let times = round::durations(data.at, depth);
+        out.extend(times.into_iter().map(|at| Reduction::EventAt { event, at }));
     }
     for (client, data) in clients() {
         for (step, pair) in data.steps.windows(2).enumerate() {
@@ -136,6 +146,8 @@ impl Reduction {
                 step,
                 simpler,
             } => clients[client].steps[step] = simpler,
+            Self::DropEvents(events) => drop(scenario.server_events.drain(events)),
+            Self::EventAt { event, at } => scenario.server_events[event].at = at,
             Self::Seed => scenario.seed = 1,
         }
         scenario

@@ -23,7 +23,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ntitel = \"\"",
-            "x.toml:2: unknown field \"titel\"; allowed: name, title, source, seed, contract, network, expect, client",
+            "x.toml:2: unknown field \"titel\"; allowed: name, title, source, seed, contract, network, expect, client, server_event",
         ),
         (
             "name = \"x\"\ntitle = true",
@@ -43,7 +43,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ncontract = { stal = \"1s\" }",
-            "x.toml:2: contract: unknown field \"stal\"; allowed: stall, residence, drain",
+            "x.toml:2: contract: unknown field \"stal\"; allowed: stall, residence, drain, shutdown, buffer",
         ),
         (
             "name = \"x\"\ncontract = { stall = 75 }",
@@ -51,7 +51,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ncontract = \"75s\"",
-            "x.toml:2: contract: a string is not allowed here; allowed: a table of stall, residence, drain",
+            "x.toml:2: contract: a string is not allowed here; allowed: a table of stall, residence, drain, shutdown, buffer",
         ),
         (
             "name = \"x\"\n[expect]\nhyper = \"hang\"",
@@ -62,8 +62,8 @@ fn names_and_numbers_at_the_top() {
             "x.toml:3: expect.hyper: a boolean is not allowed here; allowed: one of protocol, lost, hung, leftover, late, stuck-shutdown, deaf, spin, hoard, nondeterministic, clean, as a string",
         ),
         (
-            "name = \"x\"\n[[server_event]]\nat = \"3s\"\ndo = \"shutdown\"",
-            "x.toml:2: server_event: not part of this version; allowed: name, title, source, seed, contract, network, expect, client",
+            "name = \"x\"\ncontract = { buffer = \"0B\" }",
+            "x.toml:2: contract.buffer: \"0B\" is not valid: too small or too large; allowed: an integer from 1 to 1099511627776, or a string such as \"64KiB\" or \"1MiB\" (at most \"1048576MiB\")",
         ),
     ];
     for (text, expected) in cases {
@@ -149,6 +149,58 @@ fn network() {
             expected,
         );
     }
+}
+
+#[test]
+fn server_events() {
+    const ACTIONS: &str = "shutdown, stop_accepting, accept_error, crash, restart, handler_panic";
+    let cases = [
+        (
+            "server_event = 3\n",
+            "x.toml:2: server_event: an integer is not allowed here; allowed: any number of tables [[server_event]]",
+        ),
+        (
+            "[[server_event]]\nat = \"3s\"",
+            "x.toml:2: server_event[0].do: missing; allowed: <actions>",
+        ),
+        (
+            "[[server_event]]\ndo = \"crash\"",
+            "x.toml:2: server_event[0].at: missing; allowed: <duration>",
+        ),
+        (
+            "[[server_event]]\nat = \"3s\"\ndo = \"stop\"",
+            "x.toml:4: server_event[0].do: unknown server event \"stop\"; allowed: <actions>",
+        ),
+        (
+            "[[server_event]]\nat = 3\ndo = \"crash\"",
+            "x.toml:3: server_event[0].at: an integer is not allowed here; allowed: <duration>",
+        ),
+        (
+            "[[server_event]]\nat = \"3s\"\ndo = true",
+            "x.toml:4: server_event[0].do: a boolean is not allowed here; allowed: one of <actions>, as a string",
+        ),
+        (
+            "[[server_event]]\nat = \"3s\"\ndo = \"crash\"\nsignal = 9",
+            "x.toml:5: server_event[0]: unknown field \"signal\"; allowed: at, do",
+        ),
+    ];
+    for (text, expected) in cases {
+        // They come last in a file.
+        let text = format!("name = \"x\"\n{text}\n[[client]]\nsteps = []\n");
+        check(
+            &super::message(text),
+            &expected.replace("<actions>", ACTIONS),
+        );
+    }
+    let event = "[[server_event]]\nat = \"3s\"\ndo = \"crash\"\n";
+    let text = format!(
+        "name = \"x\"\n[[client]]\nsteps = []\n{}",
+        event.repeat(1001)
+    );
+    check(
+        &super::message(text),
+        "x.toml:4: server_event: 1001 server events are too many; allowed: at most 1000",
+    );
 }
 
 #[test]

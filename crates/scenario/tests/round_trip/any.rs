@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hangup_scenario::{
     Await, Blackhole, Client, Contract, Head, Host, LinkChange, Network, Piece, Read, Rst,
-    Scenario, Send, Step, Trickle, Until, Verdict, Version,
-    file::bounds::{AWAITED_BYTES_MAX, BUFFER_MAX, DURATION_MAX, MTU_MAX},
+    Scenario, Send, ServerAction, ServerEvent, Step, Trickle, Until, Verdict, Version,
+    file::bounds::{AWAITED_BYTES_MAX, BUFFER_MAX, DURATION_MAX, HOARD_MAX, MTU_MAX},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -17,17 +17,20 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
         any::<u64>(),
     );
     let expect = prop::collection::btree_map(text(), select(&Verdict::ALL[..]), 0..3);
-    let clients = vec(client(), 1..4);
+    let clients = (vec(client(), 1..4), vec(server_event(), 0..4));
     (words, contract(), network(), expect, clients).prop_map(
-        |((name, title, source, seed), contract, network, expect, clients)| Scenario {
-            name,
-            title,
-            source,
-            seed,
-            contract,
-            network,
-            clients,
-            expect,
+        |((name, title, source, seed), contract, network, expect, (clients, server_events))| {
+            Scenario {
+                name,
+                title,
+                source,
+                seed,
+                contract,
+                network,
+                clients,
+                server_events,
+                expect,
+            }
         },
     )
 }
@@ -66,12 +69,21 @@ fn contract() -> impl Strategy<Value = Contract> {
         option::of(duration()),
         option::of(duration()),
         option::of(duration()),
+        option::of(duration()),
+        option::of(1..=HOARD_MAX),
     )
-        .prop_map(|(stall, residence, drain)| Contract {
+        .prop_map(|(stall, residence, drain, shutdown, buffer)| Contract {
             stall,
             residence,
             drain,
+            shutdown,
+            buffer,
         })
+}
+
+fn server_event() -> impl Strategy<Value = ServerEvent> {
+    let action = select(&ServerAction::ALL[..]);
+    (duration(), action).prop_map(|(at, action)| ServerEvent { at, action })
 }
 
 fn network() -> impl Strategy<Value = Network> {

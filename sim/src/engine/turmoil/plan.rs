@@ -105,6 +105,10 @@ fn unknown(scenario: &Scenario) -> Vec<String> {
             "changes of the network are left out: all clients share one host",
         ),
         (
+            !scenario.server_events.is_empty(),
+            "server events are left out",
+        ),
+        (
             has(|step| matches!(step, Step::Vanish)),
             "a host that waits for one that has vanished is not told that it timed out",
         ),
