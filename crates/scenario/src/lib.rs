@@ -8,6 +8,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`scenario`] | the scenario, its clients, its network, the server's contract |
+//! | [`story`] | what an incident tells people |
 //! | [`step`] | one thing that a client does |
 //! | [`server_event`] | one thing that happens to the server itself |
 //! | [`send`] | what one write is made of: heads, bodies, chunks, bytes |
@@ -53,6 +54,7 @@ pub mod send;
 pub mod server_event;
 mod shrink;
 pub mod step;
+pub mod story;
 pub mod strategy;
 pub mod stream;
 pub mod verdict;
@@ -63,4 +65,5 @@ pub use scenario::{Client, Contract, Network, Rst, Scenario};
 pub use send::{Head, Host, Piece, Send, Trickle, Version};
 pub use server_event::{ServerAction, ServerEvent};
 pub use step::{Await, Blackhole, LinkChange, Read, Step, Until};
+pub use story::Story;
 pub use verdict::Verdict;

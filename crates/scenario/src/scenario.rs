@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{server_event::ServerEvent, step::Step, verdict::Verdict};
+use crate::{server_event::ServerEvent, step::Step, story::Story, verdict::Verdict};
 
 /// One test case: everything that happens to the server, and the seed of what is left to chance.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,8 @@ pub struct Scenario {
     pub title: String,
     /// Where it comes from: an issue, a CVE, an RFC section, a case seed. Empty where nobody knows.
     pub source: String,
+    /// What an incident tells people.
+    pub story: Story,
     /// Seed of every draw that is made while it runs (jitter, loss, the order of `select!`).
     pub seed: u64,
     /// What the server is held to here, where that is not what the server claims by itself.
@@ -116,6 +118,7 @@ impl Scenario {
             name: name.into(),
             title: String::new(),
             source: String::new(),
+            story: Story::default(),
             seed: 1,
             contract: Contract::default(),
             network: Network::default(),

@@ -43,6 +43,7 @@ use self::{grid::Draw, mask::Mask};
 use crate::{
     scenario::{Contract, Scenario},
     shrink::{Depth, Shrink},
+    story::Story,
     stream::Stream,
 };
 
@@ -111,6 +112,7 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
         name: format!("case-{case_seed}"),
         title: String::new(),
         source: format!("case seed {case_seed}"),
+        story: Story::default(),
         // Half the digits are as good, and easier to type.
         seed: Stream::new(case_seed, "run").next_u64() >> 32,
         contract: Contract::default(),

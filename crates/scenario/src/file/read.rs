@@ -14,14 +14,20 @@ use crate::{
     scenario::{Client, Contract, Network, Rst, Scenario},
     server_event::{ServerAction, ServerEvent},
     step::Step,
+    story::Story,
     verdict::Verdict,
 };
 
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 14] = [
     "name",
     "title",
     "source",
+    "links",
+    "theme",
     "seed",
+    "happened",
+    "must_hold",
+    "verified",
     "contract",
     "network",
     "expect",
@@ -49,6 +55,7 @@ pub(super) fn scenario(file: &str, text: &[u8]) -> Result<Scenario, ReadError> {
         name: name(&root)?,
         title: text_or_empty(&root, "title")?,
         source: text_or_empty(&root, "source")?,
+        story: story(&root)?,
         seed: match root.get("seed") {
             Some(seed) => seed.integer(0..=u64::MAX)?,
             None => 1,
@@ -83,6 +90,30 @@ fn text_or_empty(root: &Table<'_>, key: &str) -> Result<String, ReadError> {
         Some(value) => Ok(value.text("a string")?.to_owned()),
         None => Ok(String::new()),
     }
+}
+
+fn story(root: &Table<'_>) -> Result<Story, ReadError> {
+    let allowed = "an array of addresses that begin with https://";
+    let links = match root.get("links") {
+        None => Vec::new(),
+        Some(links) => links
+            .elements(allowed)?
+            .map(|link| {
+                let address = link.text(allowed)?;
+                if !address.starts_with("https://") {
+                    return Err(link.malformed("no address", allowed));
+                }
+                Ok(address.to_owned())
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    Ok(Story {
+        links,
+        theme: text_or_empty(root, "theme")?,
+        happened: text_or_empty(root, "happened")?,
+        must_hold: text_or_empty(root, "must_hold")?,
+        verified: text_or_empty(root, "verified")?,
+    })
 }
 
 fn contract(root: &Table<'_>) -> Result<Contract, ReadError> {

@@ -10,6 +10,7 @@ use crate::{
     scenario::{Client, Contract, Network, Rst, Scenario},
     send::{Head, Host, Piece, Send, Version},
     step::{Blackhole, Read, Step, Until},
+    story::Story,
 };
 
 pub(super) fn scenario(scenario: &Scenario) -> String {
@@ -19,6 +20,7 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
             out += &format!("{key} = {}\n", text(value));
         }
     }
+    story_head(&mut out, &scenario.story);
     out += &format!("seed   = {}\n", scenario.seed);
     if scenario.contract != Contract::default() {
         let Contract {
@@ -40,6 +42,7 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
         fields.optional("buffer", buffer.map(|bytes| format!("\"{}\"", Size(bytes))));
         out += &format!("contract = {}\n", fields.inline());
     }
+    story(&mut out, &scenario.story);
     network(&mut out, &scenario.network);
     for one in &scenario.clients {
         client(&mut out, one);
@@ -60,6 +63,29 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
         }
     }
     out
+}
+
+/// What stands on one line each, beside the name.
+fn story_head(out: &mut String, story: &Story) {
+    if !story.links.is_empty() {
+        let links: Vec<_> = story.links.iter().map(|link| text(link)).collect();
+        *out += &format!("links  = [{}]\n", links.join(", "));
+    }
+    if !story.theme.is_empty() {
+        *out += &format!("theme  = {}\n", text(&story.theme));
+    }
+}
+
+fn story(out: &mut String, story: &Story) {
+    for (key, value) in [
+        ("happened ", &story.happened),
+        ("must_hold", &story.must_hold),
+        ("verified ", &story.verified),
+    ] {
+        if !value.is_empty() {
+            *out += &format!("{key} = {}\n", paragraph(value));
+        }
+    }
 }
 
 fn network(out: &mut String, network: &Network) {
@@ -269,6 +295,30 @@ fn key(key: &str) -> String {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if bare { key.to_owned() } else { text(key) }
+}
+
+/// A string of TOML, over several lines where it is long. It is cut at single spaces only, since TOML drops all that
+/// follow the `\\` at the end of a line.
+fn paragraph(value: &str) -> String {
+    const COLUMNS_MAX: usize = 110;
+    let line = text(value);
+    if line.chars().count() <= COLUMNS_MAX || line.starts_with("\" ") {
+        return line;
+    }
+    let inner = &line[1..line.len() - 1];
+    let mut out = String::from("\"\"\"");
+    let mut column = usize::MAX;
+    for word in inner.split_inclusive(' ') {
+        let width = word.chars().count();
+        // A space that follows another one must not begin a line.
+        if word != " " && column.saturating_add(width) > COLUMNS_MAX {
+            out.push_str("\\\n  ");
+            column = 2;
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out + "\"\"\""
 }
 
 /// A string of TOML on one line, with its quotes.

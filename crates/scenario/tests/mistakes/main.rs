@@ -6,7 +6,11 @@ mod top;
 use hangup_scenario::{Mistake, Scenario};
 
 /// What stands often in the messages below, and what it stands for.
-const SHORT: [(&str, &str); 6] = [
+const SHORT: [(&str, &str); 7] = [
+    (
+        "<fields>",
+        "name, title, source, links, theme, seed, happened, must_hold, verified, contract, network, expect, client, server_event",
+    ),
     (
         "<name>",
         "a string of 1 to 100 letters, digits, -, _ and ., not beginning with .",

@@ -23,11 +23,27 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ntitel = \"\"",
-            "x.toml:2: unknown field \"titel\"; allowed: name, title, source, seed, contract, network, expect, client, server_event",
+            "x.toml:2: unknown field \"titel\"; allowed: <fields>",
         ),
         (
             "name = \"x\"\ntitle = true",
             "x.toml:2: title: a boolean is not allowed here; allowed: a string",
+        ),
+        (
+            "name = \"x\"\nhappened = 1",
+            "x.toml:2: happened: an integer is not allowed here; allowed: a string",
+        ),
+        (
+            "name = \"x\"\nlinks = \"https://x\"",
+            "x.toml:2: links: a string is not allowed here; allowed: an array of addresses that begin with https://",
+        ),
+        (
+            "name = \"x\"\nlinks = [\"https://x\",\n\"http://x\"]",
+            "x.toml:3: links[1]: \"http://x\" is not valid: no address; allowed: an array of addresses that begin with https://",
+        ),
+        (
+            "name = \"x\"\nlinks = [true]",
+            "x.toml:2: links[0]: a boolean is not allowed here; allowed: an array of addresses that begin with https://",
         ),
         (
             "name = \"x\"\nseed = -1",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hangup_scenario::{
     Await, Blackhole, Client, Contract, Head, Host, LinkChange, Network, Piece, Read, Rst,
-    Scenario, Send, ServerAction, ServerEvent, Step, Trickle, Until, Verdict, Version,
+    Scenario, Send, ServerAction, ServerEvent, Step, Story, Trickle, Until, Verdict, Version,
     file::bounds::{AWAITED_BYTES_MAX, BUFFER_MAX, DURATION_MAX, HOARD_MAX, MTU_MAX},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -16,14 +16,17 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
         text(),
         any::<u64>(),
     );
+    let words = (words, story());
     let expect = prop::collection::btree_map(text(), select(&Verdict::ALL[..]), 0..3);
     let clients = (vec(client(), 1..4), vec(server_event(), 0..4));
     (words, contract(), network(), expect, clients).prop_map(
-        |((name, title, source, seed), contract, network, expect, (clients, server_events))| {
+        |(((name, title, source, seed), story), contract, network, expect, clients)| {
+            let (clients, server_events) = clients;
             Scenario {
                 name,
                 title,
                 source,
+                story,
                 seed,
                 contract,
                 network,
@@ -31,6 +34,26 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
                 server_events,
                 expect,
             }
+        },
+    )
+}
+
+fn story() -> impl Strategy<Value = Story> {
+    let links = vec(text().prop_map(|text| format!("https://{text}")), 0..3);
+    let told = || {
+        prop_oneof![
+            text(),
+            vec(text(), 20..80).prop_map(|words| words.join(" ")),
+            "( {0,2}[a-z\"\\\\é]{0,9}){60}",
+        ]
+    };
+    (links, text(), told(), told(), told()).prop_map(
+        |(links, theme, happened, must_hold, verified)| Story {
+            links,
+            theme,
+            happened,
+            must_hold,
+            verified,
         },
     )
 }
