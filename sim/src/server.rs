@@ -1,6 +1,7 @@
 //! Servers under test: one file each.
 
 pub mod app;
+mod axum;
 pub mod canary;
 pub(crate) mod hangup;
 mod hyper;
@@ -47,6 +48,9 @@ pub fn built_in() -> Vec<Arc<dyn Server>> {
         Arc::new(hangup::Hangup::unbounded()),
         Arc::new(hyper::Hyper::plain()),
         Arc::new(hyper::Hyper::with_timeouts()),
+        Arc::new(axum::Axum::plain()),
+        Arc::new(axum::Axum::with_layers()),
+        Arc::new(axum::on_ours()),
     ]
 }
 

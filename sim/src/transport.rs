@@ -50,6 +50,14 @@ impl Dialer {
 }
 
 impl Listener {
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Leap(listener) => listener.local_addr(),
+            Self::Turmoil(listener) => Ok(listener.local_addr()),
+        }
+    }
+
     /// The next connection and its peer.
     pub async fn accept(&mut self) -> io::Result<(Stream, SocketAddr)> {
         record(Recorder::accepting);

@@ -71,18 +71,19 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
     Ok(if surprises.is_empty() { CLEAN } else { FOUND })
 }
 
-/// The incident that it all began with: the one to tell among equals.
-const FIRST: &str = "fasthttp-1834";
+/// The incident that it all began with, on a server that has its timeouts switched on: the one to tell among equals.
+const FIRST: (&str, &str) = ("fasthttp-1834", "hyper-timeouts");
 
 /// The gravest cell that holds a connection, since that has a stack to show; among those that hold one for as many
-/// hours, the incident that it all began with, on the server furthest down the list.
+/// hours, the incident that it all began with.
 fn gravest(cells: &[Cell]) -> Option<&Cell> {
     let holding = cells.iter().filter_map(|cell| {
         let findings = cell
             .findings
             .iter()
             .filter_map(|finding| Some((finding.kind, finding.alive_for?.as_secs() / 3600)));
-        Some((findings.max()?, cell.scenario.name == FIRST, cell))
+        let first = (cell.scenario.name == FIRST.0, cell.server == FIRST.1);
+        Some((findings.max()?, first, cell))
     });
     holding
         .max_by_key(|(rank, first, _)| (*rank, *first))

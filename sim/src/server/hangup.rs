@@ -34,6 +34,8 @@ pub(super) struct Hangup {
     name: &'static str,
     about: &'static str,
     limits: Limits,
+    /// What it serves where that is not the probe app itself.
+    router: Option<axum::Router>,
 }
 
 impl Hangup {
@@ -42,6 +44,17 @@ impl Hangup {
             name: "hangup",
             about: "our server, default limits",
             limits: Limits::default(),
+            router: None,
+        }
+    }
+
+    /// The default limits, and an application of axum's.
+    pub(super) fn serving(router: axum::Router) -> Self {
+        Self {
+            name: "hangup-axum",
+            about: "our server, default limits, serving an axum router",
+            limits: Limits::default(),
+            router: Some(router),
         }
     }
 
@@ -50,6 +63,7 @@ impl Hangup {
             name: "hangup-article",
             about: "our server with only the article's remedy: read 60 s, write 60 s, idle 300 s",
             limits: Limits::article(),
+            router: None,
         }
     }
 
@@ -58,6 +72,7 @@ impl Hangup {
             name: "hangup-unbounded",
             about: "our server with every phase unbounded, as fasthttp's defaults are",
             limits: Limits::unbounded(),
+            router: None,
         }
     }
 }
@@ -90,12 +105,20 @@ impl Server for Hangup {
     }
 
     fn serve(&self, listener: Listener) -> Serving {
-        let server = hangup_server::Server::new(App)
+        match &self.router {
+            Some(router) => Box::pin(self.set_up(router.clone()).serve(listener)),
+            None => Box::pin(self.set_up(App).serve(listener)),
+        }
+    }
+}
+
+impl Hangup {
+    fn set_up<S>(&self, service: S) -> hangup_server::Server<S> {
+        hangup_server::Server::new(service)
             .limits(self.limits.clone())
             // The clock of the Date header is the machine's, not the simulation's.
             .date_header(false)
-            .watch(Arc::new(Told));
-        Box::pin(server.serve(listener))
+            .watch(Arc::new(Told))
     }
 }
 

@@ -116,6 +116,11 @@ impl Listener {
         )
     }
 
+    /// Where it listens: on every address of its host.
+    pub fn local_addr(&self) -> SocketAddr {
+        (Ipv4Addr::UNSPECIFIED, PORT).into()
+    }
+
     /// The next connection and its peer.
     pub async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = poll_fn(|cx| {

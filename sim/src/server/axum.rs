@@ -1,0 +1,113 @@
+//! The probe app as an axum router: on `axum::serve`, the same behind tower-http's timeouts, and on our server.
+
+use super::hangup::Hangup;
+use super::{Server, Serving, UNCLAIMED, app};
+use crate::contract::Contract;
+use crate::transport::{Listener, Stream};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+
+/// What tower-http's layers are set to, as long as hyper's one timeout in `hyper-timeouts`.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The probe app, routed by axum.
+fn router() -> Router {
+    Router::new().fallback(answer)
+}
+
+async fn answer(request: Request) -> Response {
+    match app::answer(request).await {
+        Ok(response) => response.map(Body::new),
+        // As axum's own extractors answer to a body that cannot be read.
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
+}
+
+/// `axum::serve`, in one of two set-ups.
+#[derive(Debug)]
+pub(super) struct Axum {
+    name: &'static str,
+    about: &'static str,
+    layers: bool,
+}
+
+impl Axum {
+    /// As in axum's documentation.
+    pub(super) fn plain() -> Self {
+        Self {
+            name: "axum",
+            about: "axum::serve",
+            layers: false,
+        }
+    }
+
+    /// With the layers that its users are told to bound requests with.
+    pub(super) fn with_layers() -> Self {
+        Self {
+            name: "axum-tower",
+            about: "axum::serve with tower-http's timeout and request body timeout, 60 s each",
+            layers: true,
+        }
+    }
+}
+
+impl Server for Axum {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn about(&self) -> &str {
+        self.about
+    }
+
+    fn contract(&self) -> Contract {
+        UNCLAIMED
+    }
+
+    fn serve(&self, listener: Listener) -> Serving {
+        let app = if self.layers {
+            router()
+                .layer(TimeoutLayer::with_status_code(
+                    StatusCode::REQUEST_TIMEOUT,
+                    TIMEOUT,
+                ))
+                .layer(RequestBodyTimeoutLayer::new(TIMEOUT))
+        } else {
+            router()
+        };
+        Box::pin(async move {
+            // It ends only where it is told to shut down.
+            let _ = axum::serve(listener, app).await;
+        })
+    }
+}
+
+/// The same router on our server, unchanged, with the default limits.
+pub(super) fn on_ours() -> Hangup {
+    Hangup::serving(router())
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = Stream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Stream, SocketAddr) {
+        match Listener::accept(self).await {
+            Ok(accepted) => accepted,
+            // The network is down, and stays so: the run is over.
+            Err(_) => pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Listener::local_addr(self)
+    }
+}
