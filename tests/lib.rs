@@ -6,6 +6,7 @@
 //! | `canaries` | every oracle convicts its canary and acquits the healthy twin |
 //! | `acquittals` | honest clients, and servers that keep their contract, are never convicted |
 //! | `makeups` | servers put together in other ways are acquitted, other defects are convicted |
+//! | `mistakes` | what other servers got wrong, each against ours: statuses, reason and time of each end |
 //! | `regressions` | what the fuzzer found in our server once stays mended |
 //! | `determinism` | the same seed gives the same trace, in this process and in a fresh one |
 //! | `engines` | two network models, one verdict |

@@ -1,7 +1,7 @@
 //! TLS over a pipe in memory, with certificates made here.
 #![cfg(feature = "tls")]
 
-use hangup_server::{Body, Listener, Peer, Server, Tls, service_fn};
+use hangup_server::{Body, Limits, Listener, Peer, Server, Tls, service_fn};
 use http::{Request, Response};
 use std::io;
 use std::sync::Arc;
@@ -49,6 +49,10 @@ mod service {
 
 impl Site {
     fn open() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
         let certificate = made.cert.der().clone();
@@ -62,7 +66,9 @@ impl Site {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let (connect, pipes) = mpsc::channel(8);
-        let server = Server::new(service::app()).date_header(false);
+        let server = Server::new(service::app())
+            .limits(limits)
+            .date_header(false);
         tokio::spawn(
             server
                 .clone()
@@ -136,6 +142,39 @@ async fn a_handshake_that_never_comes_is_closed_after_ten_seconds_and_holds_up_n
         assert_eq!(site.start.elapsed(), Duration::from_secs(10));
     }
     assert!(site.closed().contains(&"timeout-handshake"));
+}
+
+/// Who is over the limit is told so over TLS too, in its own task: a client that does not do its part of the handshake waits alone.
+#[tokio::test(start_paused = true)]
+async fn a_refused_client_that_never_shakes_hands_holds_up_nobody() {
+    let one = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let site = Site::with(one);
+    let served = site.client().await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(site.pipe().await);
+    }
+    let mut refused = site.client().await;
+    let mut said = String::new();
+    refused.read_to_string(&mut said).await.unwrap();
+    assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+    drop((refused, served));
+    sleep_until(site.start + Duration::from_secs(1)).await;
+    let mut next = site.client().await;
+    next.write_all(b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    said.clear();
+    next.read_to_string(&mut said).await.unwrap();
+    assert!(said.ends_with("secret /x"), "{said}");
+    assert_eq!(site.start.elapsed(), Duration::from_secs(1));
+    for pipe in &mut silent {
+        assert_eq!(pipe.read(&mut [0; 64]).await.unwrap(), 0);
+        assert_eq!(site.start.elapsed(), Duration::from_secs(10));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -235,3 +235,52 @@ async fn a_task_that_is_dropped_is_in_the_ledger() {
         (1, 0, Some(&1))
     );
 }
+
+/// Gives a request, then nothing more, and takes nothing: its client's host has refused what was written.
+struct Refusing(&'static [u8]);
+
+impl AsyncRead for Refusing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let bytes = std::mem::take(&mut self.0);
+        if bytes.is_empty() {
+            return Poll::Pending;
+        }
+        buffer.put_slice(bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Refusing {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_100_that_cannot_be_written_ends_the_connection() {
+    let start = Instant::now();
+    let app = service_fn(|request| probe::answer(request, probe::Seen::default()));
+    let head =
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    let reason = Server::new(app)
+        .connection(Refusing(head), Peer::Unnamed)
+        .await;
+    assert_eq!(reason.name(), "client-gone");
+    assert_eq!(
+        start.elapsed(),
+        secs(0),
+        "nobody waits for a body that nobody was asked for"
+    );
+}
