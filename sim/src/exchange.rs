@@ -87,16 +87,28 @@ impl Messages {
                         self.blank |= empty > 0;
                     }
                     let before = self.pending.len();
-                    self.pending.extend_from_slice(bytes);
-                    if self.pending.len() > HEAD_BYTES_MAX {
+                    if before + bytes.len() > HEAD_BYTES_MAX {
                         self.state = State::Ended;
                         return false;
                     }
                     if !bytes.contains(&b'\n') {
+                        self.pending.extend_from_slice(bytes);
                         return true;
                     }
-                    match see(Seen::Head(&self.pending)) {
-                        Head::Partial => return true,
+                    // Only a head that came in parts is put together: a segment may hold a thousand whole ones.
+                    let head = if before == 0 {
+                        bytes
+                    } else {
+                        self.pending.extend_from_slice(bytes);
+                        &self.pending
+                    };
+                    match see(Seen::Head(head)) {
+                        Head::Partial => {
+                            if before == 0 {
+                                self.pending.extend_from_slice(bytes);
+                            }
+                            return true;
+                        }
                         Head::Broken => {
                             self.state = State::Ended;
                             return false;
