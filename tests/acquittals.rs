@@ -176,6 +176,7 @@ fn the_fuzzer_finds_nothing_in_our_server_nor_in_the_twin() {
             seed: 11,
             cases: 5_000,
             jobs: 2,
+            shard: Default::default(),
             keep_going: false,
         };
         let (totals, convictions) = fuzz(Engine::Leap, &*server, plan, |_| {});

@@ -89,6 +89,7 @@ fn the_fuzzer_finds_every_canary_by_itself() {
             seed: 1,
             cases: 20_000,
             jobs: 1,
+            shard: Default::default(),
             keep_going: false,
         };
         let (totals, convictions) = fuzz(Engine::Leap, &*server, plan, |_| {});

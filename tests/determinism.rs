@@ -115,6 +115,7 @@ fn the_first_finding_is_the_same_on_any_number_of_cores() {
             seed: 3,
             cases: 5_000,
             jobs,
+            shard: Default::default(),
             keep_going: false,
         };
         let (_, convictions) = fuzz::fuzz(Engine::Leap, &*server, plan, |_| {});

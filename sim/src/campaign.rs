@@ -1,4 +1,18 @@
 //! Many runs.
+//!
+//! | module | which |
+//! |---|---|
+//! | [`check`] | every incident x every server |
+//! | [`fuzz`] | generated scenarios, from a seed |
+//! | [`sweep`] | every byte offset of an exchange x every way to break it off |
+//! | [`exhaust`] | every sequence of steps, up to a length |
+//! | [`walk`], [`shard`], [`shape`] | going through the cases on all cores and machines, and grouping what was found |
 
 pub mod check;
+pub mod exchange;
+pub mod exhaust;
 pub mod fuzz;
+pub mod shape;
+pub mod shard;
+pub mod sweep;
+pub mod walk;

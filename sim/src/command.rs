@@ -7,12 +7,15 @@ macro_rules! say {
     };
 }
 
+mod campaign;
 mod check;
+mod exhaust;
 mod fuzz;
 mod list;
 mod replay;
 mod run;
 mod serve;
+mod sweep;
 mod tour;
 
 use crate::engine::Engine;
@@ -43,11 +46,15 @@ enum Command {
     Run(run::RunCommand),
     /// Generated scenarios from a seed; stops at the first finding, makes it small and saves it
     Fuzz(fuzz::Fuzz),
+    /// An exchange, broken off at every byte in every way
+    Sweep(sweep::SweepCommand),
+    /// Every sequence of up to so many steps: all of it, no seeds
+    Exhaust(exhaust::ExhaustCommand),
     /// The same run again: a case seed from fuzz, a saved file, or an incident
     Replay(replay::Replay),
     /// Our server on real TCP with the probe app, its ledger and metrics
     Serve(serve::Serve),
-    /// Incidents, servers, engines
+    /// Incidents, servers, engines, exchanges
     List(list::List),
 }
 
@@ -124,6 +131,8 @@ pub fn main() -> ExitCode {
         Some(Command::Check(command)) => command.execute(&common),
         Some(Command::Run(command)) => command.execute(&common),
         Some(Command::Fuzz(command)) => command.execute(&common),
+        Some(Command::Sweep(command)) => command.execute(&common),
+        Some(Command::Exhaust(command)) => command.execute(&common),
         Some(Command::Replay(command)) => command.execute(&common),
         Some(Command::Serve(command)) => command.execute(&common),
         Some(Command::List(command)) => command.execute(&common),

@@ -4,22 +4,16 @@
 //! follows from the case seed alone. So the first finding is the same on any number of cores, and a case seed can
 //! be replayed by itself.
 
+use super::shard::Shard;
+use super::walk::{Cases, Totals, Walk, walk};
 use crate::cell::Cell;
 use crate::engine::Engine;
 use crate::run::Detail;
 use crate::server::Server;
 use hangup_scenario::{Scenario, Verdict, minimise, strategy};
 use proptest::strategy::ValueTree;
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
 
-/// Cases are handed to the cores in blocks of this size.
-const BLOCK: u64 = 64;
 /// Tries of proptest's shrinking, and of the minimiser after it.
 const SHRINK_TRIES: usize = 2_000;
 /// Case seeds fit into the integers that JSON readers keep exact.
@@ -34,6 +28,8 @@ pub struct Plan {
     pub cases: u64,
     /// On how many cores.
     pub jobs: usize,
+    /// Which share of the cases.
+    pub shard: Shard,
     /// Go on after the first finding.
     pub keep_going: bool,
 }
@@ -49,18 +45,14 @@ pub struct Conviction {
     pub cases: u64,
 }
 
-/// What findings have in common that are of one shape: kind, phase, and the innermost frame of the await stack.
-type Shape = (Verdict, Option<&'static str>, Option<String>);
+impl Cases for Plan {
+    fn count(&self) -> u64 {
+        self.cases
+    }
 
-/// What a campaign did.
-#[derive(Debug, Default)]
-pub struct Totals {
-    /// Cases that were run.
-    pub cases: u64,
-    /// Cases that were convicted, by verdict.
-    pub by_kind: BTreeMap<String, u64>,
-    /// Simulated time in all.
-    pub simulated: Duration,
+    fn scenario(&self, index: u64) -> Scenario {
+        scenario(case_seed(self.seed, index))
+    }
 }
 
 /// The seed of a case (splitmix64 over the campaign's seed and the index).
@@ -80,114 +72,22 @@ pub fn fuzz(
     plan: Plan,
     progress: impl Fn(u64) + Sync,
 ) -> (Totals, Vec<Conviction>) {
-    let (next, done) = (AtomicU64::new(0), AtomicBool::new(false));
-    let worker = || {
-        let mut part = Part::default();
-        while !done.load(Ordering::Relaxed) {
-            let start = next.fetch_add(BLOCK, Ordering::Relaxed);
-            if start >= plan.cases {
-                break;
-            }
-            let block = start..plan.cases.min(start + BLOCK);
-            part.run(engine, server, plan, block.clone());
-            // Blocks before this one are all handed out, and a core finishes the block it has: so the first
-            // conviction of the campaign is always among what the cores bring home.
-            if !plan.keep_going && !part.guilty.is_empty() {
-                done.store(true, Ordering::Relaxed);
-            }
-            progress(block.end - block.start);
-        }
-        part
+    let how = Walk {
+        jobs: plan.jobs,
+        shard: plan.shard,
+        keep_going: plan.keep_going,
     };
-    let parts: Vec<Part> = if plan.jobs <= 1 {
-        vec![worker()]
-    } else {
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..plan.jobs).map(|_| scope.spawn(worker)).collect();
-            workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
-                .collect()
-        })
-    };
-    let mut totals = Totals::default();
-    let mut guilty = Vec::new();
-    for part in parts {
-        totals.cases += part.cases;
-        totals.simulated += part.simulated;
-        guilty.extend(part.guilty);
-    }
-    guilty.sort_unstable();
-    if !plan.keep_going {
-        guilty.truncate(1);
-    }
-    let mut shapes: Vec<(Shape, u64, u64)> = Vec::new();
-    for (_, case_seed) in guilty {
-        let Some(shape) = shape(engine, server, case_seed) else {
-            continue;
-        };
-        *totals.by_kind.entry(shape.0.to_string()).or_default() += 1;
-        match shapes.iter_mut().find(|(known, ..)| *known == shape) {
-            Some((_, _, cases)) => *cases += 1,
-            None => shapes.push((shape, case_seed, 1)),
-        }
-    }
-    let convictions = shapes.into_iter().filter_map(|(_, case_seed, cases)| {
+    let (totals, groups) = walk(engine, server, &plan, how, progress);
+    let convictions = groups.into_iter().filter_map(|group| {
+        let case_seed = case_seed(plan.seed, group.first);
         let minimal = explain(engine, server, case_seed)?;
         Some(Conviction {
             case_seed,
             minimal,
-            cases,
+            cases: group.cases,
         })
     });
     (totals, convictions.collect())
-}
-
-/// The shape of a case's gravest finding.
-fn shape(engine: Engine, server: &dyn Server, case_seed: u64) -> Option<Shape> {
-    let cell = Cell::of(
-        engine,
-        &Arc::new(scenario(case_seed)),
-        server,
-        Detail {
-            timeline: false,
-            stacks: true,
-        },
-    );
-    let finding = cell.findings.into_iter().next()?;
-    let place = finding.task.and_then(|task| task.stack.into_iter().next());
-    Some((finding.kind, finding.phase, place))
-}
-
-/// What one core did.
-#[derive(Default)]
-struct Part {
-    cases: u64,
-    simulated: Duration,
-    /// Index and case seed.
-    guilty: Vec<(u64, u64)>,
-}
-
-impl Part {
-    fn run(&mut self, engine: Engine, server: &dyn Server, plan: Plan, block: Range<u64>) {
-        for index in block {
-            let case_seed = case_seed(plan.seed, index);
-            let cell = Cell::of(
-                engine,
-                &Arc::new(scenario(case_seed)),
-                server,
-                Detail::default(),
-            );
-            self.cases += 1;
-            self.simulated += cell.run.end();
-            if !cell.findings.is_empty() {
-                self.guilty.push((index, case_seed));
-                if !plan.keep_going {
-                    return;
-                }
-            }
-        }
-    }
 }
 
 /// The scenario of a case seed.

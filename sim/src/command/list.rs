@@ -1,6 +1,7 @@
 //! `hangup list`: what there is.
 
 use super::{CLEAN, Common, println_json};
+use crate::campaign::exchange;
 use crate::engine::Engine;
 use crate::{incident, server};
 use clap::Args;
@@ -23,6 +24,9 @@ impl List {
                     "name": server.name(), "about": server.about(),
                 })).collect::<Vec<_>>(),
                 "engines": Engine::ALL.map(Engine::name),
+                "exchanges": exchange::ALL.each_ref().map(|exchange| serde_json::json!({
+                    "name": exchange.name, "about": exchange.about,
+                })),
             }))?;
             return Ok(CLEAN);
         }
@@ -47,6 +51,10 @@ impl List {
         say!("\nengines");
         for engine in Engine::ALL {
             say!("  {:width$}  {}", engine.name(), engine.about());
+        }
+        say!("\nexchanges");
+        for exchange in &exchange::ALL {
+            say!("  {:width$}  {}", exchange.name, exchange.about);
         }
         Ok(CLEAN)
     }

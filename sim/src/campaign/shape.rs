@@ -1,0 +1,92 @@
+//! What findings have in common that are the same defect: kind, phase, and the place where the task is stuck.
+
+use crate::cell::Cell;
+use crate::finding::Finding;
+use crate::ledger::Connection;
+use hangup_scenario::Verdict;
+use std::fmt::{self, Display, Formatter};
+use std::hash::{Hash, Hasher};
+
+/// What findings have in common that are of one shape.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// The rule.
+    pub kind: Verdict,
+    /// The phase of the connection, as seen from outside.
+    pub phase: Option<&'static str>,
+    /// The innermost frame of the stuck task's await stack that is not the network's or a runtime's.
+    pub place: Option<String>,
+}
+
+/// Crates whose frames are the same whatever a server waits for.
+const PLUMBING: [&str; 5] = ["tokio::", "hangup_network::", "hyper_util::", "core::", "<"];
+
+impl Shape {
+    /// The shape of a judged run; none if it is clean. The place is known only where stacks were captured.
+    pub fn of(cell: &Cell) -> Option<Self> {
+        let finding = cell.findings.first()?;
+        Some(Self {
+            kind: finding.kind,
+            phase: finding.phase,
+            place: place(finding),
+        })
+    }
+}
+
+fn place(finding: &Finding) -> Option<String> {
+    let stack = &finding.task.as_ref()?.stack;
+    let frame = stack
+        .iter()
+        .find(|frame| !PLUMBING.iter().any(|crate_| frame.starts_with(crate_)))
+        .or_else(|| stack.first())?;
+    Some(frame.clone())
+}
+
+impl Display for Shape {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if let Some(phase) = self.phase {
+            write!(f, " in {phase}")?;
+        }
+        if let Some(place) = &self.place {
+            write!(f, ", {place}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a conviction looks like without its stack, which takes a hundred times as long as the run: convictions that
+/// differ in this are not taken for one shape before their stacks were compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Look(u64);
+
+impl Look {
+    /// The look of a judged run, and its verdict; none if it is clean.
+    pub(super) fn of(cell: &Cell) -> Option<(Self, Verdict)> {
+        let finding = cell.findings.first()?;
+        let mut hasher = rustc_hash::FxHasher::default();
+        (finding.kind, finding.phase, finding.never_ends).hash(&mut hasher);
+        let spawned_at = finding.task.as_ref().map(|task| &task.spawned_at);
+        spawned_at.hash(&mut hasher);
+        let connection = finding
+            .connection
+            .and_then(|id| cell.run.connections.iter().find(|it| it.id == id));
+        connection.map(course).hash(&mut hasher);
+        Some((Self(hasher.finish()), finding.kind))
+    }
+}
+
+/// How far a connection had come, in few enough values that most convictions share one.
+fn course(connection: &Connection) -> impl Hash + use<> {
+    let status = connection.responses.list.last().map(|it| it.status);
+    let last = connection.requests.list.last();
+    (
+        status,
+        last.map(|request| (request.expects, request.has_body, request.close)),
+        connection.requests.broken,
+        connection.client_gone.is_some(),
+        connection.client_shutdown.is_some(),
+        connection.server_closed.is_some(),
+        connection.server_shutdown.is_some(),
+    )
+}

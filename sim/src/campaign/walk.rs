@@ -1,0 +1,256 @@
+//! Going through the cases of a campaign, on one core or on several.
+//!
+//! What a case is follows from its index alone, so the result is the same on any number of cores, and all shards
+//! together find what the whole finds.
+
+use super::shape::{Look, Shape};
+use super::shard::Shard;
+use crate::cell::Cell;
+use crate::engine::Engine;
+use crate::run::Detail;
+use crate::server::Server;
+use hangup_scenario::{Scenario, Verdict};
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// Cases are handed to the cores in blocks of this size.
+const BLOCK: u64 = 64;
+/// Of the convictions that look alike, so many are run again for their stacks. If those agree, the others are taken to.
+const STACKS_OF_A_LOOK: usize = 8;
+
+/// The cases of a campaign, by index.
+pub trait Cases: Sync {
+    /// How many there are.
+    fn count(&self) -> u64;
+
+    /// The scenario of a case; `index` is below the count.
+    fn scenario(&self, index: u64) -> Scenario;
+}
+
+/// How to go through them.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    /// On how many cores.
+    pub jobs: usize,
+    /// Which share of the cases.
+    pub shard: Shard,
+    /// Go on after the first conviction.
+    pub keep_going: bool,
+}
+
+/// What a campaign did.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Cases that were run.
+    pub cases: u64,
+    /// Cases that were convicted, by verdict.
+    pub by_kind: BTreeMap<String, u64>,
+    /// Simulated time in all.
+    pub simulated: Duration,
+}
+
+/// Cases that were convicted alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What they have in common.
+    pub shape: Shape,
+    /// The index of the first of them.
+    pub first: u64,
+    /// How many there are.
+    pub cases: u64,
+}
+
+/// Runs the cases; `progress` is told how many more are done. Groups come in the order of their first cases; without
+/// `keep_going` there is one of one case, the first that is convicted.
+pub fn walk(
+    engine: Engine,
+    server: &dyn Server,
+    cases: &dyn Cases,
+    plan: Walk,
+    progress: impl Fn(u64) + Sync,
+) -> (Totals, Vec<Group>) {
+    let share = plan.shard.share(cases.count());
+    let (next, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    let worker = || {
+        let mut part = Part::default();
+        while !done.load(Ordering::Relaxed) {
+            let start = next.fetch_add(BLOCK, Ordering::Relaxed);
+            if start >= share {
+                break;
+            }
+            let end = share.min(start + BLOCK);
+            for index in (start..end).map(|nth| plan.shard.index(nth)) {
+                part.run(engine, server, cases, index);
+                if !plan.keep_going && !part.guilty.is_empty() {
+                    break;
+                }
+            }
+            // Blocks before this one are all handed out, and a core finishes the block it has: so the first
+            // conviction of the campaign is always among what the cores bring home.
+            if !plan.keep_going && !part.guilty.is_empty() {
+                done.store(true, Ordering::Relaxed);
+            }
+            progress(end - start);
+        }
+        part
+    };
+    let parts: Vec<Part> = if plan.jobs <= 1 {
+        vec![worker()]
+    } else {
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..plan.jobs).map(|_| scope.spawn(worker)).collect();
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect()
+        })
+    };
+    let mut totals = Totals::default();
+    let mut guilty = Vec::new();
+    for part in parts {
+        totals.cases += part.cases;
+        totals.simulated += part.simulated;
+        guilty.extend(part.guilty);
+    }
+    guilty.sort_unstable();
+    if !plan.keep_going {
+        guilty.truncate(1);
+    }
+    for Guilty { kind, .. } in &guilty {
+        *totals.by_kind.entry(kind.to_string()).or_default() += 1;
+    }
+    let groups = groups(&guilty, |index| shape(engine, server, cases, index));
+    (totals, groups)
+}
+
+/// The shape of a case that is known to be guilty, with its stack.
+fn shape(engine: Engine, server: &dyn Server, cases: &dyn Cases, index: u64) -> Option<Shape> {
+    let detail = Detail {
+        timeline: false,
+        stacks: true,
+    };
+    let scenario = Arc::new(cases.scenario(index));
+    Shape::of(&Cell::of(engine, &scenario, server, detail))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Guilty {
+    index: u64,
+    look: Look,
+    kind: Verdict,
+}
+
+/// What one core did.
+#[derive(Default)]
+struct Part {
+    cases: u64,
+    simulated: Duration,
+    guilty: Vec<Guilty>,
+}
+
+impl Part {
+    fn run(&mut self, engine: Engine, server: &dyn Server, cases: &dyn Cases, index: u64) {
+        let scenario = Arc::new(cases.scenario(index));
+        let cell = Cell::of(engine, &scenario, server, Detail::default());
+        self.cases += 1;
+        self.simulated += cell.run.end();
+        if let Some((look, kind)) = Look::of(&cell) {
+            self.guilty.push(Guilty { index, look, kind });
+        }
+    }
+}
+
+/// The guilty, who come in order, by their shapes. A stack takes a hundred times as long as a run, so not everybody's is
+/// asked for: see [`STACKS_OF_A_LOOK`].
+fn groups(guilty: &[Guilty], mut shape: impl FnMut(u64) -> Option<Shape>) -> Vec<Group> {
+    let mut looks: BTreeMap<Look, Vec<u64>> = BTreeMap::new();
+    for Guilty { index, look, .. } in guilty {
+        looks.entry(*look).or_default().push(*index);
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    let mut add = |shape: Shape, first: u64, cases: u64| match groups
+        .iter_mut()
+        .find(|group| group.shape == shape)
+    {
+        Some(group) => {
+            group.first = group.first.min(first);
+            group.cases += cases;
+        }
+        None => groups.push(Group {
+            shape,
+            first,
+            cases,
+        }),
+    };
+    for alike in looks.into_values() {
+        let asked = alike.len().min(STACKS_OF_A_LOOK);
+        let known: Vec<_> = alike[..asked].iter().map(|&index| shape(index)).collect();
+        let agreed = known.windows(2).all(|pair| pair[0] == pair[1]);
+        match known.first() {
+            Some(Some(same)) if agreed => add(same.clone(), alike[0], alike.len() as u64),
+            _ => {
+                let rest = alike[asked..].iter().map(|&index| shape(index));
+                for (shape, &index) in known.into_iter().chain(rest).zip(&alike) {
+                    if let Some(shape) = shape {
+                        add(shape, index, 1);
+                    }
+                }
+            }
+        }
+    }
+    groups.sort_by_key(|group| group.first);
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(place: &str) -> Option<Shape> {
+        Some(Shape {
+            kind: Verdict::Hung,
+            phase: Some("body"),
+            place: Some(place.to_owned()),
+        })
+    }
+
+    fn guilty(count: u64) -> Vec<Guilty> {
+        let alike = Look::default();
+        (0..count)
+            .map(|index| Guilty {
+                index: index * 3,
+                look: alike,
+                kind: Verdict::Hung,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn convictions_that_look_alike_are_one_shape_if_their_first_stacks_agree() {
+        let mut asked = 0;
+        let found = groups(&guilty(100), |_| {
+            asked += 1;
+            at("decode")
+        });
+        assert_eq!(
+            (found.len(), found[0].cases, asked),
+            (1, 100, STACKS_OF_A_LOOK)
+        );
+    }
+
+    #[test]
+    fn convictions_that_look_alike_are_told_apart_by_their_stacks() {
+        let found = groups(&guilty(100), |index| {
+            at(if index % 2 == 0 { "decode" } else { "flush" })
+        });
+        let seen: Vec<_> = found
+            .iter()
+            .map(|group| (group.first, group.cases))
+            .collect();
+        assert_eq!(seen, [(0, 50), (3, 50)]);
+    }
+}
