@@ -1,6 +1,7 @@
 //! Incidents x servers, on a terminal.
 
 use crate::cell::Cell;
+use crate::report::fold::COLUMNS_MAX;
 use crate::report::text;
 use std::fmt::{self, Display, Formatter};
 
@@ -12,9 +13,6 @@ pub struct Matrix<'a> {
     /// The cells, row by row, as many in each as there are servers.
     pub cells: &'a [Cell],
 }
-
-/// A terminal's width that everybody has.
-const COLUMNS_MAX: usize = 100;
 
 impl Display for Matrix<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

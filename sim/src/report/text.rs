@@ -2,6 +2,7 @@
 
 use crate::cell::Cell;
 use crate::finding::{Finding, spell};
+use crate::report::fold::{self, frame, printable};
 use crate::run::Run;
 use crate::trace::{Actor, Entry};
 use anstyle::{AnsiColor, Style};
@@ -13,11 +14,13 @@ use std::time::Duration;
 const LINES_MAX: usize = 60;
 /// So many findings are told; the rest is counted.
 const FINDINGS_MAX: usize = 3;
-/// Frames of a stack that are shown.
-const FRAMES_MAX: usize = 16;
+/// Frames of a stack that are shown: all, of a stack that a person would read.
+const FRAMES_MAX: usize = 100;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
+const CLIENT: Style = AnsiColor::Cyan.on_default();
+const PLAIN: Style = Style::new();
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
@@ -36,21 +39,23 @@ impl Display for Report<'_> {
         let Self(cell) = self;
         let heading = format!(
             "{BOLD}{}{BOLD:#}  {}",
-            cell.scenario.name, cell.scenario.title
+            printable(&cell.scenario.name),
+            printable(&cell.scenario.title)
         );
-        writeln!(f, "{}", heading.trim_end())?;
+        writeln!(f, "{}", fold::under(2, heading.trim_end()))?;
         if !cell.scenario.source.is_empty() {
-            writeln!(f, "{DIM}source {}{DIM:#}", cell.scenario.source)?;
+            let source = format!("source {}", printable(&cell.scenario.source));
+            writeln!(f, "{DIM}{}{DIM:#}", fold::under(2, &source))?;
         }
-        writeln!(
-            f,
-            "{DIM}server {} | engine {} | seed {} | trace {:016x} | {} of simulated time{DIM:#}\n",
-            cell.server,
+        let facts = format!(
+            "server {} | engine {} | seed {} | trace {:016x} | {} of simulated time",
+            printable(&cell.server),
             cell.run.engine,
             cell.scenario.seed,
             cell.run.hash,
             spell(cell.run.end())
-        )?;
+        );
+        writeln!(f, "{DIM}{}{DIM:#}\n", fold::under(2, &facts))?;
         if cell.findings.is_empty() {
             writeln!(
                 f,
@@ -59,7 +64,8 @@ impl Display for Report<'_> {
             )?;
         }
         for finding in cell.findings.iter().take(FINDINGS_MAX) {
-            writeln!(f, "{}: {}", verdict(finding.kind), finding.says)?;
+            let says = format!("{}: {}", verdict(finding.kind), printable(&finding.says));
+            writeln!(f, "{}", fold::under(2, &says))?;
         }
         if let Some(more) = cell.findings.len().checked_sub(FINDINGS_MAX + 1) {
             writeln!(f, "and {} more findings like these", more + 1)?;
@@ -70,7 +76,7 @@ impl Display for Report<'_> {
             stack(f, finding, cell.run.no_stacks)?;
         }
         for caveat in &cell.run.caveats {
-            writeln!(f, "note: {caveat}")?;
+            writeln!(f, "{}", fold::under(2, &format!("note: {caveat}")))?;
         }
         write!(f, "{DIM}again:{DIM:#} {}", cell.replay())
     }
@@ -97,17 +103,21 @@ fn timeline(f: &mut Formatter<'_>, run: &Run) -> fmt::Result {
             }
             continue;
         }
-        let who = match (entry.actor, entry.connection) {
-            (Actor::Client(client), _) => format!("client {client}"),
-            (Actor::Probe, _) => "fresh client".to_owned(),
-            (Actor::Server, Some(connection)) => format!("  server #{connection}"),
-            (Actor::Server, None) => "  server".to_owned(),
+        let (style, who) = match (entry.actor, entry.connection) {
+            (Actor::Client(client), _) => (CLIENT, format!("client {client}")),
+            (Actor::Probe, _) => (CLIENT, "fresh client".to_owned()),
+            (Actor::Server, Some(connection)) => (PLAIN, format!("  server #{connection}")),
+            (Actor::Server, None) => (PLAIN, "  server".to_owned()),
         };
-        write!(f, "{:>14}  {who:<13} {}", clock(entry.at), entry.text)?;
+        let mut text = printable(&entry.text).into_owned();
         if *times > 1 {
-            write!(f, " {DIM}(and {} times more, alike){DIM:#}", times - 1)?;
+            text.push_str(&format!(
+                " {DIM}(and {} times more, alike){DIM:#}",
+                times - 1
+            ));
         }
-        writeln!(f)?;
+        let start = format!("{:>14}  {style}{who:<13}{style:#} ", clock(entry.at));
+        writeln!(f, "{}", fold::behind(&start, &text))?;
     }
     if let Some(answer) = served.and_then(|connection| connection.responses.list.first()) {
         writeln!(
@@ -147,16 +157,19 @@ fn stack(f: &mut Formatter<'_>, finding: &Finding, no_stacks: Option<&str>) -> f
     let Some(task) = &finding.task else {
         return Ok(());
     };
-    writeln!(
-        f,
+    let place = format!(
         "the stuck task was spawned at {} and waits in",
         task.spawned_at
-    )?;
+    );
+    writeln!(f, "{}", fold::under(2, &place))?;
     match no_stacks {
-        Some(why) => writeln!(f, "  ({why})")?,
+        Some(why) => writeln!(f, "{}", fold::behind("  ", &format!("({why})")))?,
         None => {
-            for frame in task.stack.iter().take(FRAMES_MAX) {
-                writeln!(f, "  {frame}")?;
+            for name in task.stack.iter().take(FRAMES_MAX) {
+                writeln!(f, "{}", frame(name))?;
+            }
+            if let Some(more @ 1..) = task.stack.len().checked_sub(FRAMES_MAX) {
+                writeln!(f, "  {DIM}... {more} outer frames (--json has them){DIM:#}")?;
             }
         }
     }
