@@ -10,6 +10,7 @@ macro_rules! say {
 mod campaign;
 mod check;
 mod exhaust;
+mod files;
 mod fuzz;
 mod list;
 mod replay;
@@ -19,6 +20,7 @@ mod sweep;
 mod tour;
 
 use crate::engine::Engine;
+use crate::report::Results;
 use crate::server::{self, Server};
 use crate::{cell::Cell, incident};
 use anyhow::{Context, bail};
@@ -67,6 +69,8 @@ struct Common {
     /// What carries the bytes and the clock
     #[arg(long, global = true, value_enum, default_value_t)]
     engine: EngineName,
+    #[command(flatten)]
+    files: files::Files,
     /// JSON on stdout
     #[arg(long, global = true)]
     json: bool,
@@ -126,6 +130,10 @@ pub fn main() -> ExitCode {
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
     let common = cli.common;
+    if let Err(error) = common.files.prepare(cli.command.as_ref()) {
+        eprintln!("hangup: {error:#}");
+        return ExitCode::from(WRONG);
+    }
     let done = match cli.command {
         None => tour::tour(&common),
         Some(Command::Check(command)) => command.execute(&common),
@@ -225,9 +233,15 @@ fn status(verdict: Verdict) -> u8 {
     }
 }
 
-/// Prints a cell as a report or as JSON, and gives the exit status.
-fn show(cell: &Cell, json: bool) -> anyhow::Result<u8> {
-    if json {
+/// Prints a cell as a report or as JSON, writes the files that were asked for, and gives the exit status.
+fn show(cell: &Cell, common: &Common) -> anyhow::Result<u8> {
+    let simulated = crate::finding::spell_days(cell.run.end());
+    common.files.write(&Results {
+        title: format!("{} on {}", cell.scenario.name, cell.server),
+        summary: format!("{}, {simulated} of simulated time", cell.replay()),
+        cells: vec![cell],
+    })?;
+    if common.json {
         println_json(&crate::report::json::CellJson::from(cell))?;
     } else {
         say!("{}", crate::report::text::Report(cell));

@@ -20,6 +20,14 @@ pub struct Detail {
     pub stacks: bool,
 }
 
+impl Detail {
+    /// What a report on a run tells.
+    pub const TOLD: Self = Self {
+        timeline: true,
+        stacks: true,
+    };
+}
+
 /// The search for anything that could still end what is stuck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Search {

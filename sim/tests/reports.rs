@@ -9,11 +9,6 @@ use hangup::run::Detail;
 use hangup::server;
 use std::process::Command;
 
-const TOLD: Detail = Detail {
-    timeline: true,
-    stacks: true,
-};
-
 fn plain(cell: &Cell) -> String {
     anstream::adapter::strip_str(&Report(cell).to_string()).to_string()
 }
@@ -29,7 +24,7 @@ fn no_line_is_wider_than_a_terminal_and_no_frame_is_lost() {
     let mut stacks = 0;
     for incident in incident::all() {
         for server in servers() {
-            let cell = Cell::of(Engine::Leap, incident, &*server, TOLD);
+            let cell = Cell::of(Engine::Leap, incident, &*server, Detail::TOLD);
             let report = plain(&cell);
             for line in report.lines() {
                 let width = line.chars().count();
@@ -70,7 +65,7 @@ fn names_from_a_file_do_not_steer_the_terminal() {
         .map(std::sync::Arc::new)
         .expect("a scenario");
     let server = server::named("hyper").expect("a built-in server");
-    let cell = Cell::of(Engine::Leap, &scenario, &*server, TOLD);
+    let cell = Cell::of(Engine::Leap, &scenario, &*server, Detail::TOLD);
     let report = Report(&cell).to_string();
     assert!(!report.contains("\u{1b}[2J") && !report.contains("\u{1b}]"));
     assert!(!report.contains('\u{7}'));

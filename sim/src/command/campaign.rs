@@ -6,6 +6,7 @@ use crate::campaign::walk::{Cases, Group, Totals, Walk, walk};
 use crate::cell::Cell;
 use crate::engine::Engine;
 use crate::finding::spell_days;
+use crate::report::Results;
 use crate::report::json::FindingJson;
 use crate::report::text::{self, Report};
 use crate::run::Detail;
@@ -111,8 +112,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Saves the scenario, and tells of it.
-    pub(super) fn tell(mut self, out: &Path, json: bool) -> anyhow::Result<()> {
+    /// Saves the scenario, and tells of it; gives the cell back, which can now be replayed by its file.
+    pub(super) fn tell(mut self, out: &Path, json: bool) -> anyhow::Result<Cell> {
         let file = save(out, &self.cell)?.display().to_string();
         self.cell.origin = file.clone();
         if json {
@@ -125,7 +126,7 @@ impl Found {
                     replay: self.cell.replay(),
                 })?;
             }
-            return Ok(());
+            return Ok(self.cell);
         }
         say!("\n{}", Report(&self.cell));
         match self.case_seed {
@@ -137,7 +138,7 @@ impl Found {
             1 => say!("and 1 more case of this shape"),
             more => say!("and {more} more cases of this shape"),
         }
-        Ok(())
+        Ok(self.cell)
     }
 }
 
@@ -156,14 +157,30 @@ pub(super) fn save(folder: &Path, cell: &Cell) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
-/// The last line: what was done in all. Gives the exit status.
+/// The files that were asked for, and the last line: what was done in all. Gives the exit status.
 pub(super) fn totals(
     common: &Common,
     server: &dyn Server,
     totals: &Totals,
     wall: Duration,
+    convicted: &[Cell],
     more: impl IntoIterator<Item = (&'static str, Value)>,
 ) -> anyhow::Result<u8> {
+    let more: Vec<_> = more.into_iter().collect();
+    let told: Vec<String> = more
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    common.files.write(&Results {
+        title: format!("{}: {}", server.name(), told.join(", ")),
+        summary: format!(
+            "{} cases, {} of simulated time in {:.2} s",
+            totals.cases,
+            spell_days(totals.simulated),
+            wall.as_secs_f64()
+        ),
+        cells: convicted.iter().collect(),
+    })?;
     let found: u64 = totals.by_kind.values().sum();
     let wall = wall.as_secs_f64();
     let per_second = totals.cases as f64 / wall;
@@ -224,21 +241,20 @@ pub(super) fn all_of(
     if !common.json && !groups.is_empty() {
         table(&groups, cases)?;
     }
+    let mut convicted = Vec::new();
     for (nth, group) in groups.iter().enumerate() {
-        let detail = Detail {
-            timeline: true,
-            stacks: true,
-        };
         let scenario = Arc::new(cases.scenario(group.first));
         let found = Found {
-            cell: Cell::of(engine, &scenario, &**server, detail),
+            cell: Cell::of(engine, &scenario, &**server, Detail::TOLD),
             case_seed: None,
             cases: group.cases,
         };
         if common.json || nth < REPORTS_MAX {
-            found.tell(&spread.out, common.json)?;
+            convicted.push(found.tell(&spread.out, common.json)?);
         } else {
-            save(&spread.out, &found.cell)?;
+            let mut cell = found.cell;
+            cell.origin = save(&spread.out, &cell)?.display().to_string();
+            convicted.push(cell);
         }
     }
     if !common.json && groups.len() > REPORTS_MAX {
@@ -248,7 +264,7 @@ pub(super) fn all_of(
             spread.out.display()
         );
     }
-    totals(common, &**server, &sums, wall, more)
+    totals(common, &**server, &sums, wall, &convicted, more)
 }
 
 /// A line for each shape.

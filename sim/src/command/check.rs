@@ -4,8 +4,10 @@ use super::{CLEAN, Common, FOUND, println_json};
 use crate::campaign;
 use crate::cell::Cell;
 use crate::finding::spell_days;
+use crate::report::Results;
 use crate::report::json::CellJson;
 use crate::report::matrix::Matrix;
+use crate::run::Detail;
 use crate::server::{self, Server};
 use crate::{engine::Engine, incident};
 use clap::Args;
@@ -28,11 +30,16 @@ impl Check {
             common.servers_or(&[])?
         };
         let start = Instant::now();
-        let cells = cells(common.engine.into(), &servers);
+        let cells = cells(common.engine.into(), &servers, common.files.detail());
         let found = cells
             .iter()
             .filter(|cell| cell.verdict() != Verdict::Clean)
             .count();
+        common.files.write(&Results {
+            title: "hangup check".to_owned(),
+            summary: summary(&cells, found, start.elapsed()),
+            cells: cells.iter().collect(),
+        })?;
         if common.json {
             let cells: Vec<CellJson<'_>> = cells.iter().map(CellJson::from).collect();
             println_json(&serde_json::json!({ "cells": cells }))?;
@@ -66,7 +73,7 @@ pub(super) fn summary(cells: &[Cell], found: usize, wall: Duration) -> String {
 }
 
 /// The cells of all incidents, with a progress bar when it takes over a second.
-pub(super) fn cells(engine: Engine, servers: &[Arc<dyn Server>]) -> Vec<Cell> {
+pub(super) fn cells(engine: Engine, servers: &[Arc<dyn Server>], detail: Detail) -> Vec<Cell> {
     let incidents = incident::all();
     let bar = ProgressBar::hidden().with_style(
         ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}")
@@ -74,7 +81,7 @@ pub(super) fn cells(engine: Engine, servers: &[Arc<dyn Server>]) -> Vec<Cell> {
     );
     bar.set_length((incidents.len() * servers.len()) as u64);
     let start = Instant::now();
-    let cells = campaign::check::check(engine, incidents, servers, |cell| {
+    let cells = campaign::check::check(engine, incidents, servers, detail, |cell| {
         if bar.is_hidden() && start.elapsed() > Duration::from_secs(1) {
             bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
         }

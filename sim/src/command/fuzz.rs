@@ -44,14 +44,16 @@ impl Fuzz {
             progress.more(done);
         });
         let wall = progress.finish();
+        let mut convicted = Vec::new();
         for conviction in convictions {
             let found = Found {
                 cell: conviction.minimal,
                 case_seed: Some(conviction.case_seed),
                 cases: conviction.cases,
             };
-            found.tell(&self.spread.out, common.json)?;
+            convicted.push(found.tell(&self.spread.out, common.json)?);
         }
-        totals(common, &*server, &sums, wall, [("seed", self.seed.into())])
+        let more = [("seed", self.seed.into())];
+        totals(common, &*server, &sums, wall, &convicted, more)
     }
 }

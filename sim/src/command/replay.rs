@@ -20,28 +20,29 @@ impl Replay {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
         let server = common.one_server("hangup")?;
         let engine = common.engine.into();
-        let detail = Detail {
-            timeline: true,
-            stacks: true,
-        };
         if let Ok(case_seed) = self.origin.parse() {
             // A guilty case is shown as fuzz showed it: made small.
             let mut cell = match fuzz::explain(engine, &*server, case_seed) {
                 Some(minimal) => minimal,
-                None => Cell::of(engine, &fuzz::scenario(case_seed).into(), &*server, detail),
+                None => Cell::of(
+                    engine,
+                    &fuzz::scenario(case_seed).into(),
+                    &*server,
+                    Detail::TOLD,
+                ),
             };
             cell.origin = self.origin;
-            return show(&cell, common.json);
+            return show(&cell, common);
         }
         let mut scenario = find_scenario(&self.origin)?;
         if let Some(seed) = self.seed {
             std::sync::Arc::make_mut(&mut scenario).seed = seed;
         }
-        let mut cell = Cell::twice(engine, &scenario, &*server, detail);
+        let mut cell = Cell::twice(engine, &scenario, &*server, Detail::TOLD);
         cell.origin = match self.seed {
             Some(seed) => format!("{} --seed {seed}", self.origin),
             None => self.origin,
         };
-        show(&cell, common.json)
+        show(&cell, common)
     }
 }

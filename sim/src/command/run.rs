@@ -22,15 +22,11 @@ impl RunCommand {
         if let Some(seed) = self.seed {
             std::sync::Arc::make_mut(&mut scenario).seed = seed;
         }
-        let detail = Detail {
-            timeline: true,
-            stacks: true,
-        };
-        let mut cell = Cell::twice(common.engine.into(), &scenario, &*server, detail);
+        let mut cell = Cell::twice(common.engine.into(), &scenario, &*server, Detail::TOLD);
         cell.origin = match self.seed {
             Some(seed) => format!("{} --seed {seed}", self.origin),
             None => self.origin,
         };
-        show(&cell, common.json)
+        show(&cell, common)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{CLEAN, Common, FOUND, check};
 use crate::cell::Cell;
+use crate::report::Results;
 use crate::report::matrix::Matrix;
 use crate::report::text::Report;
 use crate::run::Detail;
@@ -17,7 +18,7 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
         common.servers_or(&[])?
     };
     let start = Instant::now();
-    let cells = check::cells(common.engine.into(), &servers);
+    let cells = check::cells(common.engine.into(), &servers, common.files.detail());
     let found = cells
         .iter()
         .filter(|cell| cell.verdict() != Verdict::Clean)
@@ -26,6 +27,11 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
         .iter()
         .filter(|cell| cell.pinned().is_some_and(|pinned| pinned != cell.verdict()))
         .collect();
+    common.files.write(&Results {
+        title: "hangup".to_owned(),
+        summary: check::summary(&cells, found, start.elapsed()),
+        cells: cells.iter().collect(),
+    })?;
     if common.json {
         let cells: Vec<_> = cells
             .iter()
@@ -48,11 +54,12 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
     if let Some(gravest) = gravest(&cells) {
         say!("The gravest of them:\n");
         let server = super::find_server(&gravest.server)?;
-        let detail = Detail {
-            timeline: true,
-            stacks: true,
-        };
-        let told = Cell::of(common.engine.into(), &gravest.scenario, &*server, detail);
+        let told = Cell::of(
+            common.engine.into(),
+            &gravest.scenario,
+            &*server,
+            Detail::TOLD,
+        );
         say!("{}\n", Report(&told));
         say!(
             "the same client against our server: hangup run {} --server hangup",

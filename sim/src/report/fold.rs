@@ -61,19 +61,26 @@ pub fn frame(frame: &str) -> String {
     lines
 }
 
-/// Text from a file or a network, with whatever steers a terminal made visible.
+/// Text from a file or a network, with whatever steers a terminal, turns the direction of writing, or is no character at
+/// all (and so breaks XML) made visible.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
-    let letters = text.chars().map(|letter| {
-        if letter.is_control() {
-            letter.escape_default().to_string()
+    let mut shown = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        if is_hidden(letter) {
+            shown.extend(letter.escape_unicode());
         } else {
-            letter.to_string()
+            shown.push(letter);
         }
-    });
-    Cow::Owned(letters.collect())
+    }
+    Cow::Owned(shown)
+}
+
+fn is_hidden(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
 }
 
 #[cfg(test)]
@@ -134,7 +141,10 @@ mod tests {
 
     #[test]
     fn nothing_from_a_file_steers_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\r\n"), "a\\u{1b}[2Jb\\r\\n");
+        assert_eq!(
+            printable("a\u{1b}[2Jb\n\u{202e}\u{ffff}"),
+            "a\\u{1b}[2Jb\\u{a}\\u{202e}\\u{ffff}"
+        );
         assert_eq!(printable("Grüße, 世界"), "Grüße, 世界");
     }
 }

@@ -1,0 +1,61 @@
+//! The files that a command writes beside what it prints.
+
+use super::Command;
+use crate::report::{Results, junit};
+use crate::run::Detail;
+use anyhow::{Context, bail};
+use clap::Args;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args, Clone)]
+pub(super) struct Files {
+    /// JUnit XML for CI systems, into this file: a test case a cell, with the report where something was found
+    #[arg(long, global = true, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+impl Files {
+    /// Makes sure that the files can be written before anything is run for them.
+    pub(super) fn prepare(&self, command: Option<&Command>) -> anyhow::Result<()> {
+        let judges = !matches!(command, Some(Command::Serve(_) | Command::List(_)));
+        for (flag, path) in self.all() {
+            if !judges {
+                bail!(
+                    "{flag}: this command judges no run; allowed with check, run, replay, fuzz, sweep, exhaust"
+                );
+            }
+            let opened = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path);
+            opened.with_context(|| format!("{flag}: {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let all = [("--junit", &self.junit)];
+        all.into_iter()
+            .filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
+    }
+
+    /// What the runs have to keep for these files.
+    pub(super) fn detail(&self) -> Detail {
+        if self.all().next().is_some() {
+            Detail::TOLD
+        } else {
+            Detail::default()
+        }
+    }
+
+    /// Writes what was asked for.
+    pub(super) fn write(&self, results: &Results<'_>) -> anyhow::Result<()> {
+        if let Some(path) = &self.junit {
+            let text = junit::xml(results);
+            fs::write(path, text).with_context(|| format!("--junit: {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
