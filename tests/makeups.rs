@@ -8,7 +8,7 @@ use hangup::contract::Contract;
 use hangup::engine::Engine;
 use hangup::incident;
 use hangup::run::Detail;
-use hangup::server::{Server, Serving, UNCLAIMED, app};
+use hangup::server::{Server, Serving, Shutdown, UNCLAIMED, app};
 use hangup::transport::{Listener, Stream};
 use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::scenario;
@@ -43,7 +43,7 @@ impl Server for MakeUp {
         UNCLAIMED
     }
 
-    fn serve(&self, listener: Listener) -> Serving {
+    fn serve(&self, listener: Listener, _: Shutdown) -> Serving {
         (self.serve)(listener)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The deadlines that a server claims.
+/// The deadlines and limits that a server claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contract {
     /// How long a connection may be held after its last byte in either direction.
@@ -11,6 +11,11 @@ pub struct Contract {
     pub residence: Duration,
     /// How long after its client is gone a connection's sockets and tasks may remain.
     pub drain: Duration,
+    /// How long a graceful shutdown may take, from the signal until the server has returned. None: it has no graceful shutdown,
+    /// and dies at once when it is told to, as a process does at a SIGTERM that it does not handle.
+    pub shutdown: Option<Duration>,
+    /// How many bytes of one connection's it may keep for itself. None: it claims no limit.
+    pub buffer: Option<u64>,
 }
 
 impl Contract {
@@ -20,6 +25,8 @@ impl Contract {
             stall: by.stall.unwrap_or(self.stall),
             residence: by.residence.unwrap_or(self.residence),
             drain: by.drain.unwrap_or(self.drain),
+            shutdown: by.shutdown.or(self.shutdown),
+            buffer: by.buffer.or(self.buffer),
         }
     }
 }

@@ -67,6 +67,12 @@ pub struct Connection {
     pub breach: Option<Breach>,
     /// Why the server closed it, in the server's own words.
     pub close_reason: Option<&'static str>,
+    /// A task of it panicked.
+    pub panicked: Option<Duration>,
+    /// The server's process died with it.
+    pub killed: Option<Duration>,
+    /// The server does not speak HTTP: nothing is known of requests and responses.
+    pub opaque: bool,
     live_tasks: u32,
 }
 
@@ -124,6 +130,9 @@ impl Connection {
 
     /// What the server was waiting for, seen from outside, for people: the phase of the connection.
     pub fn phase(&self) -> &'static str {
+        if self.opaque && self.server_closed.is_none() && self.server_shutdown.is_none() {
+            return "open";
+        }
         let requests = self.requests.list.len();
         if self.server_closed.is_some() || self.server_shutdown.is_some() {
             "closing"
@@ -155,6 +164,8 @@ pub struct Ledger {
     slack: Duration,
     list: Vec<Connection>,
     opener: Option<Opener>,
+    /// What is said on connections is not HTTP.
+    opaque: bool,
     /// Who waits for a release.
     waiting: Option<Waker>,
 }
@@ -175,8 +186,15 @@ impl Ledger {
             slack,
             list: Vec::new(),
             opener: None,
+            opaque: false,
             waiting: None,
         }
+    }
+
+    /// The same for a server that does not speak HTTP: what passes is counted and not read.
+    #[must_use]
+    pub fn opaque(self, opaque: bool) -> Self {
+        Self { opaque, ..self }
     }
 
     /// The contract it judges by.
@@ -219,6 +237,7 @@ impl Ledger {
                 client,
                 probe,
                 born: at,
+                opaque: self.opaque,
                 ..Connection::default()
             });
         }
@@ -243,6 +262,15 @@ impl Ledger {
         connection.live_tasks = connection.live_tasks.saturating_sub(1);
         if connection.let_go(at) {
             self.wake();
+        }
+    }
+
+    /// The server's process dies at `at`, and all that it holds with it.
+    pub(crate) fn killed(&mut self, at: Duration) {
+        for connection in &mut self.list {
+            if connection.released.is_none() {
+                connection.killed.get_or_insert(at);
+            }
         }
     }
 
@@ -274,7 +302,9 @@ impl Ledger {
             } => {
                 connection.bytes_in += bytes.len() as u64;
                 connection.last_progress = at;
-                connection.requests.feed(at, bytes);
+                if !connection.opaque {
+                    connection.requests.feed(at, bytes);
+                }
             }
             Event::Arrived {
                 to: Side::Client,
@@ -282,7 +312,9 @@ impl Ledger {
             } => {
                 connection.bytes_out += bytes.len() as u64;
                 connection.last_progress = at;
-                connection.responses.feed(at, bytes, &connection.requests);
+                if !connection.opaque {
+                    connection.responses.feed(at, bytes, &connection.requests);
+                }
             }
             Event::FinArrived { to: Side::Client } => {
                 connection.server_fin_arrived = true;

@@ -10,7 +10,7 @@
 //! | [`incident`] | the incident book: scenarios from the real world |
 //! | [`engine`] | what carries the bytes and the clock |
 //! | [`transport`] | the stream and listener that servers and clients see |
-//! | [`trace`], [`ledger`], [`task`], [`exchange`] | what happened: facts, connections, tasks, messages |
+//! | [`trace`], [`ledger`], [`life`], [`task`], [`exchange`] | what happened: facts, connections, the server itself, tasks, messages |
 //! | [`run`] | one finished run |
 //! | [`contract`] | what a server claims |
 //! | [`oracle`], [`finding`] | the rules, and what they find |
@@ -51,7 +51,9 @@ pub mod exchange;
 pub mod finding;
 pub mod incident;
 pub mod ledger;
+pub mod life;
 pub mod oracle;
+mod panics;
 mod probe;
 pub mod report;
 pub mod run;

@@ -11,6 +11,7 @@ mod leftover;
 pub(crate) mod nondeterministic;
 mod protocol;
 mod spin;
+mod stuck_shutdown;
 
 use crate::finding::Finding;
 use crate::run::Run;
@@ -19,11 +20,12 @@ use crate::run::Run;
 pub type Oracle = (&'static str, fn(&Run, &mut Vec<Finding>));
 
 /// Every oracle, the gravest first.
-pub const ORACLES: [Oracle; 6] = [
+pub const ORACLES: [Oracle; 7] = [
     ("protocol", protocol::judge),
     ("hung", hung::judge),
     ("leftover", leftover::judge),
     ("late", late::judge),
+    ("stuck-shutdown", stuck_shutdown::judge),
     ("deaf", deaf::judge),
     ("spin", spin::judge),
 ];

@@ -3,11 +3,12 @@
 use crate::client::opened_by;
 use crate::exchange::{Requests, Responses};
 use crate::ledger::Opener;
+use crate::trace::record;
 use crate::transport::Dialer;
 use hangup_scenario::Network;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long it waits for its answer, over a network without latency.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TRIPS: u32 = 10;
 /// Where segments are lost, it has the patience for many retransmissions.
 const LOSSY: Duration = Duration::from_secs(4 * 60 * 60);
+/// How often it looks whether it was accepted.
+const LOOK: Duration = Duration::from_millis(10);
 /// Beyond this probability of loss, silence says nothing about a server.
 const LOSS_MAX: f64 = 0.6;
 
@@ -24,15 +27,42 @@ pub(crate) async fn is_served(dialer: Dialer, network: &Network) -> bool {
     if network.loss > LOSS_MAX {
         return true;
     }
+    timeout(patience(network), opened_by(Opener::Probe, ask(dialer)))
+        .await
+        .unwrap_or(false)
+}
+
+/// It connects, stays until it is accepted, and goes; true when it is, or when such a network says nothing about the server. For
+/// servers of which it is not known what to say to them.
+pub(crate) async fn is_accepted(dialer: Dialer, network: &Network) -> bool {
+    if network.loss > LOSS_MAX {
+        return true;
+    }
+    let accepted = async {
+        let Ok(stream) = opened_by(Opener::Probe, dialer.connect()).await else {
+            return false;
+        };
+        let is_accepted = || {
+            record(|recorder| {
+                let connection = recorder.ledger.get(stream.connection());
+                connection.is_some_and(|connection| connection.accepted.is_some())
+            })
+        };
+        while is_accepted() == Some(false) {
+            sleep(LOOK).await;
+        }
+        true
+    };
+    timeout(patience(network), accepted).await.unwrap_or(false)
+}
+
+fn patience(network: &Network) -> Duration {
     let lossy = if network.loss > 0.0 {
         LOSSY
     } else {
         Duration::ZERO
     };
-    let patience = PATIENCE + lossy + (network.latency + network.jitter) * TRIPS;
-    timeout(patience, opened_by(Opener::Probe, ask(dialer)))
-        .await
-        .unwrap_or(false)
+    PATIENCE + lossy + (network.latency + network.jitter) * TRIPS
 }
 
 async fn ask(dialer: Dialer) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::contract::Contract;
 use crate::ledger::Connection;
+use crate::life::Life;
 use crate::task::{Role, Tasks};
 use crate::trace::Entry;
 use std::collections::BTreeMap;
@@ -50,12 +51,12 @@ pub struct Run {
     pub connections: Vec<Connection>,
     /// Every task.
     pub tasks: Tasks,
-    /// Tasks of the server that were there before the first client.
-    pub baseline_tasks: usize,
-    /// The fresh client at the end got its answer.
+    /// It is held to what HTTP says, too.
+    pub speaks_http: bool,
+    /// The fresh client at the end got its answer, or there was no reason to expect one.
     pub probe_served: bool,
-    /// The server's own future ended, though nobody asked it to.
-    pub server_ended: Option<Duration>,
+    /// What became of the server itself.
+    pub life: Life,
     /// The search at the end.
     pub search: Search,
     /// A hash over everything that happened.
@@ -147,8 +148,7 @@ impl Run {
         let of_clients = || {
             self.tasks
                 .of_server()
-                .skip(self.baseline_tasks)
-                .filter(move |task| probe.is_none() || task.connection != probe)
+                .filter(move |task| !task.root && (probe.is_none() || task.connection != probe))
         };
         (
             of_clients().count(),

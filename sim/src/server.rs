@@ -5,6 +5,10 @@ mod axum;
 pub mod canary;
 pub(crate) mod hangup;
 mod hyper;
+mod shutdown;
+
+pub(crate) use shutdown::Order;
+pub use shutdown::Shutdown;
 
 use crate::contract::Contract;
 use crate::transport::Listener;
@@ -27,8 +31,19 @@ pub trait Server: Send + Sync {
     /// The deadlines that it claims.
     fn contract(&self) -> Contract;
 
-    /// Serves what the listener accepts, until it is dropped.
-    fn serve(&self, listener: Listener) -> Serving;
+    /// Does it speak HTTP/1.x? Where it does not, only what is true of any connection is judged: nothing about requests
+    /// and responses, and a fresh client is served when it is accepted.
+    fn speaks_http(&self) -> bool {
+        true
+    }
+
+    /// Serves what the listener accepts, until it is dropped or told to shut down.
+    ///
+    /// When `shutdown` is given, it is to take nothing more, to answer what it has, and to return within
+    /// [`Contract::shutdown`]. When it has returned its process exits: tasks that it leaves are gone, and the kernel closes what they
+    /// held. A server without a graceful shutdown can ignore the signal: it says `shutdown: None` in its contract, is then
+    /// never given one, and dies at once when a scenario shuts it down.
+    fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving;
 }
 
 /// What a server without a claim of its own is held to: it must not hold a silent connection for more than 75 s
@@ -38,7 +53,13 @@ pub const UNCLAIMED: Contract = Contract {
     stall: Duration::from_secs(75),
     residence: Duration::from_secs(24 * 60 * 60),
     drain: Duration::from_secs(5),
+    shutdown: None,
+    buffer: None,
 };
+
+/// How long a graceful shutdown may take where a server claims no bound of its own: so long Kubernetes waits, unless told
+/// otherwise, before it kills.
+pub const SHUTDOWN: Duration = Duration::from_secs(30);
 
 /// Every built-in server that is meant to work, ours first.
 pub fn built_in() -> Vec<Arc<dyn Server>> {

@@ -37,6 +37,8 @@ pub struct Task {
     pub polls: u64,
     /// When it was polled last.
     pub last_poll: Duration,
+    /// It was there before the first client of its instance of the server: the accept loop and its like.
+    pub root: bool,
     /// What it had accepted last, for the tasks that it spawns then.
     accepted: Option<u32>,
 }
@@ -99,6 +101,7 @@ impl Tasks {
             ended: None,
             polls: 0,
             last_poll: at,
+            root: false,
             accepted: None,
         };
         let place = self.list.len();
@@ -181,6 +184,29 @@ impl Tasks {
     pub(crate) fn accepting(&mut self, task: Id) -> Option<u32> {
         let place = *self.index.get(&task)?;
         self.list[place as usize].connection.take()
+    }
+
+    /// The server's tasks that are alive now are its roots.
+    pub(crate) fn take_root(&mut self) {
+        let alive = self
+            .list
+            .iter_mut()
+            .filter(|task| task.role == Role::Server && task.ended.is_none());
+        alive.for_each(|task| task.root = true);
+    }
+
+    /// The server's process died at `at`: every task of it has ended, and what they still do is nobody's. Gives the
+    /// connections that they belonged to, one for each task.
+    pub(crate) fn killed(&mut self, at: Duration) -> Vec<u32> {
+        let mut connections = Vec::new();
+        for task in &mut self.list {
+            if task.role == Role::Server && task.ended.is_none() {
+                task.ended = Some(at);
+                self.index.remove(&task.id);
+                connections.extend(task.connection);
+            }
+        }
+        connections
     }
 
     /// What is alive now belongs to no connection; gives those that it was taken for.

@@ -5,7 +5,8 @@
 //! a campaign pays nothing for text that nobody reads.
 
 use crate::ledger::Ledger;
-use crate::task::Tasks;
+use crate::life::Life;
+use crate::task::{Role, Tasks};
 use hangup_network::{ConnectionId, Event as NetworkEvent, Side};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -102,6 +103,8 @@ pub struct Recorder {
     pub ledger: Ledger,
     /// Tasks, as the runtime saw them.
     pub tasks: Tasks,
+    /// What became of the server itself.
+    pub life: Life,
 }
 
 thread_local! {
@@ -134,6 +137,7 @@ impl Recorder {
             timeline: timeline.then(Vec::new),
             ledger,
             tasks: Tasks::default(),
+            life: Life::default(),
         }
     }
 
@@ -206,12 +210,43 @@ impl Recorder {
         }
     }
 
+    /// A task panics; false if it is not the server's.
+    pub(crate) fn panicked(&mut self, task: tokio::task::Id, text: String) -> bool {
+        let Some(task) = self
+            .tasks
+            .get(task)
+            .filter(|task| task.role == Role::Server)
+        else {
+            return false;
+        };
+        let (at, connection) = (self.now(), task.connection);
+        if let Some(connection) = connection {
+            self.ledger.entry(at, connection).panicked = Some(at);
+        }
+        self.mix([
+            7,
+            at.as_nanos() as u64,
+            u64::from(connection.unwrap_or(0)),
+            0,
+        ]);
+        self.say(at, Actor::Server, connection, || text);
+        true
+    }
+
+    /// A handler begins; true if it is to panic.
+    pub(crate) fn takes_panic(&mut self) -> bool {
+        let due = self.life.panics_due > 0;
+        self.life.panics_due -= u32::from(due);
+        due
+    }
+
     /// The server's tasks that are alive now were there before the first client.
     pub(crate) fn settle(&mut self) {
         let at = self.now();
         for connection in self.tasks.settle() {
             self.ledger.task_left(at, connection);
         }
+        self.tasks.take_root();
     }
 
     /// A fact from the network, which read tokio's clock for it.

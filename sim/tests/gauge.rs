@@ -4,7 +4,7 @@ use hangup::campaign::fuzz::{case_seed, scenario};
 use hangup::contract::Contract;
 use hangup::engine::Engine;
 use hangup::run::Detail;
-use hangup::server::{Server, Serving, UNCLAIMED, app};
+use hangup::server::{Server, Serving, Shutdown, UNCLAIMED, app};
 use hangup::transport::Listener;
 use hangup_lifecycle::{CloseReason, Entry, Limits, Phase};
 use hangup_server::{Body, Ledger, Peer, Watch};
@@ -112,7 +112,7 @@ impl Server for Audited {
         UNCLAIMED
     }
 
-    fn serve(&self, listener: Listener) -> Serving {
+    fn serve(&self, listener: Listener, _: Shutdown) -> Serving {
         let server = hangup_server::Server::new(App)
             .limits(self.limits.clone())
             .date_header(false)

@@ -11,6 +11,9 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use tokio::net::{ToSocketAddrs, lookup_host};
 
+/// EMFILE.
+const TOO_MANY_OPEN_FILES: i32 = 24;
+
 /// The backlog of `tokio::net::TcpListener::bind`.
 const BACKLOG: usize = 1024;
 
@@ -78,13 +81,19 @@ impl TcpListener {
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         leaf(cx, |cx| {
             let accepted = with(self.world, |network| {
+                if let Some(listener) = network.listener(self.key)
+                    && listener.failures > 0
+                    && !listener.queue.is_empty()
+                {
+                    listener.failures -= 1;
+                    return Poll::Ready(Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)));
+                }
                 if let Some(socket) = network.accept(self.key) {
                     return Poll::Ready(Ok((TcpStream::new(socket), socket.peer)));
                 }
-                match network.wait_acceptable(self.key, place, cx) {
-                    true => Poll::Pending,
-                    false => Poll::Ready(Err(down())),
-                }
+                // One that was closed under its application gives nothing any more.
+                network.wait_acceptable(self.key, place, cx);
+                Poll::Pending
             });
             accepted.unwrap_or_else(|| Poll::Ready(Err(down())))
         })

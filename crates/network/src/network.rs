@@ -1,6 +1,7 @@
 //! The network: all connections and listeners of one simulated world, and the delivery of what is due.
 
 mod handshake;
+mod process;
 
 use crate::agenda::{Key, What};
 use crate::config::{BlackHole, Config, Link};
@@ -30,6 +31,8 @@ pub(crate) struct Network {
     oldest: u32,
     pub(crate) listeners: Vec<Listener>,
     next_port: u16,
+    /// How many processes have served here before the one that does now.
+    pub(crate) process: u32,
 }
 
 struct Place {
@@ -48,6 +51,7 @@ impl Network {
             oldest: 1,
             listeners: Vec::new(),
             next_port: *EPHEMERAL.start(),
+            process: 0,
         }
     }
 
@@ -163,7 +167,10 @@ impl Network {
 
     /// An application lets go of a socket.
     pub(crate) fn close(&mut self, key: Key, side: Side) {
-        if let Some((connection, medium)) = self.get(key) {
+        if let Some((connection, medium)) = self.get(key)
+            // What was taken from a process that died is closed already.
+            && connection.end_ref(side).holder == Holder::Application
+        {
             connection.close(side, medium);
             self.release(key);
         }
@@ -253,7 +260,7 @@ impl Network {
 
     /// What an application has in its hand.
     pub(crate) fn socket(&mut self, key: Key, side: Side) -> Option<Socket> {
-        let world = self.world;
+        let (world, process) = (self.world, self.process);
         let (connection, _) = self.get(key)?;
         let (local, peer) = match side {
             Side::Client => (connection.client, connection.server),
@@ -261,6 +268,7 @@ impl Network {
         };
         Some(Socket {
             world,
+            process: (side == Side::Server).then_some(process),
             key,
             side,
             id: connection.id,
@@ -274,6 +282,8 @@ impl Network {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Socket {
     pub(crate) world: u64,
+    /// The process that accepted it.
+    pub(crate) process: Option<u32>,
     pub(crate) key: Key,
     pub(crate) side: Side,
     pub(crate) id: ConnectionId,

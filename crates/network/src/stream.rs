@@ -136,14 +136,29 @@ impl TcpStream {
         work: impl FnOnce(&mut Connection, Side, &mut Medium) -> io::Result<R>,
     ) -> io::Result<R> {
         let Socket {
-            world, key, side, ..
+            world,
+            process,
+            key,
+            side,
+            ..
         } = self.socket;
         with(world, |network| {
+            if process.is_some_and(|process| process != network.process) {
+                return None;
+            }
             let (connection, medium) = network.get(key)?;
             Some(work(connection, side, medium))
         })
         .flatten()
         .unwrap_or_else(|| Err(down()))
+    }
+
+    /// Was its process killed? Nobody is there then who could learn of anything.
+    fn is_dead(&self) -> bool {
+        let Socket { world, process, .. } = self.socket;
+        process.is_some_and(|process| {
+            with(world, |network| network.process != process).unwrap_or(false)
+        })
     }
 
     /// As [`TcpStream::with`], for calls that may have to wait.
@@ -153,6 +168,7 @@ impl TcpStream {
     ) -> Poll<io::Result<R>> {
         match self.with(|connection, side, medium| Ok(work(connection, side, medium))) {
             Ok(poll) => poll,
+            Err(_) if self.is_dead() => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),
         }
     }

@@ -110,6 +110,25 @@ impl World {
         self.with(|network| network.link())
     }
 
+    /// Every listening socket is closed under its application, as when it is handed over to another process: connections
+    /// that were not accepted are reset, new ones are refused, and an accept gives nothing any more.
+    pub fn stop_listening(&self) {
+        self.with(Network::stop_listening);
+    }
+
+    /// The next accept that would give a connection fails instead with EMFILE, as in a process that has no file descriptor
+    /// left. The connection stays in the queue.
+    pub fn fail_accept(&self) {
+        self.with(Network::fail_accept);
+    }
+
+    /// The process that serves dies: its listeners are closed, and so is every socket that it accepted, by the kernel: with
+    /// a reset where data was unread, else with a FIN. Its tasks are not this crate's, and may live on; but what they
+    /// have in hand is dead: no call on it that can wait ever returns, and no other does anything.
+    pub fn kill(&self) {
+        self.with(Network::kill);
+    }
+
     fn change(&self, connection: ConnectionId, change: impl FnOnce(&mut Network, Key)) {
         self.with(|network| {
             if let Some(key) = network.find(connection) {

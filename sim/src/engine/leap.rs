@@ -7,12 +7,17 @@
 //!
 //! A server that wakes itself for ever would keep the clock from moving: the run ends where it is found to spin.
 
+mod process;
+
+use self::process::Process;
 use crate::client;
+use crate::contract::Contract;
 use crate::engine::stack;
 use crate::ledger::Ledger;
+use crate::panics;
 use crate::probe;
 use crate::run::{Detail, Run, Search};
-use crate::server::Server;
+use crate::server::{Server, Shutdown};
 use crate::task::Role;
 use crate::trace::{self, Actor, Clock, PausedClock, Recorder, record};
 use crate::transport::{Dialer, Listener};
@@ -66,9 +71,7 @@ pub(crate) fn with_world(work: impl FnOnce(&World)) {
 /// What the run's own future found out.
 struct Outcome {
     recorder: Recorder,
-    baseline_tasks: usize,
     probe_served: bool,
-    server_ended: Option<Duration>,
     search: Search,
     stacks: stack::Captured,
 }
@@ -91,6 +94,7 @@ pub fn run_warm(scenario: &Arc<Scenario>, server: &dyn Server) -> Run {
 }
 
 fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bool) -> Run {
+    panics::quieten();
     let contract = server.contract().overridden(&scenario.contract);
     let runtime = runtime(scenario.seed);
     let start = {
@@ -99,12 +103,12 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     };
     trace::begin(Recorder::new(
         Clock::Tokio(PausedClock::from(start)),
-        Ledger::new(contract, &scenario.network),
+        Ledger::new(contract, &scenario.network).opaque(!server.speaks_http()),
         detail.timeline,
     ));
     let world = Rc::new(World::enter(network(scenario), Box::new(Observe)));
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
-    let course = drive(scenario, server, &world, detail, warm);
+    let course = drive(scenario, (server, contract), &world, detail, warm);
     let outcome = runtime.block_on(guarded(course, detail));
     WORLD.with(|current| *current.borrow_mut() = None);
     let mut recorder = outcome.recorder;
@@ -117,15 +121,13 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
         timeline: recorder.take_timeline(),
         connections: recorder.ledger.into_connections(),
         tasks: recorder.tasks,
-        baseline_tasks: outcome.baseline_tasks,
+        speaks_http: server.speaks_http(),
         probe_served: outcome.probe_served,
-        server_ended: outcome.server_ended,
+        life: recorder.life,
         search: outcome.search,
         stacks: outcome.stacks.stacks,
         no_stacks: outcome.stacks.unavailable,
-        caveats: Vec::from_iter(
-            (!scenario.server_events.is_empty()).then(|| "server events are left out".to_owned()),
-        ),
+        caveats: Vec::new(),
     }
 }
 
@@ -144,7 +146,7 @@ pub fn bare(scenario: &Arc<Scenario>, server: &dyn Server) {
         let listener = TcpListener::bind(ADDRESS)
             .await
             .expect("nothing else is bound in a new world");
-        tokio::spawn(server.serve(Listener::Leap(listener)));
+        tokio::spawn(server.serve(Listener::Leap(listener), Shutdown::never()));
         client::run_all(scenario, Dialer::Leap(ADDRESS)).await
     });
 }
@@ -266,14 +268,8 @@ async fn cut(detail: Detail) -> Outcome {
         || "spins: simulated time stands still, and the run ends here",
     );
     Outcome {
-        baseline_tasks: recorder
-            .tasks
-            .of_server()
-            .take_while(|task| task.connection.is_none())
-            .count(),
         // Nobody waited for the answer.
         probe_served: true,
-        server_ended: None,
         search: Search {
             from: at,
             until: at,
@@ -294,29 +290,26 @@ async fn captured(recorder: &Recorder, detail: Detail) -> stack::Captured {
 
 async fn drive(
     scenario: &Arc<Scenario>,
-    server: &dyn Server,
+    (server, contract): (&dyn Server, Contract),
     world: &World,
     detail: Detail,
     warm: bool,
 ) -> Outcome {
     record(|recorder| recorder.tasks.spawning(Role::Harness));
     tokio::spawn(world.run());
-    let listener = TcpListener::bind(ADDRESS)
-        .await
-        .expect("nothing else is bound in a new world");
-    record(|recorder| recorder.tasks.spawning(Role::Server));
-    let serving = tokio::spawn(server.serve(Listener::Leap(listener)));
-    // The server's first poll, and whatever it spawns in it, belong to the baseline.
-    tokio::task::yield_now().await;
+    let process = Process::of(server, contract);
+    process.start().await;
     if warm {
-        probe::is_served(Dialer::Leap(ADDRESS), &scenario.network).await;
+        is_served(server, scenario).await;
         sleep(WARM_UP).await;
         record(Recorder::settle);
     }
-    let baseline_tasks = record(|recorder| recorder.tasks.of_server().count()).unwrap_or_default();
-    record(|recorder| recorder.tasks.spawning(Role::Harness));
-
-    let open = client::run_all(scenario, Dialer::Leap(ADDRESS)).await;
+    let clients = client::run_all(scenario, Dialer::Leap(ADDRESS));
+    let open = if scenario.server_events.is_empty() {
+        clients.await
+    } else {
+        tokio::join!(clients, process.live(&scenario.server_events)).0
+    };
     while let Some(due) = next_due() {
         let mut due = pin!(sleep(due.saturating_sub(now())));
         let mut released = false;
@@ -330,26 +323,36 @@ async fn drive(
         })
         .await;
     }
-    let probe_served = probe::is_served(Dialer::Leap(ADDRESS), &scenario.network).await;
-    let server_ended = serving.is_finished().then(now);
+    let down = record(|recorder| recorder.life.down).flatten();
+    let probe_served = down.is_some() || is_served(server, scenario).await;
     let search = search().await;
     let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");
     let stacks = captured(&recorder, detail).await;
     drop(open);
     Outcome {
         recorder,
-        baseline_tasks,
         probe_served,
-        server_ended,
         search,
         stacks,
+    }
+}
+
+/// A fresh client asks; where the server does not speak HTTP, it only connects.
+async fn is_served(server: &dyn Server, scenario: &Scenario) -> bool {
+    let (dialer, network) = (Dialer::Leap(ADDRESS), &scenario.network);
+    if server.speaks_http() {
+        probe::is_served(dialer, network).await
+    } else {
+        probe::is_accepted(dialer, network).await
     }
 }
 
 fn next_due() -> Option<Duration> {
     record(|recorder| {
         let now = recorder.now();
-        recorder.ledger.next_due(now)
+        let connection = recorder.ledger.next_due(now);
+        let shutdown = recorder.life.next_due(now);
+        connection.into_iter().chain(shutdown).min()
     })
     .flatten()
 }

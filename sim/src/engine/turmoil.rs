@@ -42,9 +42,10 @@ pub use stream::TcpStream;
 
 use crate::client;
 use crate::ledger::Ledger;
+use crate::life::Life;
 use crate::probe;
 use crate::run::{Detail, Run, Search};
-use crate::server::Server;
+use crate::server::{Server, Shutdown};
 use crate::trace::{self, Clock, Recorder, record};
 use crate::transport;
 use hangup_scenario::Scenario;
@@ -84,7 +85,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
     let plan = Plan::of(scenario, &contract);
     trace::begin(Recorder::new(
         Clock::Turmoil,
-        Ledger::new(contract, &scenario.network),
+        Ledger::new(contract, &scenario.network).opaque(!server.speaks_http()),
         detail.timeline,
     ));
     journal::clear();
@@ -96,7 +97,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
     };
     walk.host(server, &plan, &word);
     walk.clients(&plan, &word);
-    walk.finish(&plan, &word);
+    walk.finish(&plan, &word, server.speaks_http());
     let Walk { sim, stopped, .. } = walk;
     let until = sim.elapsed();
     let mut recorder =
@@ -111,10 +112,13 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         timeline,
         connections: recorder.ledger.into_connections(),
         tasks: recorder.tasks,
-        baseline_tasks: 0,
+        speaks_http: server.speaks_http(),
         // Where the walk could not go on, nobody asked.
         probe_served: word.probe_served.get().unwrap_or(true),
-        server_ended: word.server_ended.get(),
+        life: Life {
+            returned: word.server_ended.get(),
+            ..Life::default()
+        },
         search: Search {
             from: until,
             until,
@@ -156,7 +160,7 @@ impl<'a> Walk<'a> {
         let (link, word) = (plan.link, Rc::clone(word));
         self.sim.host(dialer::SERVER, move || {
             let (listener, backlog) = Listener::new();
-            let serving = server.serve(transport::Listener::Turmoil(listener));
+            let serving = server.serve(transport::Listener::Turmoil(listener), Shutdown::never());
             let word = Rc::clone(&word);
             async move {
                 tokio::spawn(backlog.answer(link));
@@ -216,7 +220,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The clients' steps; then until every connection is gone or ten minutes past its deadline; then a fresh client.
-    fn finish(&mut self, plan: &Plan, word: &Rc<Word>) {
+    fn finish(&mut self, plan: &Plan, word: &Rc<Word>, http: bool) {
         self.until(|| word.clients_done.get());
         let last_step = self.sim.elapsed();
         self.watch(|now| record(|recorder| recorder.ledger.next_due(now)).flatten());
@@ -225,11 +229,14 @@ impl<'a> Walk<'a> {
             return;
         }
         let (link, told) = (plan.link, Rc::clone(word));
-        let network = plan.scenario.network.clone();
+        let (network, http) = (plan.scenario.network.clone(), http);
         self.sim.client("probe", async move {
             let dialer = transport::Dialer::Turmoil(Dialer::new(link));
-            told.probe_served
-                .set(Some(probe::is_served(dialer, &network).await));
+            let served = match http {
+                true => probe::is_served(dialer, &network).await,
+                false => probe::is_accepted(dialer, &network).await,
+            };
+            told.probe_served.set(Some(served));
             pending().await
         });
         self.until(|| word.probe_served.get().is_some());

@@ -9,7 +9,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         return;
     }
     let probe = run.connections.iter().rfind(|connection| connection.probe);
-    let why = match run.server_ended {
+    let why = match run.life.returned {
         Some(_) => "the server's own task has ended",
         None if probe.is_none_or(|probe| probe.opened.is_none()) => "its connection was not opened",
         None if probe.is_none_or(|probe| probe.accepted.is_none()) => {

@@ -26,18 +26,14 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
 
 /// Tasks of the server that belong to no connection, were not there at the start, and never end.
 fn stray_tasks(run: &Run, findings: &mut Vec<Finding>) {
-    let strays = run
-        .tasks
-        .of_server()
-        .skip(run.baseline_tasks)
-        .filter(|task| {
-            let alone = task.connection.is_none_or(|id| {
-                run.connections
-                    .iter()
-                    .any(|connection| connection.id == id && connection.accepted.is_none())
-            });
-            task.ended.is_none() && alone
+    let strays = run.tasks.of_server().filter(|task| {
+        let alone = task.connection.is_none_or(|id| {
+            run.connections
+                .iter()
+                .any(|connection| connection.id == id && connection.accepted.is_none())
         });
+        !task.root && task.ended.is_none() && alone
+    });
     for task in strays {
         let outlook = run.since(Some(task.last_poll));
         let stuck = StuckTask::new(run, task);

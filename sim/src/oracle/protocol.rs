@@ -14,6 +14,9 @@ use std::time::Duration;
 const CROSSING: Duration = Duration::from_secs(1);
 
 pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
+    if !run.speaks_http {
+        return;
+    }
     for connection in &run.connections {
         let broken = garbage(connection)
             .or_else(|| continues(connection))
@@ -131,6 +134,10 @@ fn too_many(connection: &Connection) -> Broken {
 /// A request may cross the close of a connection that was idle (§9.5). So only a request counts that was whole well before
 /// the close, or that came before any idle clock could have run out: the first one, or one behind which the client half-closed.
 fn unanswered(connection: &Connection) -> Broken {
+    // Neither a process that dies nor a handler that panics has a choice.
+    if connection.killed.is_some() || connection.panicked.is_some() {
+        return None;
+    }
     let (closed_at, _) = connection.server_closed?;
     let closed_at = connection
         .server_shutdown

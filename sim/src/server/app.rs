@@ -11,6 +11,7 @@
 //! | `GET /panic` | panics |
 //! | `GET /never` | never answers |
 
+use crate::trace::{Recorder, record};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -38,6 +39,16 @@ pub enum Answer<B> {
     Stream(B),
 }
 
+/// Panics if the scenario has a `handler_panic` due. The probe app asks at each request; a handler of your own can, too.
+///
+/// # Panics
+/// When the scenario says so; outside a run never.
+pub fn panic_if_asked() {
+    if record(Recorder::takes_panic) == Some(true) {
+        panic!("the scenario lets this handler panic");
+    }
+}
+
 /// Answers one request.
 ///
 /// # Errors
@@ -47,6 +58,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
+    panic_if_asked();
     let path = request.uri().path();
     if let Some(count) = argument(path, "/big/") {
         return Ok(Response::new(Answer::Big(count)));

@@ -1,7 +1,7 @@
 //! The probe app as an axum router: on `axum::serve`, the same behind tower-http's timeouts, and on our server.
 
 use super::hangup::Hangup;
-use super::{Server, Serving, UNCLAIMED, app};
+use super::{SHUTDOWN, Server, Serving, Shutdown, UNCLAIMED, app};
 use crate::contract::Contract;
 use crate::transport::{Listener, Stream};
 use axum::Router;
@@ -9,14 +9,17 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::time::sleep;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 /// What tower-http's layers are set to, as long as hyper's one timeout in `hyper-timeouts`.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long axum waits behind an accept that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The probe app, routed by axum.
 fn router() -> Router {
@@ -69,10 +72,13 @@ impl Server for Axum {
     }
 
     fn contract(&self) -> Contract {
-        UNCLAIMED
+        Contract {
+            shutdown: Some(SHUTDOWN),
+            ..UNCLAIMED
+        }
     }
 
-    fn serve(&self, listener: Listener) -> Serving {
+    fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
         let app = if self.layers {
             router()
                 .layer(TimeoutLayer::with_status_code(
@@ -85,7 +91,9 @@ impl Server for Axum {
         };
         Box::pin(async move {
             // It ends only where it is told to shut down.
-            let _ = axum::serve(listener, app).await;
+            let _ = axum::serve(listener, app)
+                .with_graceful_shutdown(shutdown.given())
+                .await;
         })
     }
 }
@@ -100,10 +108,12 @@ impl axum::serve::Listener for Listener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Stream, SocketAddr) {
-        match Listener::accept(self).await {
-            Ok(accepted) => accepted,
-            // The network is down, and stays so: the run is over.
-            Err(_) => pending().await,
+        loop {
+            match Listener::accept(self).await {
+                Ok(accepted) => return accepted,
+                // As axum does it for tokio's listener.
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            }
         }
     }
 

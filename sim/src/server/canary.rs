@@ -7,7 +7,7 @@
 mod message;
 mod twin;
 
-use super::{Server, Serving};
+use super::{Server, Serving, Shutdown};
 use crate::contract::Contract;
 use crate::transport::Listener;
 use std::time::Duration;
@@ -29,6 +29,28 @@ pub enum Defect {
     ContinueToOld,
     /// At the end of the stream in the middle of a body it reads again, and again.
     BusyAtEof,
+    /// After the last response the client is listened to without a deadline.
+    EndlessDrain,
+    /// Only the first head of a connection has a deadline.
+    FirstHeadClockOnly,
+    /// `100 Continue` is sent at once, and again when the body is waited for.
+    ContinueTwice,
+    /// A body that the application does not want is taken for the next request.
+    BodyAsRequest,
+    /// `Connection: close` is overlooked where more came in the same segment.
+    CloseIgnored,
+    /// The accept loop ends at an error.
+    AcceptDies,
+    /// Who cannot be served is told so by the accept loop, which waits until he is gone.
+    RejectInline,
+    /// At the end of the stream it waits to be told of the last response, of which it was told before.
+    LostWakeUp,
+    /// The socket is dropped behind the last response, also where the client is still sending.
+    RstAtClose,
+    /// A shutdown waits for connections on which nothing is under way, as long as that takes.
+    PatientShutdown,
+    /// A head may be of any length.
+    EndlessHead,
 }
 
 /// A canary, or the twin.
@@ -40,7 +62,7 @@ pub struct Canary {
 }
 
 /// The twin without a defect, and every canary.
-pub const CANARIES: [Canary; 7] = [
+pub const CANARIES: [Canary; 8] = [
     Canary {
         name: "twin",
         about: "the canaries' healthy twin",
@@ -76,6 +98,11 @@ pub const CANARIES: [Canary; 7] = [
         about: "defect: the end of the stream inside a body is read over and over (spin)",
         defect: Defect::BusyAtEof,
     },
+    Canary {
+        name: "canary-patient-shutdown",
+        about: "defect: a shutdown waits for connections with nothing under way (stuck-shutdown)",
+        defect: Defect::PatientShutdown,
+    },
 ];
 
 impl Server for Canary {
@@ -92,10 +119,12 @@ impl Server for Canary {
             stall: Duration::from_secs(60),
             residence: Duration::from_secs(24 * 60 * 60),
             drain: Duration::from_secs(30),
+            shutdown: Some(twin::SHUTDOWN),
+            buffer: None,
         }
     }
 
-    fn serve(&self, listener: Listener) -> Serving {
-        Box::pin(twin::serve(listener, self.defect))
+    fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
+        Box::pin(twin::serve(listener, shutdown, self.defect))
     }
 }

@@ -1,6 +1,6 @@
 //! Our own server, with its default limits, with the article's remedy only, and with none.
 
-use super::{Server, Serving, UNCLAIMED, app};
+use super::{SHUTDOWN, Server, Serving, Shutdown, UNCLAIMED, app};
 use crate::contract::Contract;
 use crate::trace::{Actor, Recorder, record};
 use crate::transport::Listener;
@@ -11,6 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -77,6 +78,9 @@ impl Hangup {
     }
 }
 
+/// What a shutdown takes behind its bound where tasks were cut there.
+const CUT_GRACE: Duration = Duration::from_millis(100);
+
 /// What no clock of these limits bounds is held to what a server without a claim is held to.
 fn claim(limits: &Limits) -> Contract {
     let bound = limits.bound();
@@ -88,6 +92,8 @@ fn claim(limits: &Limits) -> Contract {
         stall: or(bound.silence, UNCLAIMED.stall) + handler,
         residence: or(bound.residence, UNCLAIMED.residence),
         drain: or(bound.gone, UNCLAIMED.drain) + handler,
+        shutdown: Some(or(limits.shutdown, SHUTDOWN) + CUT_GRACE),
+        buffer: None,
     }
 }
 
@@ -104,12 +110,25 @@ impl Server for Hangup {
         claim(&self.limits)
     }
 
-    fn serve(&self, listener: Listener) -> Serving {
+    fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
         match &self.router {
-            Some(router) => Box::pin(self.set_up(router.clone()).serve(listener)),
-            None => Box::pin(self.set_up(App).serve(listener)),
+            Some(router) => serve(self.set_up(router.clone()), listener, shutdown),
+            None => serve(self.set_up(App), listener, shutdown),
         }
     }
+}
+
+fn serve<S, B>(server: hangup_server::Server<S>, listener: Listener, shutdown: Shutdown) -> Serving
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<app::BoxError>,
+    S::Future: Send + 'static,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+{
+    Box::pin(async move {
+        server.serve_with_shutdown(listener, shutdown.given()).await;
+    })
 }
 
 impl Hangup {

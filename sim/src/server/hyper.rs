@@ -1,12 +1,20 @@
 //! hyper's http1 server, as its documentation's example has it, and with its one timeout switched on.
 
-use super::{Server, Serving, UNCLAIMED, app};
+use super::{Server, Serving, Shutdown, UNCLAIMED, app};
 use crate::contract::Contract;
 use crate::transport::Listener;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::pin::pin;
 use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How long the example waits for its connections.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+/// How long it waits behind an accept that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// hyper, in one of two set-ups.
 #[derive(Debug)]
@@ -46,10 +54,13 @@ impl Server for Hyper {
     }
 
     fn contract(&self) -> Contract {
-        UNCLAIMED
+        Contract {
+            shutdown: Some(SHUTDOWN),
+            ..UNCLAIMED
+        }
     }
 
-    fn serve(&self, listener: Listener) -> Serving {
+    fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
         let mut builder = http1::Builder::new();
         // The clock of the Date header is the machine's, not the simulation's.
         builder.auto_date_header(false);
@@ -58,18 +69,31 @@ impl Server for Hyper {
                 .timer(TokioTimer::new())
                 .header_read_timeout(timeout);
         }
-        Box::pin(serve(listener, builder))
+        Box::pin(serve(listener, builder, shutdown))
     }
 }
 
-async fn serve(mut listener: Listener, builder: http1::Builder) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let builder = builder.clone();
+/// As the example of hyper-util's graceful shutdown has it, also where accept fails.
+async fn serve(mut listener: Listener, builder: http1::Builder, shutdown: Shutdown) {
+    let graceful = GracefulShutdown::new();
+    let mut told = pin!(shutdown.given());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut told => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let connection = builder.serve_connection(TokioIo::new(stream), service_fn(app::answer));
+        let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // A connection that fails is the client's affair; the ledger has what happened.
-            let _ = builder
-                .serve_connection(TokioIo::new(stream), service_fn(app::answer))
-                .await;
+            let _ = connection.await;
         });
     }
+    drop(listener);
+    // Who is not done by then is cut off with the process.
+    let _ = timeout(SHUTDOWN, graceful.shutdown()).await;
 }

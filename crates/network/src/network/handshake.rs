@@ -27,12 +27,26 @@ pub(crate) struct Listener {
     /// Connections that the application has not accepted.
     pub(crate) queue: VecDeque<Key>,
     pub(crate) waiters: Waiters,
+    /// How many accepts are to fail.
+    pub(crate) failures: u32,
 }
 
 impl Listener {
     /// Linux holds one connection more than the backlog says.
     fn is_full(&self) -> bool {
         self.queue.len() > self.backlog
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.address.is_some()
+    }
+
+    /// The key of the listener that has this place now.
+    pub(crate) fn key(&self, slot: usize) -> Key {
+        Key {
+            slot: slot as u32,
+            generation: self.generation,
+        }
     }
 
     fn hears(&self, to: SocketAddr) -> bool {
@@ -84,6 +98,7 @@ impl Network {
             half_open: 0,
             queue: VecDeque::new(),
             waiters: Waiters::default(),
+            failures: 0,
         };
         match self.listeners.get_mut(slot) {
             Some(old) => *old = listener,
@@ -104,14 +119,12 @@ impl Network {
         (listener.generation == key.generation && listener.address.is_some()).then_some(listener)
     }
 
-    /// Registers the task for the next connection; false if the listener is closed.
-    pub(crate) fn wait_acceptable(&mut self, key: Key, place: Place, cx: &Context<'_>) -> bool {
-        if self.listener(key).is_none() {
-            return false;
+    /// Registers the task for the next connection, if the listener is still open.
+    pub(crate) fn wait_acceptable(&mut self, key: Key, place: Place, cx: &Context<'_>) {
+        if self.listener(key).is_some() {
+            let waiters = &mut self.listeners[key.slot as usize].waiters;
+            waiters.add(place, cx, &mut self.medium.discarded);
         }
-        let waiters = &mut self.listeners[key.slot as usize].waiters;
-        waiters.add(place, cx, &mut self.medium.discarded);
-        true
     }
 
     /// The listener closes: connections that nobody accepted are reset.

@@ -4,6 +4,7 @@ mod closing;
 mod faults;
 mod flow;
 mod handshake;
+mod process;
 mod scene;
 mod shape;
 mod world;

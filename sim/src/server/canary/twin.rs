@@ -2,14 +2,18 @@
 
 use super::Defect;
 use super::message::{self, Body, Head, Malformed};
+use crate::server::Shutdown;
+use crate::server::app::panic_if_asked;
 use crate::transport::{Listener, Stream};
 use sha2::{Digest, Sha256};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const IDLE_DEADLINE: Duration = Duration::from_secs(30);
@@ -21,42 +25,62 @@ const PERMIT_WAIT: Duration = Duration::from_secs(5);
 const PERMITS: usize = 4;
 const HEAD_MAX: usize = 64 * 1024;
 pub(super) const BODY_MAX: usize = 4 * 1024 * 1024;
+/// How long a graceful shutdown waits for requests that are under way.
+pub(super) const SHUTDOWN: Duration = Duration::from_secs(10);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A deadline longer than any search: none.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-pub(super) async fn serve(mut listener: Listener, defect: Defect) {
+pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: Defect) {
     let permits = Arc::new(Semaphore::new(PERMITS));
-    while let Ok((stream, _)) = listener.accept().await {
-        let permits = Arc::clone(&permits);
-        tokio::spawn(async move {
-            let mut connection = Connection {
-                stream,
-                read: Vec::new(),
-                defect,
-            };
-            let Ok(Ok(permit)) = timeout(PERMIT_WAIT, permits.acquire()).await else {
-                let _ = connection.refuse(503).await;
-                return;
-            };
-            let closed = Arc::new(Notify::new());
-            if defect == Defect::TaskLeak {
-                let closed = Arc::clone(&closed);
-                tokio::spawn(async move { closed.notified().await });
+    let mut connections = JoinSet::new();
+    let mut told = pin!(shutdown.clone().given());
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut told => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(_) if defect == Defect::AcceptDies => return,
+            Err(_) => {
+                sleep(ACCEPT_PAUSE).await;
+                continue;
             }
-            match connection.serve().await {
-                Ok(()) => closed.notify_one(),
-                Err(_) if defect == Defect::PermitLeak => permit.forget(),
-                // With the defect of the same name, nobody tells the helper task.
-                Err(_) => {}
-            }
-        });
+        };
+        let mut connection = Connection {
+            stream,
+            read: Vec::new(),
+            shutdown: shutdown.clone(),
+            answered: Notify::new(),
+            defect,
+        };
+        if defect == Defect::RejectInline && permits.available_permits() == 0 {
+            connection.defect = Defect::EndlessDrain;
+            let _ = connection.refuse(503).await;
+            continue;
+        }
+        connections.spawn(connection.run(Arc::clone(&permits)));
     }
+    drop(listener);
+    let bound = match defect {
+        Defect::PatientShutdown => FOREVER,
+        _ => SHUTDOWN,
+    };
+    let all_gone = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(bound, all_gone).await;
 }
 
 struct Connection {
     stream: Stream,
     /// What has been read and not been used.
     read: Vec<u8>,
+    shutdown: Shutdown,
+    /// Told when a response has been written.
+    answered: Notify,
     defect: Defect,
 }
 
@@ -80,6 +104,24 @@ impl From<Malformed> for Broken {
 }
 
 impl Connection {
+    async fn run(mut self, permits: Arc<Semaphore>) {
+        let Ok(Ok(permit)) = timeout(PERMIT_WAIT, permits.acquire()).await else {
+            let _ = self.refuse(503).await;
+            return;
+        };
+        let closed = Arc::new(Notify::new());
+        if self.defect == Defect::TaskLeak {
+            let closed = Arc::clone(&closed);
+            tokio::spawn(async move { closed.notified().await });
+        }
+        match self.serve().await {
+            Ok(()) => closed.notify_one(),
+            Err(_) if self.defect == Defect::PermitLeak => permit.forget(),
+            // With the defect of the same name, nobody tells the helper task.
+            Err(_) => {}
+        }
+    }
+
     async fn serve(&mut self) -> io::Result<()> {
         let mut first = true;
         loop {
@@ -103,28 +145,53 @@ impl Connection {
             _ => IDLE_DEADLINE,
         };
         if self.read.is_empty() {
-            match timeout(idle, self.fill()).await {
+            let told = self.shutdown.clone().given();
+            let patient = self.defect == Defect::PatientShutdown;
+            let filled = tokio::select! {
+                biased;
+                filled = timeout(idle, self.fill()) => filled,
+                // Nothing is under way.
+                () = told, if !patient => return Ok(false),
+            };
+            match filled {
                 Ok(Ok(true)) => {}
                 Ok(Err(error)) => return Err(error.into()),
+                Ok(Ok(false)) if self.defect == Defect::LostWakeUp => {
+                    // Whoever told that the last response is out has done so, and will not do so again.
+                    self.answered.notified().await;
+                    return Ok(false);
+                }
                 // The end of the stream, or of the patience, between two requests.
                 Ok(Ok(false)) | Err(_) => return Ok(false),
             }
         }
-        let head = match timeout(HEAD_DEADLINE, self.head()).await {
+        let patience = match self.defect {
+            Defect::FirstHeadClockOnly if !first => FOREVER,
+            _ => HEAD_DEADLINE,
+        };
+        let head = match timeout(patience, self.head()).await {
             Ok(head) => head?,
             Err(_) => return Err(Broken::Status(408)),
         };
-        let body = match timeout(BODY_DEADLINE, self.body(&head)).await {
-            Ok(body) => body?,
-            Err(_) => return Err(Broken::Status(408)),
+        let body = match self.defect {
+            Defect::BodyAsRequest if head.target == "/reject" => Vec::new(),
+            _ => match timeout(BODY_DEADLINE, self.body(&head)).await {
+                Ok(body) => body?,
+                Err(_) => return Err(Broken::Status(408)),
+            },
         };
         let (status, body) = match timeout(HANDLER_DEADLINE, answer(&head, body)).await {
             Ok(answer) => answer,
             Err(_) => (503, Vec::new()),
         };
-        self.respond(status, &body, head.close, head.method == "HEAD")
+        let close = match self.defect {
+            Defect::CloseIgnored if !self.read.is_empty() => false,
+            _ => head.close || self.shutdown.is_given(),
+        };
+        self.respond(status, &body, close, head.method == "HEAD")
             .await?;
-        Ok(!head.close)
+        self.answered.notify_waiters();
+        Ok(!close)
     }
 
     async fn head(&mut self) -> Result<Head, Broken> {
@@ -133,7 +200,7 @@ impl Connection {
                 self.read.drain(..head.length);
                 return Ok(head);
             }
-            if self.read.len() > HEAD_MAX {
+            if self.read.len() > HEAD_MAX && self.defect != Defect::EndlessHead {
                 return Err(Broken::Status(431));
             }
             if !self.fill().await? {
@@ -147,6 +214,10 @@ impl Connection {
             return Err(Broken::Status(413));
         }
         let mut asked = !head.expects || (head.old && self.defect != Defect::ContinueToOld);
+        if self.defect == Defect::ContinueTwice && !asked {
+            // At once, and below once more.
+            self.write(CONTINUE).await?;
+        }
         loop {
             if let Some((length, body)) = message::body(&self.read, head.body)? {
                 self.read.drain(..length);
@@ -154,7 +225,7 @@ impl Connection {
             }
             if !asked {
                 asked = true;
-                self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+                self.write(CONTINUE).await?;
             }
             if self.read.len() > 2 * BODY_MAX {
                 return Err(Broken::Status(413));
@@ -209,7 +280,14 @@ impl Connection {
 
     /// Closes so that the peer can still read what was sent (RFC 9112 section 9.6).
     async fn linger(&mut self) -> io::Result<()> {
+        if self.defect == Defect::RstAtClose {
+            return Ok(());
+        }
         self.stream.shutdown().await?;
+        let patience = match self.defect {
+            Defect::EndlessDrain => FOREVER,
+            _ => LINGER,
+        };
         let gone = async {
             loop {
                 self.read.clear();
@@ -218,12 +296,13 @@ impl Connection {
                 }
             }
         };
-        timeout(LINGER, gone).await.unwrap_or(Ok(()))
+        timeout(patience, gone).await.unwrap_or(Ok(()))
     }
 }
 
 /// The probe app, as far as it can be misused by a client.
 async fn answer(head: &Head, body: Vec<u8>) -> (u16, Vec<u8>) {
+    panic_if_asked();
     let number = |prefix: &str| head.target.strip_prefix(prefix)?.parse::<u64>().ok();
     if let Some(milliseconds) = number("/slow/") {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;

@@ -8,7 +8,7 @@ use crate::engine::turmoil::plan::{GRACE, Plan};
 use crate::engine::turmoil::{journal, simulation};
 use crate::ledger::Ledger;
 use crate::run::{Detail, Outlook};
-use crate::server::{Server, Serving, UNCLAIMED};
+use crate::server::{Server, Serving, Shutdown, UNCLAIMED};
 use crate::trace::{Clock, Recorder};
 use crate::transport;
 use hangup_network::{ConnectionId, Event, Side};
@@ -37,7 +37,7 @@ impl Server for Once {
         UNCLAIMED
     }
 
-    fn serve(&self, mut listener: transport::Listener) -> Serving {
+    fn serve(&self, mut listener: transport::Listener, _: Shutdown) -> Serving {
         let panics = self.panics;
         Box::pin(async move {
             if let Ok((stream, _)) = listener.accept().await {
@@ -83,7 +83,7 @@ fn a_run_ends_sensibly_where_a_server_hangs_and_where_it_has_ended() {
     assert_eq!(cell.findings[0].at, opened + UNCLAIMED.stall);
     let end = opened + UNCLAIMED.stall + GRACE;
     assert!(cell.run.search.from >= end && cell.run.search.from < end + seconds(1));
-    assert_eq!(cell.run.server_ended, Some(opened));
+    assert_eq!(cell.run.life.returned, Some(opened));
     assert!(cell.run.timeline.is_sorted_by_key(|entry| entry.at));
 }
 

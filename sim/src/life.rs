@@ -1,0 +1,79 @@
+//! What became of the server itself in a run: told to shut down, dead, started again.
+
+use crate::ledger::Ledger;
+use crate::task::{Role, Tasks};
+use std::time::Duration;
+
+/// Why the server cannot be expected to take new connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Down {
+    /// Its listening socket was taken from it.
+    NotListening,
+    /// It was told to shut down.
+    ShutDown,
+    /// Its process is dead.
+    Dead,
+}
+
+/// One graceful shutdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShuttingDown {
+    /// When it was asked for.
+    pub asked: Duration,
+    /// When the server had returned, and its process exited.
+    pub ended: Option<Duration>,
+    /// When its time was up.
+    pub due: Duration,
+    /// What it waited for when its time was up, in words; none if it had returned by then.
+    pub waits_for: Option<Vec<String>>,
+}
+
+/// The server's own life in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Life {
+    /// Its future ended though nobody had asked it to.
+    pub returned: Option<Duration>,
+    /// Its graceful shutdowns, the last of which may be under way.
+    pub shutdowns: Vec<ShuttingDown>,
+    /// Why it takes no new connections now.
+    pub down: Option<Down>,
+    /// How many handlers are to panic.
+    pub(crate) panics_due: u32,
+    /// How many instances there have been.
+    pub(crate) instance: u32,
+}
+
+impl Life {
+    /// The shutdown that is under way, and has not been looked at past its time.
+    pub(crate) fn shutting_down(&mut self) -> Option<&mut ShuttingDown> {
+        self.shutdowns
+            .last_mut()
+            .filter(|last| last.ended.is_none() && self.down == Some(Down::ShutDown))
+    }
+
+    /// When the time of the shutdown is up that is under way, if that is still to come.
+    pub(crate) fn next_due(&self, now: Duration) -> Option<Duration> {
+        let last = self.shutdowns.last()?;
+        let waits = last.ended.is_none() && self.down == Some(Down::ShutDown);
+        (waits && last.due > now).then_some(last.due)
+    }
+
+    /// What a server that was told to shut down still has.
+    pub(crate) fn still_has(ledger: &Ledger, tasks: &Tasks) -> Vec<String> {
+        let connections = ledger.connections().iter().filter(|one| one.held());
+        let mut all: Vec<String> = connections
+            .map(|one| format!("connection {} ({})", one.id, one.phase()))
+            .collect();
+        let of_none = tasks.of_server().filter(|task| {
+            task.role == Role::Server
+                && task.ended.is_none()
+                && !task.root
+                && task.connection.is_none()
+        });
+        all.extend(of_none.map(|task| {
+            let file = crate::engine::stack::short_path(task.spawned_at.file());
+            format!("a task spawned at {file}:{}", task.spawned_at.line())
+        }));
+        all
+    }
+}
