@@ -5,7 +5,7 @@ use hangup::contract::Contract;
 use hangup::engine::Engine;
 use hangup::ledger::Connection;
 use hangup::run::{Detail, Run};
-use hangup::server::{Server, Serving, UNCLAIMED, app};
+use hangup::server::{Server, Serving, Shutdown, UNCLAIMED, app};
 use hangup::transport::{Listener, Stream};
 use hangup_lifecycle::{CloseReason, Entry, Limits, Phase};
 use hangup_scenario::Scenario;
@@ -223,7 +223,7 @@ impl Server for Ours {
         UNCLAIMED
     }
 
-    fn serve(&self, listener: Listener) -> Serving {
+    fn serve(&self, listener: Listener, _: Shutdown) -> Serving {
         let server = hangup_server::Server::new(service_fn(answer))
             .limits(self.limits.clone())
             .date_header(false)

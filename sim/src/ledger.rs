@@ -2,6 +2,7 @@
 
 use crate::contract::{Breach, Contract, Promise};
 use crate::exchange::{Requests, Responses};
+use crate::trace::DateField;
 use hangup_network::{Event, Side};
 use std::task::Waker;
 use std::time::Duration;
@@ -73,6 +74,8 @@ pub struct Connection {
     pub killed: Option<Duration>,
     /// The server does not speak HTTP: nothing is known of requests and responses.
     pub opaque: bool,
+    /// Where its dates are.
+    pub(crate) date: DateField,
     live_tasks: u32,
 }
 

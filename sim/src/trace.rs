@@ -8,6 +8,7 @@ use crate::ledger::Ledger;
 use crate::life::Life;
 use crate::task::{Role, Tasks};
 use hangup_network::{ConnectionId, Event as NetworkEvent, Side};
+use memchr::memchr;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -269,13 +270,17 @@ impl Recorder {
     pub fn network_at(&mut self, at: Duration, id: ConnectionId, event: &NetworkEvent<'_>) {
         let (kind, detail) = fingerprint(event);
         self.mix([2 | kind << 8, at.as_nanos() as u64, u64::from(id.0), detail]);
-        if let NetworkEvent::Arrived { bytes, .. } = event {
-            // A `Date` is the machine's time, not the simulation's, and always of one length.
-            let (before, after) = around_date(bytes);
-            self.hash = xxh3_64_with_seed(before, self.hash);
-            if !after.is_empty() {
-                self.hash = xxh3_64_with_seed(after, self.hash);
+        if let NetworkEvent::Arrived { to, bytes } = event {
+            // A `Date` is the machine's time, not the simulation's.
+            let mut hash = self.hash;
+            match to {
+                Side::Server => hash = xxh3_64_with_seed(bytes, hash),
+                Side::Client => {
+                    let date = &mut self.ledger.entry(at, id.0).date;
+                    date.leave_out(bytes, |rest| hash = xxh3_64_with_seed(rest, hash));
+                }
             }
+            self.hash = hash;
         }
         if let NetworkEvent::Accepted { task: Some(task) } = event {
             self.tasks.accepted(*task, id.0);
@@ -298,31 +303,57 @@ impl Recorder {
     }
 }
 
-/// What stands before and behind the value of the `Date` field, if `bytes` begin with a response that has one; a head comes
-/// in one piece from every server that writes it at once.
-fn around_date(bytes: &[u8]) -> (&[u8], &[u8]) {
-    /// `Sun, 06 Nov 1994 08:49:37 GMT`
-    const LENGTH: usize = 29;
+/// Finds the values of `Date` fields in what a server says, however it is cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DateField {
+    /// How much of the name has passed.
+    name: u8,
+    /// How much of the value is still to come.
+    value: u8,
+}
+
+impl DateField {
     const NAME: &[u8] = b"\ndate: ";
-    if !bytes.starts_with(b"HTTP/1.") {
-        return (bytes, &[]);
+    /// The length of `Sun, 06 Nov 1994 08:49:37 GMT`, which all dates have.
+    const VALUE: u8 = 29;
+
+    /// Hands `rest` what of the next bytes is no date.
+    fn leave_out(&mut self, mut bytes: &[u8], mut rest: impl FnMut(&[u8])) {
+        while !bytes.is_empty() {
+            let dates = usize::from(self.value).min(bytes.len());
+            self.value -= dates as u8;
+            bytes = &bytes[dates..];
+            let others = self.find(bytes);
+            if others > 0 {
+                rest(&bytes[..others]);
+            }
+            bytes = &bytes[others..];
+        }
     }
-    let lines = bytes
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n')
-        .map(|(index, _)| index);
-    let mut lines = lines.take_while(|&index| !bytes[index..].starts_with(b"\n\r\n"));
-    match lines.find(|&index| {
-        bytes[index..]
-            .get(..NAME.len())
-            .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
-    }) {
-        Some(index) => (
-            &bytes[..index + NAME.len()],
-            bytes.get(index + NAME.len() + LENGTH..).unwrap_or_default(),
-        ),
-        None => (bytes, &[]),
+
+    /// How many bytes there are before the next value, or before the end.
+    fn find(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.name == 0 {
+                match memchr(b'\n', &bytes[at..]) {
+                    Some(line) => at += line,
+                    None => return bytes.len(),
+                }
+            }
+            let next = bytes[at].to_ascii_lowercase();
+            if next == Self::NAME[usize::from(self.name)] {
+                self.name += 1;
+            } else {
+                self.name = u8::from(next == b'\n');
+            }
+            at += 1;
+            if usize::from(self.name) == Self::NAME.len() {
+                (self.name, self.value) = (0, Self::VALUE);
+                return at;
+            }
+        }
+        at
     }
 }
 
@@ -348,5 +379,23 @@ fn fingerprint(event: &NetworkEvent<'_>) -> (u64, u64) {
         NetworkEvent::Abandoned => (13, 0),
         NetworkEvent::Vanished => (14, 0),
         _ => (15, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_left_out_however_it_is_cut() {
+        let head = b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx: y\r\n\r\n\ndata\n\ndate:";
+        let without = b"HTTP/1.1 200 OK\r\nDate: \r\nx: y\r\n\r\n\ndata\n\ndate:";
+        for size in 1..=head.len() {
+            let (mut field, mut left) = (DateField::default(), Vec::new());
+            for piece in head.chunks(size) {
+                field.leave_out(piece, |rest| left.extend_from_slice(rest));
+            }
+            assert_eq!(left, without, "{size}");
+        }
     }
 }
