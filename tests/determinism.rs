@@ -73,15 +73,7 @@ fn keeping_a_timeline_and_stacks_does_not_change_a_run() {
     let server = server::named("hyper-timeouts").expect("it is built in");
     for incident in incident::all() {
         let bare = Cell::of(Engine::Leap, incident, &*server, Detail::default());
-        let told = Cell::of(
-            Engine::Leap,
-            incident,
-            &*server,
-            Detail {
-                timeline: true,
-                stacks: true,
-            },
-        );
+        let told = Cell::of(Engine::Leap, incident, &*server, Detail::TOLD);
         assert_eq!(bare.run.hash, told.run.hash, "{}", incident.name);
     }
 }

@@ -31,7 +31,7 @@ pub fn judged(scenario: &Arc<Scenario>, server: &str) -> Cell {
         &*server,
         Detail {
             timeline: true,
-            stacks: false,
+            ..Detail::default()
         },
     )
 }

@@ -48,7 +48,7 @@ impl Server for Mute {
 fn judged(scenario: &Arc<Scenario>, name: &str) -> Cell {
     let detail = Detail {
         timeline: true,
-        stacks: false,
+        ..Detail::default()
     };
     match server::named(name) {
         Some(server) => Cell::of(Engine::Leap, scenario, &*server, detail),

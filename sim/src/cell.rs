@@ -82,7 +82,7 @@ impl Cell {
             // Two more, which keep their timelines, to show where they part.
             let timeline = Detail {
                 timeline: true,
-                stacks: false,
+                ..Detail::default()
             };
             let [one, other] = [0; 2].map(|_| engine.run(scenario, server, timeline));
             let (one, other) = if one.hash == other.hash {

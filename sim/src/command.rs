@@ -130,7 +130,10 @@ pub fn main() -> ExitCode {
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
     let common = cli.common;
-    if let Err(error) = common.files.prepare(cli.command.as_ref()) {
+    if let Err(error) = common
+        .files
+        .prepare(cli.command.as_ref(), common.engine.into())
+    {
         eprintln!("hangup: {error:#}");
         return ExitCode::from(WRONG);
     }

@@ -10,7 +10,7 @@
 //! | [`incident`] | the incident book: scenarios from the real world |
 //! | [`engine`] | what carries the bytes and the clock |
 //! | [`transport`] | the stream and listener that servers and clients see |
-//! | [`trace`], [`ledger`], [`life`], [`task`], [`exchange`] | what happened: facts, connections, the server itself, tasks, messages |
+//! | [`trace`], [`ledger`], [`life`], [`task`], [`exchange`], [`packet`] | what happened: facts, connections, the server itself, tasks, messages, packets |
 //! | [`run`] | one finished run |
 //! | [`contract`] | what a server claims |
 //! | [`oracle`], [`finding`] | the rules, and what they find |
@@ -53,6 +53,7 @@ pub mod incident;
 pub mod ledger;
 pub mod life;
 pub mod oracle;
+pub mod packet;
 mod panics;
 mod probe;
 pub mod report;

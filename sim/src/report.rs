@@ -4,6 +4,7 @@ pub mod fold;
 pub mod json;
 pub mod junit;
 pub mod matrix;
+pub mod pcap;
 pub mod text;
 pub mod wording;
 

@@ -3,8 +3,9 @@
 use crate::contract::Contract;
 use crate::ledger::Connection;
 use crate::life::Life;
+use crate::packet::Packet;
 use crate::task::{Role, Tasks};
-use crate::trace::Entry;
+use crate::trace::{Entry, Phase};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::Id;
@@ -19,6 +20,8 @@ pub struct Detail {
     pub timeline: bool,
     /// Capture the await stacks of what is stuck.
     pub stacks: bool,
+    /// Keep the packets, with so many bytes of each one's payload at most.
+    pub packets: Option<usize>,
 }
 
 impl Detail {
@@ -26,6 +29,19 @@ impl Detail {
     pub const TOLD: Self = Self {
         timeline: true,
         stacks: true,
+        packets: None,
+    };
+
+    /// What a picture of a run needs: of the payloads, their first lines.
+    pub const PICTURED: Self = Self {
+        packets: Some(64),
+        ..Self::TOLD
+    };
+
+    /// All there is, every byte included.
+    pub const WHOLE: Self = Self {
+        packets: Some(usize::MAX),
+        ..Self::TOLD
     };
 }
 
@@ -63,6 +79,10 @@ pub struct Run {
     pub hash: u64,
     /// What happened, if it was kept.
     pub timeline: Vec<Entry>,
+    /// What connections waited for, if the timeline was kept: in order of time.
+    pub phases: Vec<Phase>,
+    /// The packets, if they were kept, in the order in which they left their hosts.
+    pub packets: Vec<Packet>,
     /// Await stacks of the server's tasks that are still alive, if they were captured.
     pub stacks: BTreeMap<Id, Stack>,
     /// Why there are no await stacks, where there could have been some.

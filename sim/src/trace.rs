@@ -6,9 +6,12 @@
 
 use crate::ledger::Ledger;
 use crate::life::Life;
+use crate::packet::Packet;
+use crate::run::Detail;
 use crate::task::{Role, Tasks};
 use hangup_network::{ConnectionId, Event as NetworkEvent, Side};
 use memchr::memchr;
+use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -37,6 +40,21 @@ pub struct Entry {
     pub connection: Option<u32>,
     /// What happened, for people.
     pub text: Cow<'static, str>,
+}
+
+/// From here on a connection waits for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// Simulated time since the start of the run.
+    pub at: Duration,
+    /// The connection.
+    pub connection: u32,
+    /// What is waited for.
+    pub name: &'static str,
+    /// Until when: the server's own deadline, or else the contract's; none if the server has none.
+    pub deadline: Option<Duration>,
+    /// The server said so itself; otherwise it is what an observer sees.
+    pub told: bool,
 }
 
 /// Where simulated time is read.
@@ -78,6 +96,14 @@ impl PausedClock {
 }
 
 impl Clock {
+    /// The simulated time that `instant` is on this clock.
+    fn spot(&self, instant: Instant) -> Duration {
+        match self {
+            Self::Tokio(clock) => instant.saturating_duration_since(clock.start),
+            Self::Turmoil => self.now(),
+        }
+    }
+
     /// Simulated time since the start of the run.
     pub fn now(&self) -> Duration {
         match self {
@@ -94,12 +120,48 @@ impl Clock {
     }
 }
 
+/// The phases of all connections.
+#[derive(Debug, Default)]
+struct Phases {
+    list: Vec<Phase>,
+    /// Where in the list each connection's last one is.
+    last: FxHashMap<u32, usize>,
+}
+
+impl Phases {
+    /// Adds a phase, if it is news; where the server speaks for itself, nobody else does.
+    fn add(&mut self, phase: Phase) {
+        if let Some(&last) = self.last.get(&phase.connection) {
+            let last = &mut self.list[last];
+            if last.told && !phase.told {
+                return;
+            }
+            if !last.told && phase.told {
+                // What was seen before the server began to speak.
+                self.list
+                    .retain(|seen| seen.connection != phase.connection || seen.told);
+                self.last.clear();
+                for (place, seen) in self.list.iter().enumerate() {
+                    self.last.insert(seen.connection, place);
+                }
+            } else if (last.name, last.deadline) == (phase.name, phase.deadline) {
+                return;
+            }
+        }
+        self.last.insert(phase.connection, self.list.len());
+        self.list.push(phase);
+    }
+}
+
 /// Collects one run.
 #[derive(Debug)]
 pub struct Recorder {
     clock: Clock,
     hash: u64,
     timeline: Option<Vec<Entry>>,
+    phases: Phases,
+    /// The packets, and how much of their payloads is kept.
+    packets: Option<(usize, Vec<Packet>)>,
     /// Connections, as the network saw them.
     pub ledger: Ledger,
     /// Tasks, as the runtime saw them.
@@ -131,11 +193,13 @@ pub(crate) fn end() -> Option<Recorder> {
 
 impl Recorder {
     /// A recorder that reads the time from `clock`.
-    pub fn new(clock: Clock, ledger: Ledger, timeline: bool) -> Self {
+    pub fn new(clock: Clock, ledger: Ledger, detail: Detail) -> Self {
         Self {
             clock,
             hash: 0,
-            timeline: timeline.then(Vec::new),
+            timeline: detail.timeline.then(Vec::new),
+            phases: Phases::default(),
+            packets: detail.packets.map(|most| (most, Vec::new())),
             ledger,
             tasks: Tasks::default(),
             life: Life::default(),
@@ -187,6 +251,46 @@ impl Recorder {
     /// Takes the timeline out.
     pub(crate) fn take_timeline(&mut self) -> Vec<Entry> {
         self.timeline.take().unwrap_or_default()
+    }
+
+    /// Takes the phases out.
+    pub(crate) fn take_phases(&mut self) -> Vec<Phase> {
+        std::mem::take(&mut self.phases.list)
+    }
+
+    /// Takes the packets out, in the order in which they left their hosts.
+    pub(crate) fn take_packets(&mut self) -> Vec<Packet> {
+        let mut packets = self.packets.take().map_or_else(Vec::new, |(_, list)| list);
+        packets.sort_by_key(|packet| packet.at);
+        packets
+    }
+
+    /// A packet, from the network. It is no part of the trace: the hash is the same whether packets are kept or not.
+    pub(crate) fn packet(&mut self, id: ConnectionId, packet: &hangup_network::Packet<'_>) {
+        let clock = &self.clock;
+        if let Some((most, list)) = &mut self.packets {
+            let spot = |instant| clock.spot(instant);
+            list.push(Packet::new(id, packet, *most, spot));
+        }
+    }
+
+    /// The server says what a connection of it waits for, and until when.
+    pub(crate) fn waits(
+        &mut self,
+        connection: u32,
+        name: &'static str,
+        deadline: impl FnOnce(Duration) -> Option<Duration>,
+    ) {
+        if self.timeline.is_some() {
+            let at = self.now();
+            self.phases.add(Phase {
+                at,
+                connection,
+                name,
+                deadline: deadline(at),
+                told: true,
+            });
+        }
     }
 
     /// A step of a client, and how it came out.
@@ -286,6 +390,18 @@ impl Recorder {
             self.tasks.accepted(*task, id.0);
         }
         self.ledger.network(at, id.0, event);
+        if self.timeline.is_some()
+            && let Some(connection) = self.ledger.get(id.0)
+            && connection.held()
+        {
+            self.phases.add(Phase {
+                at,
+                connection: id.0,
+                name: connection.phase(),
+                deadline: Some(connection.due(self.ledger.contract()).at),
+                told: false,
+            });
+        }
         if self.timeline.is_some()
             && let Some((actor, text)) = crate::report::wording::network(event)
         {

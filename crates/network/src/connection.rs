@@ -1,15 +1,17 @@
 //! One connection: two ends, and a lane in each direction. The rules of Linux's TCP are here: what an
 //! application's call does ([`Connection::read`], [`Connection::write`] ...), and in the submodules what an arriving segment
-//! does (`arrival`), how one departs (`departure`), and what links and timers do (`link`).
+//! does (`arrival`), how one departs (`departure`), what links and timers do (`link`), and what all this looks like on the
+//! wire (`wire`).
 
 mod arrival;
 mod departure;
 mod end;
 mod link;
+mod wire;
 
 use crate::agenda::Key;
 use crate::config::Link;
-use crate::lane::{Lane, Segment};
+use crate::lane::{Cause, Lane, Segment};
 use crate::medium::Medium;
 use crate::observer::{ConnectionId, Event, Side};
 use crate::random::Random;
@@ -265,7 +267,8 @@ impl Connection {
         if reset {
             self.drop_socket(side, medium);
             let sequence = self.lane_ref(side).end();
-            self.launch(side, Segment::Reset { sequence }, medium);
+            let cause = Cause::Close;
+            self.launch(side, Segment::Reset { sequence, cause }, medium);
         } else {
             self.ask_fin(side, medium);
             self.expect_progress(side, medium);

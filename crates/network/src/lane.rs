@@ -43,7 +43,19 @@ pub(crate) enum Segment {
     /// Is valid where `sequence` is what comes next.
     Reset {
         sequence: u64,
+        cause: Cause,
     },
+}
+
+/// Why a host sends a reset, which shows in its flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The application let go of its socket.
+    Close,
+    /// Nobody listens where a SYN came.
+    Closed,
+    /// Something else came for a socket that the host does not have.
+    Stray,
 }
 
 /// A segment under way.

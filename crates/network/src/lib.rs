@@ -38,6 +38,7 @@
 //! | `config` | [`Config`] of a network, [`Link`] of one connection |
 //! | `world` | [`World`]: the network of a thread, its task, faults |
 //! | `observer` | [`Observer`] and the [`Event`]s that it is told |
+//! | `packet` | [`Packet`]: what a capture would show |
 //! | `netstat` | [`World::sockets`]: [`Socket`] and [`State`] |
 //! | `listener`, `stream` | [`TcpListener`], [`TcpStream`] and its halves |
 //! | `network` | all connections and listeners, the handshake, delivery of what is due |
@@ -55,6 +56,7 @@ mod medium;
 mod netstat;
 mod network;
 mod observer;
+mod packet;
 mod random;
 mod readiness;
 mod stream;
@@ -64,6 +66,7 @@ pub use config::{BlackHole, Config, Link, ResetPolicy};
 pub use listener::TcpListener;
 pub use netstat::{Socket, State};
 pub use observer::{ConnectionId, Event, Observer, Side};
+pub use packet::{Packet, SynOptions};
 pub use stream::{
     Connect, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf,
 };

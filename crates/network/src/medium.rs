@@ -3,6 +3,7 @@
 use crate::agenda::{Agenda, Entry, Key, What};
 use crate::config::Config;
 use crate::observer::{ConnectionId, Event, Observer, Side};
+use crate::packet::Packet;
 use std::task::Waker;
 use tokio::time::Instant;
 
@@ -10,6 +11,8 @@ pub(crate) struct Medium {
     pub(crate) config: Config,
     agenda: Agenda,
     observer: Box<dyn Observer>,
+    /// The observer wants to be shown every packet.
+    pub(crate) shows_packets: bool,
     /// The latest time that was seen.
     clock: Option<Instant>,
     /// Whether it was seen since time could last pass.
@@ -32,6 +35,7 @@ impl Medium {
         Medium {
             config,
             agenda: Agenda::default(),
+            shows_packets: observer.wants_packets(),
             observer,
             clock: None,
             clock_is_read: false,
@@ -67,6 +71,11 @@ impl Medium {
     pub(crate) fn tell(&mut self, id: ConnectionId, event: Event<'_>) {
         let now = self.now();
         self.observer.event(now, id, &event);
+    }
+
+    /// Shows a packet to the observer.
+    pub(crate) fn show(&mut self, id: ConnectionId, packet: &Packet<'_>) {
+        self.observer.packet(id, packet);
     }
 
     /// A number that tells what was caused first.

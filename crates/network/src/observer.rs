@@ -1,5 +1,6 @@
 //! What a network tells about itself while it runs.
 
+use crate::packet::Packet;
 use std::fmt;
 use tokio::time::Instant;
 
@@ -38,6 +39,18 @@ pub trait Observer {
     ///
     /// The network is in use during the call: an observer that calls any operation of it panics.
     fn event(&mut self, at: Instant, connection: ConnectionId, event: &Event<'_>);
+
+    /// Whether it wants to be shown every packet. It is asked once, when the world is entered; to show packets costs
+    /// more than to tell events, and changes nothing of what happens.
+    fn wants_packets(&self) -> bool {
+        false
+    }
+
+    /// A host of `connection` puts `packet` on the wire, now or, where it is sent again, later. The network is in use
+    /// during the call, as during [`Observer::event`].
+    fn packet(&mut self, connection: ConnectionId, packet: &Packet<'_>) {
+        let _ = (connection, packet);
+    }
 }
 
 /// An observer that looks away.

@@ -129,5 +129,5 @@ pub fn explain(engine: Engine, server: &dyn Server, case_seed: u64) -> Option<Ce
     let mut smallest = minimise(smallest, SHRINK_TRIES, guilty);
     smallest.name = format!("case-{case_seed}");
     smallest.source = format!("hangup fuzz, case seed {case_seed}");
-    Some(Cell::of(engine, &Arc::new(smallest), server, Detail::TOLD))
+    Some(Cell::of(engine, &Arc::new(smallest), server, Detail::WHOLE))
 }

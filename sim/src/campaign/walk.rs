@@ -130,8 +130,8 @@ pub fn walk(
 /// The shape of a case that is known to be guilty, with its stack.
 fn shape(engine: Engine, server: &dyn Server, cases: &dyn Cases, index: u64) -> Option<Shape> {
     let detail = Detail {
-        timeline: false,
         stacks: true,
+        ..Detail::default()
     };
     let scenario = Arc::new(cases.scenario(index));
     Shape::of(&Cell::of(engine, &scenario, server, detail))

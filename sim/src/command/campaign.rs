@@ -245,7 +245,7 @@ pub(super) fn all_of(
     for (nth, group) in groups.iter().enumerate() {
         let scenario = Arc::new(cases.scenario(group.first));
         let found = Found {
-            cell: Cell::of(engine, &scenario, &**server, Detail::TOLD),
+            cell: Cell::of(engine, &scenario, &**server, Detail::WHOLE),
             case_seed: None,
             cases: group.cases,
         };

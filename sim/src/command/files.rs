@@ -1,7 +1,8 @@
 //! The files that a command writes beside what it prints.
 
 use super::Command;
-use crate::report::{Results, junit};
+use crate::engine::Engine;
+use crate::report::{Results, junit, pcap};
 use crate::run::Detail;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -13,11 +14,14 @@ pub(super) struct Files {
     /// JUnit XML for CI systems, into this file: a test case a cell, with the report where something was found
     #[arg(long, global = true, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// The simulated packets of the run (of a campaign, of its first finding), into this file, for Wireshark
+    #[arg(long, global = true, value_name = "FILE")]
+    pcap: Option<PathBuf>,
 }
 
 impl Files {
     /// Makes sure that the files can be written before anything is run for them.
-    pub(super) fn prepare(&self, command: Option<&Command>) -> anyhow::Result<()> {
+    pub(super) fn prepare(&self, command: Option<&Command>, engine: Engine) -> anyhow::Result<()> {
         let judges = !matches!(command, Some(Command::Serve(_) | Command::List(_)));
         for (flag, path) in self.all() {
             if !judges {
@@ -32,11 +36,22 @@ impl Files {
                 .open(path);
             opened.with_context(|| format!("{flag}: {}", path.display()))?;
         }
+        if self.pcap.is_some() && matches!(command, None | Some(Command::Check(_))) {
+            bail!(
+                "--pcap: a capture is of one run, not of a matrix; allowed with run, replay, fuzz, sweep, exhaust"
+            );
+        }
+        if self.pcap.is_some() && engine != Engine::Leap {
+            bail!(
+                "--pcap: only the engine leap has packets, not {}",
+                engine.name()
+            );
+        }
         Ok(())
     }
 
     fn all(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        let all = [("--junit", &self.junit)];
+        let all = [("--junit", &self.junit), ("--pcap", &self.pcap)];
         all.into_iter()
             .filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
     }
@@ -50,11 +65,25 @@ impl Files {
         }
     }
 
+    /// What a single run has to keep for these files and for its report.
+    pub(super) fn detail_of_one(&self) -> Detail {
+        match self.pcap {
+            Some(_) => Detail::WHOLE,
+            None => Detail::TOLD,
+        }
+    }
+
     /// Writes what was asked for.
     pub(super) fn write(&self, results: &Results<'_>) -> anyhow::Result<()> {
         if let Some(path) = &self.junit {
             let text = junit::xml(results);
             fs::write(path, text).with_context(|| format!("--junit: {}", path.display()))?;
+        }
+        if let Some(path) = &self.pcap {
+            // A campaign that found nothing has nothing to show.
+            let packets = results.cells.first().map(|cell| &*cell.run.packets);
+            let capture = pcap::capture(packets.unwrap_or_default());
+            fs::write(path, capture).with_context(|| format!("--pcap: {}", path.display()))?;
         }
         Ok(())
     }

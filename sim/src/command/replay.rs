@@ -3,7 +3,6 @@
 use super::{Common, find_scenario, show};
 use crate::campaign::fuzz;
 use crate::cell::Cell;
-use crate::run::Detail;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -20,16 +19,12 @@ impl Replay {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
         let server = common.one_server("hangup")?;
         let engine = common.engine.into();
+        let detail = common.files.detail_of_one();
         if let Ok(case_seed) = self.origin.parse() {
             // A guilty case is shown as fuzz showed it: made small.
             let mut cell = match fuzz::explain(engine, &*server, case_seed) {
                 Some(minimal) => minimal,
-                None => Cell::of(
-                    engine,
-                    &fuzz::scenario(case_seed).into(),
-                    &*server,
-                    Detail::TOLD,
-                ),
+                None => Cell::of(engine, &fuzz::scenario(case_seed).into(), &*server, detail),
             };
             cell.origin = self.origin;
             return show(&cell, common);
@@ -38,7 +33,7 @@ impl Replay {
         if let Some(seed) = self.seed {
             std::sync::Arc::make_mut(&mut scenario).seed = seed;
         }
-        let mut cell = Cell::twice(engine, &scenario, &*server, Detail::TOLD);
+        let mut cell = Cell::twice(engine, &scenario, &*server, detail);
         cell.origin = match self.seed {
             Some(seed) => format!("{} --seed {seed}", self.origin),
             None => self.origin,

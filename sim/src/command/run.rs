@@ -2,7 +2,6 @@
 
 use super::{Common, find_scenario, show};
 use crate::cell::Cell;
-use crate::run::Detail;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -22,7 +21,8 @@ impl RunCommand {
         if let Some(seed) = self.seed {
             std::sync::Arc::make_mut(&mut scenario).seed = seed;
         }
-        let mut cell = Cell::twice(common.engine.into(), &scenario, &*server, Detail::TOLD);
+        let detail = common.files.detail_of_one();
+        let mut cell = Cell::twice(common.engine.into(), &scenario, &*server, detail);
         cell.origin = match self.seed {
             Some(seed) => format!("{} --seed {seed}", self.origin),
             None => self.origin,

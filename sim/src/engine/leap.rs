@@ -21,7 +21,9 @@ use crate::server::{Server, Shutdown};
 use crate::task::Role;
 use crate::trace::{self, Actor, Clock, PausedClock, Recorder, record};
 use crate::transport::{Dialer, Listener};
-use hangup_network::{Config, ConnectionId, Event, Observer, ResetPolicy, TcpListener, World};
+use hangup_network::{
+    Config, ConnectionId, Event, Observer, Packet, ResetPolicy, TcpListener, World,
+};
 use hangup_scenario::{Rst, Scenario};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -47,11 +49,21 @@ const WAKES_MAX: u64 = 10_000;
 /// How long a server has to get rid of its first client.
 const WARM_UP: Duration = Duration::from_secs(10 * 60);
 
-struct Observe;
+struct Observe {
+    packets: bool,
+}
 
 impl Observer for Observe {
     fn event(&mut self, at: Instant, connection: ConnectionId, event: &Event<'_>) {
         record(|recorder| recorder.network(at, connection, event));
+    }
+
+    fn wants_packets(&self) -> bool {
+        self.packets
+    }
+
+    fn packet(&mut self, connection: ConnectionId, packet: &Packet<'_>) {
+        record(|recorder| recorder.packet(connection, packet));
     }
 }
 
@@ -104,9 +116,12 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     trace::begin(Recorder::new(
         Clock::Tokio(PausedClock::from(start)),
         Ledger::new(contract, &scenario.network).opaque(!server.speaks_http()),
-        detail.timeline,
+        detail,
     ));
-    let world = Rc::new(World::enter(network(scenario), Box::new(Observe)));
+    let observe = Observe {
+        packets: detail.packets.is_some(),
+    };
+    let world = Rc::new(World::enter(network(scenario), Box::new(observe)));
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
     let course = drive(scenario, (server, contract), &world, detail, warm);
     let outcome = runtime.block_on(guarded(course, detail));
@@ -119,6 +134,8 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
         contract,
         hash: recorder.hash(),
         timeline: recorder.take_timeline(),
+        phases: recorder.take_phases(),
+        packets: recorder.take_packets(),
         connections: recorder.ledger.into_connections(),
         tasks: recorder.tasks,
         speaks_http: server.speaks_http(),

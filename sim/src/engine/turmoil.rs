@@ -86,7 +86,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
     trace::begin(Recorder::new(
         Clock::Turmoil,
         Ledger::new(contract, &scenario.network).opaque(!server.speaks_http()),
-        detail.timeline,
+        detail,
     ));
     journal::clear();
     let word = Rc::new(Word::default());
@@ -110,6 +110,8 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         contract,
         hash: recorder.hash(),
         timeline,
+        phases: recorder.take_phases(),
+        packets: Vec::new(),
         connections: recorder.ledger.into_connections(),
         tasks: recorder.tasks,
         speaks_http: server.speaks_http(),

@@ -169,6 +169,10 @@ impl Watch for Told {
                 return;
             };
             let now = recorder.now();
+            recorder.waits(connection, phase.name(), |now| {
+                let left = deadline?.saturating_duration_since(Instant::now());
+                Some(now + left)
+            });
             recorder.say(now, Actor::Server, Some(connection), || match deadline {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());

@@ -2,7 +2,7 @@
 
 use super::{Connection, Holder, Life};
 use crate::config::ResetPolicy;
-use crate::lane::Segment;
+use crate::lane::{Cause, Segment};
 use crate::medium::Medium;
 use crate::observer::{Event, Side};
 use std::io::ErrorKind;
@@ -25,7 +25,7 @@ impl Connection {
             }
             Segment::Fin { start, ack } => self.fin_arrives(to, start, ack, medium),
             Segment::Ack { next, limit } => self.ack_arrives(to, next, limit, medium),
-            Segment::Reset { sequence } => self.reset_arrives(to, sequence, medium),
+            Segment::Reset { sequence, .. } => self.reset_arrives(to, sequence, medium),
             Segment::Syn | Segment::SynAck => {}
         }
     }
@@ -171,7 +171,8 @@ impl Connection {
         let end = lane.end();
         let valid = ack == end || (lane.fin.sent && ack + 1 == end);
         if valid && !lane.reset && self.end_ref(by.peer()).life != Life::Gone {
-            self.launch(by, Segment::Reset { sequence: ack }, medium);
+            let (sequence, cause) = (ack, Cause::Stray);
+            self.launch(by, Segment::Reset { sequence, cause }, medium);
         }
     }
 }

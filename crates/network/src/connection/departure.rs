@@ -38,6 +38,7 @@ impl Connection {
     ) {
         let ack = self.lane_ref(from.peer()).next();
         if self.swallows(from) || self.lane_ref(from).lost.is_some() {
+            self.show_stream(from, (start, bytes), fin, ack, medium);
             self.lane(from).lost.get_or_insert(start);
             self.expect_progress(from, medium);
             return;
@@ -77,17 +78,21 @@ impl Connection {
 
     /// Puts a segment under way, behind all others in its direction.
     pub(crate) fn launch(&mut self, from: Side, segment: Segment, medium: &mut Medium) {
-        if self.swallows(from) {
-            return self.swallowed(from, segment, medium);
-        }
-        let Some(delay) = self.delay(from, segment, medium) else {
+        let delay = match self.swallows(from) {
+            true => None,
+            false => self.delay(from, segment, medium),
+        };
+        let Some(delay) = delay else {
+            self.show(from, segment, None, medium);
             return self.swallowed(from, segment, medium);
         };
-        let mut at = medium.now() + delay;
-        let key = self.key;
+        let mut at = medium.now() + delay.travel;
         let lane = self.lane(from);
         at = lane.last.map_or(at, |last| last.max(at));
         lane.last = Some(at);
+        self.show(from, segment, Some((delay.again, at)), medium);
+        let key = self.key;
+        let lane = self.lane(from);
         lane.reset |= matches!(segment, Segment::Reset { .. });
         if let Some(Flight {
             at: same,

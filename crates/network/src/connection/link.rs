@@ -11,9 +11,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The first retransmission timeout; it doubles up to two minutes.
-const RTO: Duration = Duration::from_millis(200);
+pub(super) const RTO: Duration = Duration::from_millis(200);
 /// The first timeout of the handshake.
-const SYN_RTO: Duration = Duration::from_secs(1);
+pub(super) const SYN_RTO: Duration = Duration::from_secs(1);
+/// Retransmission timeouts double up to this.
+pub(super) const RTO_MOST: Duration = Duration::from_secs(120);
 /// Linux's `tcp_retries2` of 15 is this much time without an acknowledgement.
 const GIVE_UP: Duration = Duration::from_millis(924_600);
 /// The same for a socket that the application has closed (`tcp_orphan_retries`, 8).
@@ -31,6 +33,15 @@ const SYN_GIVE_UP: u64 = 131;
 /// When Linux answers a SYN again whose answer was not acknowledged (`tcp_synack_retries` 5).
 const SYN_ACK_AT: [u64; 5] = [1, 3, 7, 15, 31];
 const SYN_ACK_GIVE_UP: u64 = 63;
+
+/// How long a segment travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delay {
+    /// From its first departure to its arrival.
+    pub(super) travel: Duration,
+    /// From its first departure to the one that arrives.
+    pub(super) again: Duration,
+}
 
 /// What a timer leaves to the network, which has the listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +63,7 @@ impl Connection {
 
     /// How long a segment travels: latency, jitter, and a retransmission timeout for each time that it is lost. `None`
     /// if it never arrives.
-    pub(super) fn delay(
-        &mut self,
-        from: Side,
-        segment: Segment,
-        medium: &Medium,
-    ) -> Option<Duration> {
+    pub(super) fn delay(&mut self, from: Side, segment: Segment, medium: &Medium) -> Option<Delay> {
         let Link { latency, loss, .. } = self.link;
         let jitter = medium.config.jitter.min(MOST).as_millis() as u64;
         let random = &mut self.lane(from).random;
@@ -68,6 +74,7 @@ impl Connection {
             Segment::Ack { .. } | Segment::Reset { .. } => (false, RTO),
         };
         let mut delay = latency.min(MOST);
+        let mut again = Duration::ZERO;
         if carries && jitter > 0 {
             delay += Duration::from_millis(random.up_to(jitter));
         }
@@ -78,11 +85,15 @@ impl Connection {
                 if losses > LOSSES {
                     return None;
                 }
-                delay += timeout;
-                timeout = (timeout * 2).min(Duration::from_secs(120));
+                again += timeout;
+                timeout = (timeout * 2).min(RTO_MOST);
             }
         }
-        Some(delay)
+        delay += again;
+        Some(Delay {
+            travel: delay,
+            again,
+        })
     }
 
     /// A segment was lost for good. Who sent it has to notice.

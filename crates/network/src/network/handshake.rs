@@ -4,7 +4,7 @@ use super::Network;
 use crate::agenda::Key;
 use crate::config::Link;
 use crate::connection::{Holder, Life};
-use crate::lane::Segment;
+use crate::lane::{Cause, Segment};
 use crate::observer::{Event, Side};
 use crate::readiness::{Place, Waiters};
 use std::collections::VecDeque;
@@ -216,7 +216,8 @@ impl Network {
         }
         let to = connection.server;
         let Some(place) = self.listening(to) else {
-            return self.launch(key, Side::Server, Segment::Reset { sequence: 0 });
+            let (sequence, cause) = (0, Cause::Closed);
+            return self.launch(key, Side::Server, Segment::Reset { sequence, cause });
         };
         let listener = &mut self.listeners[place.slot as usize];
         let (ignored, crowded) = (listener.is_full(), listener.half_open > listener.backlog);
@@ -265,7 +266,10 @@ impl Network {
                 connection.acknowledge(Side::Client, medium);
             }
             Life::Open => connection.acknowledge(Side::Client, medium),
-            _ => connection.launch(Side::Client, Segment::Reset { sequence: 0 }, medium),
+            _ => {
+                let (sequence, cause) = (0, Cause::Stray);
+                connection.launch(Side::Client, Segment::Reset { sequence, cause }, medium);
+            }
         }
     }
 

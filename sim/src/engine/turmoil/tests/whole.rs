@@ -54,7 +54,7 @@ impl Server for Once {
 fn judged(scenario: Scenario, panics: bool) -> Cell {
     let detail = Detail {
         timeline: true,
-        stacks: false,
+        ..Detail::default()
     };
     Cell::of(
         Engine::Turmoil,
@@ -117,7 +117,7 @@ fn facts_come_in_the_order_of_time_whichever_host_ran_first() {
     }
     sim.run().expect("neither host fails");
     let ledger = Ledger::new(UNCLAIMED, &plain().network);
-    let mut recorder = Recorder::new(Clock::Turmoil, ledger, false);
+    let mut recorder = Recorder::new(Clock::Turmoil, ledger, Detail::default());
     assert!(journal::hand_over(&mut recorder));
     let connection = &recorder.ledger.connections()[0];
     assert_eq!(
