@@ -7,7 +7,7 @@ use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::{judged, scenario};
 use std::sync::Arc;
 
-const CANARIES: [(&str, Verdict); 7] = [
+const CANARIES: [(&str, Verdict); 9] = [
     ("canary-no-write-deadline", Verdict::Hung),
     ("canary-task-leak", Verdict::Leftover),
     ("canary-long-idle", Verdict::Late),
@@ -15,6 +15,8 @@ const CANARIES: [(&str, Verdict); 7] = [
     ("canary-old-continue", Verdict::Protocol),
     ("canary-busy-at-eof", Verdict::Spin),
     ("canary-patient-shutdown", Verdict::StuckShutdown),
+    ("canary-hash-order", Verdict::Nondeterministic),
+    ("canary-wall-clock", Verdict::Nondeterministic),
 ];
 
 /// A client behaviour that brings each defect out.
@@ -47,6 +49,10 @@ fn provocation(canary: &str) -> Arc<Scenario> {
         "canary-patient-shutdown" => (
             1,
             r#"{ do = "stall", for = "5s" }, { do = "send", bytes = "GET / HT" }"#,
+        ),
+        "canary-hash-order" | "canary-wall-clock" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/" } }"#,
         ),
         other => panic!("no provocation for {other}"),
     };

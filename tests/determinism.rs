@@ -15,8 +15,16 @@ const CHILD: &str = "HANGUP_TESTS_PRINT_HASHES";
 fn hashes() -> BTreeMap<String, u64> {
     let mut hashes = BTreeMap::new();
     for server in server::built_in().into_iter().chain(server::canaries()) {
+        // Without a seal these two have no hash to speak of.
+        let engine = match server.name() {
+            "canary-hash-order" | "canary-wall-clock" => Engine::Sealed,
+            _ => Engine::Leap,
+        };
+        if engine.available().is_err() {
+            continue;
+        }
         for incident in incident::all() {
-            let cell = Cell::of(Engine::Leap, incident, &*server, Detail::default());
+            let cell = Cell::of(engine, incident, &*server, Detail::default());
             hashes.insert(
                 format!("{} {}", server.name(), incident.name),
                 cell.run.hash,
@@ -25,7 +33,7 @@ fn hashes() -> BTreeMap<String, u64> {
         for index in 0..50 {
             let case_seed = fuzz::case_seed(7, index);
             let cell = Cell::of(
-                Engine::Leap,
+                engine,
                 &Arc::new(fuzz::scenario(case_seed)),
                 &*server,
                 Detail::default(),
@@ -65,7 +73,13 @@ fn a_fresh_process_gives_the_same_hashes() {
         .map(str::to_owned)
         .collect();
     assert!(here.len() > 500);
-    assert_eq!(here, there);
+    assert_eq!(here.len(), there.len());
+    let differing: Vec<_> = here
+        .iter()
+        .zip(&there)
+        .filter(|(here, there)| here != there)
+        .collect();
+    assert!(differing.is_empty(), "{differing:#?}");
 }
 
 #[test]

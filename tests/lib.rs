@@ -9,6 +9,7 @@
 //! | `mistakes` | what other servers got wrong, each against ours: statuses, reason and time of each end |
 //! | `regressions` | what the fuzzer found in our server once stays mended |
 //! | `determinism` | the same seed gives the same trace, in this process and in a fresh one |
+//! | `sealed` | what depends on hash order or on the time of day is convicted, and acquitted where both are sealed |
 //! | `engines` | two network models, one verdict |
 
 use hangup::cell::Cell;
@@ -19,13 +20,13 @@ use hangup::server;
 use hangup_scenario::Scenario;
 use std::sync::Arc;
 
-/// Runs a scenario against the built-in server with this name, on the default engine, with its timeline.
+/// Runs a scenario against the built-in server with this name, on the default engine, twice, with its timeline.
 ///
 /// # Panics
 /// When there is no such server.
 pub fn judged(scenario: &Arc<Scenario>, server: &str) -> Cell {
     let server = server::named(server).unwrap_or_else(|| panic!("no server {server}"));
-    Cell::of(
+    Cell::twice(
         Engine::Leap,
         scenario,
         &*server,

@@ -6,12 +6,14 @@
 //! | [`fuzz`] | generated scenarios, from a seed |
 //! | [`sweep`] | every byte offset of an exchange x every way to break it off |
 //! | [`exhaust`] | every sequence of steps, up to a length |
+//! | `judge` | how many runs a case needs |
 //! | [`walk`], [`shard`], [`shape`] | going through the cases on all cores and machines, and grouping what was found |
 
 pub mod check;
 pub mod exchange;
 pub mod exhaust;
 pub mod fuzz;
+mod judge;
 pub mod shape;
 pub mod shard;
 pub mod sweep;

@@ -1,6 +1,6 @@
 //! One cell of the matrix: a scenario, a server, the run, and what the oracles say of it.
 
-use crate::engine::{Engine, leap};
+use crate::engine::Engine;
 use crate::finding::{Finding, verdict};
 use crate::oracle;
 use crate::run::{Detail, Run};
@@ -48,16 +48,15 @@ impl Cell {
         let start = Instant::now();
         let run = engine.run(scenario, server, detail);
         let mut findings = oracle::judge(&run);
-        if engine == Engine::Leap && findings.iter().any(|finding| is_about_tasks(&run, finding)) {
-            // One task that stays may be a leak of every connection, or the server's own, started at its first
-            // connection. If it does not come back for a server that has had its first connection, it is the latter.
-            let warm = leap::run_warm(scenario, server);
-            if !oracle::judge(&warm)
+        // One task that stays may be a leak of every connection, or the server's own, started at its first connection. If it
+        // does not come back for a server that has had its first connection, it is the latter.
+        if findings.iter().any(|finding| is_about_tasks(&run, finding))
+            && let Some(warm) = engine.run_warm(scenario, server)
+            && !oracle::judge(&warm)
                 .iter()
                 .any(|finding| is_about_tasks(&warm, finding))
-            {
-                findings.retain(|finding| !is_about_tasks(&run, finding));
-            }
+        {
+            findings.retain(|finding| !is_about_tasks(&run, finding));
         }
         Self {
             origin: scenario.name.clone(),
@@ -111,6 +110,7 @@ impl Cell {
     /// The command that runs this again.
     pub fn replay(&self) -> String {
         let engine = match self.run.engine {
+            "leap" if self.run.sealed => " --seal".to_owned(),
             "leap" => String::new(),
             other => format!(" --engine {other}"),
         };

@@ -71,6 +71,9 @@ struct Common {
     engine: EngineName,
     #[command(flatten)]
     files: files::Files,
+    /// std's clocks and hash seeds follow the scenario too (leap engine, Linux)
+    #[arg(long, global = true)]
+    seal: bool,
     /// JSON on stdout
     #[arg(long, global = true)]
     json: bool,
@@ -84,6 +87,9 @@ enum EngineName {
     #[default]
     Leap,
     Turmoil,
+    /// What `--seal` makes of leap.
+    #[value(skip)]
+    Sealed,
 }
 
 impl From<EngineName> for Engine {
@@ -91,6 +97,7 @@ impl From<EngineName> for Engine {
         match name {
             EngineName::Leap => Self::Leap,
             EngineName::Turmoil => Self::Turmoil,
+            EngineName::Sealed => Self::Sealed,
         }
     }
 }
@@ -129,11 +136,12 @@ pub fn main() -> ExitCode {
         Color::Always => anstream::ColorChoice::Always.write_global(),
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
-    let common = cli.common;
-    if let Err(error) = common
-        .files
-        .prepare(cli.command.as_ref(), common.engine.into())
-    {
+    let mut common = cli.common;
+    if let Err(error) = common.sealed().and_then(|()| {
+        common
+            .files
+            .prepare(cli.command.as_ref(), common.engine.into())
+    }) {
         eprintln!("hangup: {error:#}");
         return ExitCode::from(WRONG);
     }
@@ -178,6 +186,21 @@ fn one_line(message: &str) -> String {
 }
 
 impl Common {
+    /// Takes the sealed engine in place of leap, if that is asked for.
+    fn sealed(&mut self) -> anyhow::Result<()> {
+        if !self.seal {
+            return Ok(());
+        }
+        if !matches!(self.engine, EngineName::Leap) {
+            bail!(
+                "--seal: only the leap engine can be sealed, not {}",
+                Engine::from(self.engine).name()
+            );
+        }
+        self.engine = EngineName::Sealed;
+        Engine::Sealed.available().context("--seal: not available")
+    }
+
     /// The servers that were named, or else `default`.
     fn servers_or(&self, default: &[&str]) -> anyhow::Result<Vec<Arc<dyn Server>>> {
         let named: Vec<&str> = if self.server.is_empty() {

@@ -7,6 +7,7 @@ pub mod turmoil;
 use crate::run::{Detail, Run};
 use crate::server::Server;
 use hangup_scenario::Scenario;
+use hangup_seal::Unavailable;
 use std::sync::Arc;
 
 /// An engine, by name.
@@ -15,18 +16,20 @@ pub enum Engine {
     /// One paused runtime that leaps from timer to timer, over the network of `hangup-network`.
     #[default]
     Leap,
+    /// The same, on a thread whose `std::time` clocks and hash seeds are the scenario's: see `hangup-seal`.
+    Sealed,
     /// The classic `turmoil` crate: a runtime for each host, and a clock that is walked.
     Turmoil,
 }
 
 impl Engine {
-    /// Every engine of this version.
+    /// Every engine of this version, by its name; what is sealed is leap with `--seal`.
     pub const ALL: [Self; 2] = [Self::Leap, Self::Turmoil];
 
     /// The name on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Leap => "leap",
+            Self::Leap | Self::Sealed => "leap",
             Self::Turmoil => "turmoil",
         }
     }
@@ -34,7 +37,7 @@ impl Engine {
     /// One line about it, for `hangup list`.
     pub fn about(self) -> &'static str {
         match self {
-            Self::Leap => {
+            Self::Leap | Self::Sealed => {
                 "one paused runtime that leaps from timer to timer, over a simulated network (the default)"
             }
             Self::Turmoil => {
@@ -43,11 +46,44 @@ impl Engine {
         }
     }
 
+    /// Can it run here?
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn available(self) -> Result<(), Unavailable> {
+        match self {
+            Self::Sealed => hangup_seal::available(),
+            Self::Leap | Self::Turmoil => Ok(()),
+        }
+    }
+
     /// Runs a scenario against a server.
+    ///
+    /// # Panics
+    /// Where this engine is not [`available`](Self::available).
     pub fn run(self, scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run {
         match self {
             Self::Leap => leap::run(scenario, server, detail),
+            Self::Sealed => sealed(scenario, || leap::run(scenario, server, detail)),
             Self::Turmoil => turmoil::run(scenario, server, detail),
         }
     }
+
+    /// Runs a scenario against a server that has served a client before, see [`leap::run_warm`]; `None` where tasks are
+    /// not seen.
+    ///
+    /// # Panics
+    /// Where this engine is not [`available`](Self::available).
+    pub fn run_warm(self, scenario: &Arc<Scenario>, server: &dyn Server) -> Option<Run> {
+        match self {
+            Self::Leap => Some(leap::run_warm(scenario, server)),
+            Self::Sealed => Some(sealed(scenario, || leap::run_warm(scenario, server))),
+            Self::Turmoil => None,
+        }
+    }
+}
+
+/// Runs on a sealed thread of its own.
+fn sealed(scenario: &Scenario, run: impl FnOnce() -> Run + Send) -> Run {
+    hangup_seal::sealed(scenario.seed, run).unwrap_or_else(|unavailable| panic!("{unavailable}"))
 }

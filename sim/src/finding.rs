@@ -27,7 +27,7 @@ pub struct Finding {
     pub says: String,
 }
 
-/// Where a task is stuck.
+/// The task that a finding is about, and where it is stuck.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StuckTask {
     /// File and line of the `spawn`.
@@ -86,16 +86,20 @@ impl StuckTask {
 
     /// This task, with its stack if that was captured.
     pub(crate) fn new(run: &Run, task: &crate::task::Task) -> Self {
-        let place = task.spawned_at;
         Self {
-            spawned_at: format!(
-                "{}:{}",
-                crate::engine::stack::short_path(place.file()),
-                place.line()
-            ),
+            spawned_at: spelled(task.spawned_at),
             stack: run.stacks.get(&task.id).cloned().unwrap_or_default(),
         }
     }
+}
+
+/// File and line.
+pub(crate) fn spelled(place: &std::panic::Location<'_>) -> String {
+    format!(
+        "{}:{}",
+        crate::engine::stack::short_path(place.file()),
+        place.line()
+    )
 }
 
 #[cfg(test)]

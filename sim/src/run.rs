@@ -61,6 +61,8 @@ pub struct Search {
 pub struct Run {
     /// `leap`, `turmoil`.
     pub engine: &'static str,
+    /// std's clocks and hash seeds were the scenario's.
+    pub sealed: bool,
     /// What it is judged by.
     pub contract: Contract,
     /// Every connection, the probe's last.

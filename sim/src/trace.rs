@@ -14,6 +14,7 @@ use memchr::memchr;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::time::Duration;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -38,6 +39,10 @@ pub struct Entry {
     pub actor: Actor,
     /// The connection that it happened on.
     pub connection: Option<u32>,
+    /// Where the task of the server was spawned that did it; none if it was not in a task of the server.
+    pub task: Option<&'static Location<'static>>,
+    /// The trace hash so far: it also tells bytes apart that are equally many.
+    pub hash: u64,
     /// What happened, for people.
     pub text: Cow<'static, str>,
 }
@@ -239,10 +244,14 @@ impl Recorder {
         text: impl FnOnce() -> T,
     ) {
         if let Some(timeline) = &mut self.timeline {
+            let task = tokio::task::try_id().and_then(|id| self.tasks.get(id));
+            let task = task.filter(|task| task.role == Role::Server);
             timeline.push(Entry {
                 at,
                 actor,
                 connection,
+                task: task.map(|task| task.spawned_at),
+                hash: self.hash,
                 text: text().into(),
             });
         }

@@ -249,6 +249,10 @@ fn a_mistake_is_one_line_and_exit_2() {
             vec!["run", "fasthttp-1834", "--engine", "leaf"],
             "possible values: leap",
         ),
+        (
+            vec!["run", "fasthttp-1834", "--seal", "--engine", "turmoil"],
+            "--seal: only the leap engine can be sealed, not turmoil",
+        ),
         (vec!["fuzz", "--cases", "many"], "--cases"),
         (vec!["chek"], "chek"),
         (vec!["run"], "INCIDENT_OR_FILE"),
@@ -276,5 +280,34 @@ fn list_names_what_there_is() {
         "leap",
     ] {
         assert!(text.contains(name), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_seal_acquits_who_depends_on_hash_order_or_on_the_time_of_day() {
+    for canary in ["canary-hash-order", "canary-wall-clock"] {
+        let run = ["run", "idle-keep-alive", "--server", canary, "--json"];
+        let (open, cell) = one(&run);
+        assert_eq!(open, Some(1), "{cell}");
+        assert_eq!(cell["verdict"], "nondeterministic");
+        assert!(
+            cell["findings"][0]["task"]["spawned_at"].is_string(),
+            "{cell}"
+        );
+        let output = hangup(&[&run[..], &["--seal"]].concat());
+        if cfg!(not(all(target_os = "linux", target_env = "gnu"))) {
+            assert_eq!(status(&output), Some(2));
+            continue;
+        }
+        assert_eq!(status(&output), Some(0));
+        let sealed = lines(&output).remove(0);
+        assert_eq!(sealed["sealed"], true);
+        let replay = sealed["replay"].as_str().expect("a command");
+        assert!(replay.ends_with(" --seal"), "{replay}");
+        // The replay line is the run again, in another process, also for what is drawn from the system.
+        let arguments: Vec<&str> = replay.split(' ').skip(1).chain(["--json"]).collect();
+        let (again, same) = one(&arguments);
+        assert_eq!(again, Some(0));
+        assert_eq!(same["trace_hash"], sealed["trace_hash"]);
     }
 }

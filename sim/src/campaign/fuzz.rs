@@ -4,6 +4,7 @@
 //! follows from the case seed alone. So the first finding is the same on any number of cores, and a case seed can
 //! be replayed by itself.
 
+use super::judge;
 use super::shard::Shard;
 use super::walk::{Cases, Totals, Walk, walk};
 use crate::cell::Cell;
@@ -99,19 +100,15 @@ pub fn scenario(case_seed: u64) -> Scenario {
 /// proptest's shrinking, then by the minimiser. None if the case is innocent.
 pub fn explain(engine: Engine, server: &dyn Server, case_seed: u64) -> Option<Cell> {
     let mut tree = strategy::case(case_seed, &strategy::Options::default());
-    let kind =
-        match Cell::of(engine, &Arc::new(tree.current()), server, Detail::default()).verdict() {
-            Verdict::Clean => return None,
-            kind => kind,
-        };
+    let found = judge::again(engine, &Arc::new(tree.current()), server, Detail::default());
+    let kind = match found.verdict() {
+        Verdict::Clean => return None,
+        kind => kind,
+    };
+    let judge = judge::of_kind(kind);
     let guilty = |scenario: &Scenario| {
-        let cell = Cell::of(
-            engine,
-            &Arc::new(scenario.clone()),
-            server,
-            Detail::default(),
-        );
-        cell.verdict() == kind
+        let scenario = Arc::new(scenario.clone());
+        judge(engine, &scenario, server, Detail::default()).verdict() == kind
     };
     let mut smallest = tree.current();
     for _ in 0..SHRINK_TRIES {
@@ -129,5 +126,5 @@ pub fn explain(engine: Engine, server: &dyn Server, case_seed: u64) -> Option<Ce
     let mut smallest = minimise(smallest, SHRINK_TRIES, guilty);
     smallest.name = format!("case-{case_seed}");
     smallest.source = format!("hangup fuzz, case seed {case_seed}");
-    Some(Cell::of(engine, &Arc::new(smallest), server, Detail::WHOLE))
+    Some(judge(engine, &Arc::new(smallest), server, Detail::WHOLE))
 }

@@ -3,9 +3,9 @@
 //! What a case is follows from its index alone, so the result is the same on any number of cores, and all shards
 //! together find what the whole finds.
 
+use super::judge;
 use super::shape::{Look, Shape};
 use super::shard::Shard;
-use crate::cell::Cell;
 use crate::engine::Engine;
 use crate::run::Detail;
 use crate::server::Server;
@@ -134,7 +134,7 @@ fn shape(engine: Engine, server: &dyn Server, cases: &dyn Cases, index: u64) -> 
         ..Detail::default()
     };
     let scenario = Arc::new(cases.scenario(index));
-    Shape::of(&Cell::of(engine, &scenario, server, detail))
+    Shape::of(&judge::again(engine, &scenario, server, detail))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,7 +155,7 @@ struct Part {
 impl Part {
     fn run(&mut self, engine: Engine, server: &dyn Server, cases: &dyn Cases, index: u64) {
         let scenario = Arc::new(cases.scenario(index));
-        let cell = Cell::of(engine, &scenario, server, Detail::default());
+        let cell = judge::of_case(index)(engine, &scenario, server, Detail::default());
         self.cases += 1;
         self.simulated += cell.run.end();
         if let Some((look, kind)) = Look::of(&cell) {

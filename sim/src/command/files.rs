@@ -41,7 +41,7 @@ impl Files {
                 "--pcap: a capture is of one run, not of a matrix; allowed with run, replay, fuzz, sweep, exhaust"
             );
         }
-        if self.pcap.is_some() && engine != Engine::Leap {
+        if self.pcap.is_some() && !matches!(engine, Engine::Leap | Engine::Sealed) {
             bail!(
                 "--pcap: only the engine leap has packets, not {}",
                 engine.name()

@@ -131,6 +131,7 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     drop(world);
     Run {
         engine: "leap",
+        sealed: hangup_seal::is_sealed(),
         contract,
         hash: recorder.hash(),
         timeline: recorder.take_timeline(),
@@ -217,7 +218,12 @@ fn runtime(seed: u64) -> Runtime {
             record(|recorder| recorder.polled(task.id()));
         })
         .on_thread_unpark(|| {
-            record(|recorder| recorder.clock().may_have_moved());
+            record(|recorder| {
+                recorder.clock().may_have_moved();
+                if hangup_seal::is_sealed() {
+                    hangup_seal::set_time(recorder.now());
+                }
+            });
         })
         .on_task_terminate(|task| {
             record(|recorder| {

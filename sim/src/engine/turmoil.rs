@@ -107,6 +107,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
     timeline.sort_by_key(|entry| entry.at);
     Run {
         engine: "turmoil",
+        sealed: false,
         contract,
         hash: recorder.hash(),
         timeline,

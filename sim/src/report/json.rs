@@ -12,6 +12,8 @@ pub struct CellJson<'a> {
     scenario: &'a str,
     server: &'a str,
     engine: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    sealed: bool,
     seed: u64,
     verdict: String,
     findings: Vec<FindingJson<'a>>,
@@ -115,6 +117,7 @@ impl<'a> From<&'a Cell> for CellJson<'a> {
             scenario: &cell.scenario.name,
             server: &cell.server,
             engine: cell.run.engine,
+            sealed: cell.run.sealed,
             seed: cell.scenario.seed,
             verdict: cell.verdict().to_string(),
             findings: cell.findings.iter().map(FindingJson::from).collect(),

@@ -157,6 +157,10 @@ fn stack(f: &mut Formatter<'_>, finding: &Finding, no_stacks: Option<&str>) -> f
     let Some(task) = &finding.task else {
         return Ok(());
     };
+    // Its task is not stuck.
+    if finding.kind == Verdict::Nondeterministic {
+        return Ok(());
+    }
     let place = format!(
         "the stuck task was spawned at {} and waits in",
         task.spawned_at

@@ -4,6 +4,7 @@
 //! around every wait, a semaphore against overload. A canary is the same code with one line wrong. An oracle that
 //! lets a canary go free, or convicts the twin, is broken.
 
+mod fields;
 mod message;
 mod twin;
 
@@ -51,6 +52,10 @@ pub enum Defect {
     PatientShutdown,
     /// A head may be of any length.
     EndlessHead,
+    /// The fields of a response are kept in a `HashMap`, and sent in its order.
+    HashOrder,
+    /// Each response has an id that is made from `SystemTime`.
+    WallClock,
 }
 
 /// A canary, or the twin.
@@ -62,7 +67,7 @@ pub struct Canary {
 }
 
 /// The twin without a defect, and every canary.
-pub const CANARIES: [Canary; 8] = [
+pub const CANARIES: [Canary; 10] = [
     Canary {
         name: "twin",
         about: "the canaries' healthy twin",
@@ -102,6 +107,16 @@ pub const CANARIES: [Canary; 8] = [
         name: "canary-patient-shutdown",
         about: "defect: a shutdown waits for connections with nothing under way (stuck-shutdown)",
         defect: Defect::PatientShutdown,
+    },
+    Canary {
+        name: "canary-hash-order",
+        about: "defect: response fields are sent in the order of a HashMap (nondeterministic, unless sealed)",
+        defect: Defect::HashOrder,
+    },
+    Canary {
+        name: "canary-wall-clock",
+        about: "defect: responses have an id made from SystemTime (nondeterministic, unless sealed)",
+        defect: Defect::WallClock,
     },
 ];
 

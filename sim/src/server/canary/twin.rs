@@ -1,7 +1,7 @@
 //! The twin, with the places where a defect can be put in.
 
-use super::Defect;
 use super::message::{self, Body, Head, Malformed};
+use super::{Defect, fields};
 use crate::server::Shutdown;
 use crate::server::app::panic_if_asked;
 use crate::transport::{Listener, Stream};
@@ -249,8 +249,9 @@ impl Connection {
     ) -> io::Result<()> {
         let connection = if close { "close" } else { "keep-alive" };
         let mut bytes = format!(
-            "HTTP/1.1 {status} Status\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n",
-            body.len()
+            "HTTP/1.1 {status} Status\r\nContent-Length: {}\r\nConnection: {connection}\r\n{}\r\n",
+            body.len(),
+            fields::of(self.defect)
         )
         .into_bytes();
         if !head_only {
