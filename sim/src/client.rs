@@ -6,7 +6,7 @@
 use crate::exchange::{Requests, Responses};
 use crate::ledger::Opener;
 use crate::report::wording;
-use crate::trace::record;
+use crate::trace::{lasts, record};
 use crate::transport::{Dialer, Stream};
 use hangup_scenario::{Await, LinkChange, Read, Scenario, Send, Step, Until};
 use std::borrow::Cow;
@@ -114,7 +114,7 @@ impl Client {
 
     /// Does all steps, and gives back what is still open.
     pub(crate) async fn run(mut self, delay: Duration) -> Option<Stream> {
-        sleep(delay).await;
+        sleep(lasts(delay)).await;
         let scenario = Arc::clone(&self.scenario);
         for (index, step) in scenario.clients[self.entry].steps.iter().enumerate() {
             let outcome = self.step(step).await;
@@ -136,11 +136,11 @@ impl Client {
             Step::Connect => self.connect().await,
             Step::Reconnect { after } => {
                 self.connected = None;
-                sleep(*after).await;
+                sleep(lasts(*after)).await;
                 self.connect().await
             }
             Step::Stall { duration } => {
-                sleep(*duration).await;
+                sleep(lasts(*duration)).await;
                 Outcome::Done
             }
             Step::Send(send) => self.send(send).await,
@@ -189,7 +189,7 @@ impl Client {
             return Outcome::Done;
         }
         match timeout(
-            CONNECT_PATIENCE,
+            lasts(CONNECT_PATIENCE),
             opened_by(Opener::Client(self.number), self.dialer.connect()),
         )
         .await
@@ -216,13 +216,13 @@ impl Client {
             None => (bytes.len().max(1), Duration::ZERO),
         };
         for piece in bytes.chunks(size.max(1)) {
-            match timeout(MOVE_PATIENCE, connected.stream.write_all(piece)).await {
+            match timeout(lasts(MOVE_PATIENCE), connected.stream.write_all(piece)).await {
                 Err(_) => return Outcome::InVain,
                 Ok(Err(error)) => return Outcome::Failed(error.kind()),
                 Ok(Ok(())) => connected.requests.feed(Duration::ZERO, piece),
             }
             if !every.is_zero() {
-                sleep(every).await;
+                sleep(lasts(every)).await;
             }
         }
         Outcome::Done
@@ -305,7 +305,7 @@ impl Connected {
                 }
             }
         };
-        timeout(what.within, waiting)
+        timeout(lasts(what.within), waiting)
             .await
             .unwrap_or(Outcome::InVain)
     }
@@ -354,7 +354,7 @@ impl Connected {
             }
             Outcome::Done
         };
-        timeout(MOVE_PATIENCE, reading)
+        timeout(lasts(MOVE_PATIENCE), reading)
             .await
             .unwrap_or(Outcome::InVain)
     }

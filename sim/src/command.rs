@@ -90,6 +90,7 @@ enum EngineName {
     /// What `--seal` makes of leap.
     #[value(skip)]
     Sealed,
+    Wire,
 }
 
 impl From<EngineName> for Engine {
@@ -98,6 +99,7 @@ impl From<EngineName> for Engine {
             EngineName::Leap => Self::Leap,
             EngineName::Turmoil => Self::Turmoil,
             EngineName::Sealed => Self::Sealed,
+            EngineName::Wire => Self::Wire,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What carries the bytes and the clock of a run.
 
 pub mod leap;
+mod quiet;
 pub mod stack;
 pub mod turmoil;
+pub mod wire;
 
 use crate::run::{Detail, Run};
 use crate::server::Server;
@@ -20,17 +22,20 @@ pub enum Engine {
     Sealed,
     /// The classic `turmoil` crate: a runtime for each host, and a clock that is walked.
     Turmoil,
+    /// Kernel TCP on 127.0.0.1, in real time.
+    Wire,
 }
 
 impl Engine {
     /// Every engine of this version, by its name; what is sealed is leap with `--seal`.
-    pub const ALL: [Self; 2] = [Self::Leap, Self::Turmoil];
+    pub const ALL: [Self; 3] = [Self::Leap, Self::Turmoil, Self::Wire];
 
     /// The name on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Leap | Self::Sealed => "leap",
             Self::Turmoil => "turmoil",
+            Self::Wire => "wire",
         }
     }
 
@@ -43,6 +48,9 @@ impl Engine {
             Self::Turmoil => {
                 "the classic turmoil crate, a second opinion: the same verdicts from another network model"
             }
+            Self::Wire => {
+                "kernel TCP on 127.0.0.1 in real time, every duration divided by one factor"
+            }
         }
     }
 
@@ -53,7 +61,7 @@ impl Engine {
     pub fn available(self) -> Result<(), Unavailable> {
         match self {
             Self::Sealed => hangup_seal::available(),
-            Self::Leap | Self::Turmoil => Ok(()),
+            Self::Leap | Self::Turmoil | Self::Wire => Ok(()),
         }
     }
 
@@ -66,6 +74,7 @@ impl Engine {
             Self::Leap => leap::run(scenario, server, detail),
             Self::Sealed => sealed(scenario, || leap::run(scenario, server, detail)),
             Self::Turmoil => turmoil::run(scenario, server, detail),
+            Self::Wire => wire::run(scenario, server, detail),
         }
     }
 
@@ -78,7 +87,7 @@ impl Engine {
         match self {
             Self::Leap => Some(leap::run_warm(scenario, server)),
             Self::Sealed => Some(sealed(scenario, || leap::run_warm(scenario, server))),
-            Self::Turmoil => None,
+            Self::Turmoil | Self::Wire => None,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`server`] | servers under test, one file each |
 //! | [`incident`] | the incident book: scenarios from the real world |
+//! | [`healthy`] | clients that do nothing wrong, only slowly: none may be cut off |
 //! | [`engine`] | what carries the bytes and the clock |
 //! | [`transport`] | the stream and listener that servers and clients see |
 //! | [`trace`], [`ledger`], [`life`], [`task`], [`exchange`], [`packet`] | what happened: facts, connections, the server itself, tasks, messages, packets |
@@ -49,6 +50,7 @@ pub mod contract;
 pub mod engine;
 pub mod exchange;
 pub mod finding;
+pub mod healthy;
 pub mod incident;
 pub mod ledger;
 pub mod life;

@@ -3,7 +3,7 @@
 use crate::client::opened_by;
 use crate::exchange::{Requests, Responses};
 use crate::ledger::Opener;
-use crate::trace::record;
+use crate::trace::{lasts, record};
 use crate::transport::Dialer;
 use hangup_scenario::Network;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many one-way times of the network it waits on top: handshake, request, answer, and some in reserve.
 const TRIPS: u32 = 10;
+/// And never less than this in real time.
+const MACHINE: Duration = Duration::from_secs(5);
 /// Where segments are lost, it has the patience for many retransmissions.
 const LOSSY: Duration = Duration::from_secs(4 * 60 * 60);
 /// How often it looks whether it was accepted.
@@ -62,7 +64,9 @@ fn patience(network: &Network) -> Duration {
     } else {
         Duration::ZERO
     };
-    PATIENCE + lossy + (network.latency + network.jitter) * TRIPS
+    let patience = PATIENCE + lossy + (network.latency + network.jitter) * TRIPS;
+    // However fast the run's time goes, a machine under load may need some of its own.
+    lasts(patience).max(patience.min(MACHINE))
 }
 
 async fn ask(dialer: Dialer) -> bool {

@@ -13,6 +13,7 @@ pub use shutdown::Shutdown;
 use crate::contract::Contract;
 use crate::transport::Listener;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,14 @@ pub trait Server: Send + Sync {
 
     /// The deadlines that it claims.
     fn contract(&self) -> Contract;
+
+    /// The same server with every duration of its own divided by `times`, for the wire engine, which waits in real time. None,
+    /// which is what a server says that does not know better: it takes its time, and so does the engine. One that has no
+    /// durations gives itself.
+    fn hastened(&self, times: NonZeroU32) -> Option<Arc<dyn Server>> {
+        let _ = times;
+        None
+    }
 
     /// Does it speak HTTP/1.x? Where it does not, only what is true of any connection is judged: nothing about requests
     /// and responses, and a fresh client is served when it is accepted.

@@ -69,6 +69,8 @@ pub enum Clock {
     Tokio(PausedClock),
     /// The clock of the turmoil host that is running.
     Turmoil,
+    /// The system's clock, so many times faster.
+    Wire(crate::engine::wire::Clock),
 }
 
 /// tokio's paused clock, counted from the start of a run. It moves only while the runtime has nothing to do, so it is read
@@ -106,6 +108,7 @@ impl Clock {
         match self {
             Self::Tokio(clock) => instant.saturating_duration_since(clock.start),
             Self::Turmoil => self.now(),
+            Self::Wire(clock) => clock.at(instant),
         }
     }
 
@@ -114,6 +117,15 @@ impl Clock {
         match self {
             Self::Tokio(clock) => clock.now(),
             Self::Turmoil => crate::engine::turmoil::now(),
+            Self::Wire(clock) => clock.now(),
+        }
+    }
+
+    /// How many times faster than its timers a run's time goes.
+    pub(crate) fn times(&self) -> u32 {
+        match self {
+            Self::Tokio(_) | Self::Turmoil => 1,
+            Self::Wire(clock) => clock.times(),
         }
     }
 
@@ -184,6 +196,12 @@ pub fn record<R>(f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
     CURRENT
         .try_with(|current| current.try_borrow_mut().ok()?.as_mut().map(f))
         .ok()?
+}
+
+/// How long `time` of the run on this thread takes on the clock that its timers go by: shorter only where real time is
+/// hastened.
+pub(crate) fn lasts(time: Duration) -> Duration {
+    record(|recorder| time / recorder.clock.times()).unwrap_or(time)
 }
 
 /// Starts recording on this thread.
@@ -367,7 +385,7 @@ impl Recorder {
     pub fn network(&mut self, at: Instant, id: ConnectionId, event: &NetworkEvent<'_>) {
         let at = match &self.clock {
             Clock::Tokio(clock) => clock.at(at),
-            Clock::Turmoil => self.now(),
+            Clock::Turmoil | Clock::Wire(_) => self.now(),
         };
         self.tasks.network_moved();
         self.network_at(at, id, event);

@@ -1,6 +1,6 @@
 //! The stream and the listener that servers under test and clients see, whichever engine carries the bytes.
 
-use crate::engine::{leap, turmoil};
+use crate::engine::{leap, turmoil, wire};
 use crate::trace::{Recorder, record};
 use hangup_network::BlackHole;
 use hangup_scenario::{Blackhole, LinkChange};
@@ -17,6 +17,8 @@ pub enum Stream {
     Leap(hangup_network::TcpStream),
     /// Over a stream of the turmoil engine.
     Turmoil(turmoil::TcpStream),
+    /// A kernel socket of the wire engine.
+    Wire(wire::TcpStream),
 }
 
 /// Where a server accepts.
@@ -26,6 +28,8 @@ pub enum Listener {
     Leap(hangup_network::TcpListener),
     /// On the turmoil engine's server host.
     Turmoil(turmoil::Listener),
+    /// A kernel socket of the wire engine.
+    Wire(wire::Listener),
 }
 
 /// Where clients connect to.
@@ -35,6 +39,8 @@ pub enum Dialer {
     Leap(SocketAddr),
     /// On the turmoil engine's hosts.
     Turmoil(turmoil::Dialer),
+    /// To a kernel socket.
+    Wire(wire::Dialer),
 }
 
 impl Dialer {
@@ -45,6 +51,7 @@ impl Dialer {
                 .await
                 .map(Stream::Leap),
             Self::Turmoil(dialer) => dialer.connect().await.map(Stream::Turmoil),
+            Self::Wire(dialer) => dialer.connect().await.map(Stream::Wire),
         }
     }
 }
@@ -55,6 +62,7 @@ impl Listener {
         match self {
             Self::Leap(listener) => listener.local_addr(),
             Self::Turmoil(listener) => Ok(listener.local_addr()),
+            Self::Wire(listener) => Ok(listener.address()),
         }
     }
 
@@ -69,6 +77,10 @@ impl Listener {
             Self::Turmoil(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 Ok((Stream::Turmoil(stream), peer))
+            }
+            Self::Wire(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Wire(stream), peer))
             }
         }
     }
@@ -89,6 +101,7 @@ impl Stream {
         match self {
             Self::Leap(stream) => stream.connection().0,
             Self::Turmoil(stream) => stream.connection().0,
+            Self::Wire(stream) => stream.id(),
         }
     }
 
@@ -100,6 +113,7 @@ impl Stream {
                 let _ = stream.set_zero_linger();
             }
             Self::Turmoil(stream) => stream.set_zero_linger(),
+            Self::Wire(stream) => stream.reset(),
         }
     }
 
@@ -108,6 +122,7 @@ impl Stream {
         match self {
             Self::Leap(stream) => leap::with_world(|world| world.vanish(stream.connection())),
             Self::Turmoil(stream) => stream.vanish(),
+            Self::Wire(stream) => stream.vanish(),
         }
     }
 
@@ -132,8 +147,8 @@ impl Stream {
                 };
                 world.set_link(connection, link);
             }),
-            // The engine says in its caveats that it leaves this out.
-            Self::Turmoil(_) => {}
+            // The engines say in their caveats that they leave this out.
+            Self::Turmoil(_) | Self::Wire(_) => {}
         }
     }
 }
@@ -147,6 +162,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Leap(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Turmoil(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Wire(stream) => stream.poll_read(cx, buffer),
         }
     }
 }
@@ -160,6 +176,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Leap(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Turmoil(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Wire(stream) => stream.poll_write(cx, bytes),
         }
     }
 
@@ -171,6 +188,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Leap(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Turmoil(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Wire(stream) => stream.poll_write_vectored(cx, slices),
         }
     }
 
@@ -178,6 +196,7 @@ impl AsyncWrite for Stream {
         match self {
             Self::Leap(stream) => stream.is_write_vectored(),
             Self::Turmoil(stream) => stream.is_write_vectored(),
+            Self::Wire(_) => true,
         }
     }
 
@@ -185,6 +204,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Leap(stream) => Pin::new(stream).poll_flush(cx),
             Self::Turmoil(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Wire(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -192,6 +212,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Leap(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Turmoil(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Wire(stream) => stream.poll_shutdown(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{Rate, Span};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The clocks of bytes that move: a minimum rate, a longest gap, and a cap on the whole.
@@ -156,6 +157,47 @@ impl Limits {
             },
             idle: Span::seconds(300),
             ..limits
+        }
+    }
+
+    /// The same limits on a clock that runs so many times faster: every time is shorter, every rate higher, and what is
+    /// counted or unbounded stays. So that a server can show in seconds of real time what takes it minutes.
+    #[must_use]
+    pub fn hastened(&self, times: NonZeroU32) -> Self {
+        let span = |span: Span| span.hastened(times);
+        let transfer = |transfer: Transfer| Transfer {
+            rate: transfer.rate.hastened(times),
+            gap: span(transfer.gap),
+            total: span(transfer.total),
+        };
+        // Field by field, so that a new clock cannot be forgotten.
+        Limits {
+            handshake: span(self.handshake),
+            opening: span(self.opening),
+            head: span(self.head),
+            expect: span(self.expect),
+            body: transfer(self.body),
+            read: span(self.read),
+            handler: span(self.handler),
+            response: transfer(self.response),
+            drain: Drain {
+                bytes: self.drain.bytes,
+                total: span(self.drain.total),
+            },
+            linger: Linger {
+                gap: span(self.linger.gap),
+                total: span(self.linger.total),
+            },
+            idle: span(self.idle),
+            upgrade: span(self.upgrade),
+            shutdown: span(self.shutdown),
+            age: span(self.age),
+            requests: self.requests,
+            head_bytes: self.head_bytes,
+            head_fields: self.head_fields,
+            body_bytes: self.body_bytes,
+            connections: self.connections,
+            connections_by_address: self.connections_by_address,
         }
     }
 

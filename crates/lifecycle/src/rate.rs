@@ -1,6 +1,7 @@
 //! The least that a peer must move: so many bytes a second, after a grace.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// A minimum rate: after `grace`, the average since the clock started must be at least so many bytes a second.
@@ -32,6 +33,18 @@ impl Rate {
     /// Any rate, however slow. `named` says why, and is shown wherever the rate is.
     pub const fn unbounded(named: &'static str) -> Self {
         Self(Least::Unbounded(named))
+    }
+
+    /// The same on a clock that runs so many times faster: as many bytes in a shorter time, after a shorter grace.
+    #[must_use]
+    pub fn hastened(self, times: NonZeroU32) -> Self {
+        match self.0 {
+            Least::PerSecond { bytes, grace } => Self(Least::PerSecond {
+                bytes: bytes.saturating_mul(times.get()),
+                grace: grace / times.get(),
+            }),
+            Least::Unbounded(_) => self,
+        }
     }
 
     /// The name under which it was made unbounded, if it was.
@@ -91,5 +104,15 @@ mod tests {
         assert_eq!(rate.pays_for(60), Some(Duration::from_millis(5250)));
         assert!(rate.pays_for(u64::MAX).is_some(), "no overflow");
         assert_eq!(Rate::unbounded("a test").pays_for(1), None);
+    }
+
+    #[test]
+    fn hastened_it_pays_for_as_much_less_time() {
+        let rate = Rate::at_least(240, Duration::from_secs(5));
+        let ten = NonZeroU32::new(10).expect("it is not zero");
+        assert_eq!(
+            rate.hastened(ten).pays_for(2400),
+            rate.pays_for(2400).map(|time| time / 10)
+        );
     }
 }

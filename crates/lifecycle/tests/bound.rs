@@ -241,3 +241,17 @@ fn the_default_table() {
     // Without a byte accepted, the rate's grace comes before the gap.
     assert_eq!(seconds(&mut life, Phase::Response, true), 5);
 }
+
+#[test]
+fn hastened_limits_have_a_bound_that_is_as_much_shorter() {
+    let ten = std::num::NonZeroU32::new(10).expect("it is not zero");
+    let (slow, fast) = (Limits::default(), Limits::default().hastened(ten));
+    let tenth = |span: Span| span.finite().map(|time| time / 10);
+    assert_eq!(fast.bound().silence.finite(), tenth(slow.bound().silence));
+    assert_eq!(fast.bound().gone.finite(), tenth(slow.bound().gone));
+    assert_eq!(
+        Limits::unbounded().hastened(ten),
+        Limits::unbounded(),
+        "there is nothing to shorten"
+    );
+}

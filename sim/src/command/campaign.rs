@@ -11,7 +11,7 @@ use crate::report::json::FindingJson;
 use crate::report::text::{self, Report};
 use crate::run::Detail;
 use crate::server::Server;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use hangup_scenario::Verdict;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -230,6 +230,9 @@ pub(super) fn all_of(
     more: impl IntoIterator<Item = (&'static str, Value)>,
 ) -> anyhow::Result<u8> {
     let engine = common.engine.into();
+    if engine == Engine::Wire {
+        bail!("--engine wire: real time is too slow for so many cases; allowed: leap, turmoil");
+    }
     let plan = Walk {
         jobs: spread.jobs(),
         shard: spread.shard,

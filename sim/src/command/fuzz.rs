@@ -3,7 +3,12 @@
 use super::Common;
 use super::campaign::{Found, Progress, Spread, totals};
 use crate::campaign::fuzz::{Plan, fuzz};
+use crate::engine::Engine;
+use anyhow::bail;
 use clap::Args;
+
+/// A case takes up to a minute of real time on the wire.
+const WIRE_CASES_MAX: u64 = 100;
 
 #[derive(Debug, Args)]
 pub(super) struct Fuzz {
@@ -23,6 +28,12 @@ pub(super) struct Fuzz {
 impl Fuzz {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
         let server = common.one_server("hangup")?;
+        if Engine::from(common.engine) == Engine::Wire && self.cases > WIRE_CASES_MAX {
+            bail!(
+                "--cases {}: --engine wire runs in real time, and takes at most {WIRE_CASES_MAX} cases",
+                self.cases
+            );
+        }
         let plan = Plan {
             seed: self.seed,
             cases: self.cases,

@@ -65,7 +65,9 @@ pub(super) fn finding(
                 "connection {id} is still held {held}, and still alive after {wakes} wake-ups (phase: {phase})"
             )
         }
-        Outlook::Unproven => format!("connection {id} is still held {held} (phase: {phase})"),
+        Outlook::Unproven => {
+            format!("connection {id} was still held {held} when watching ended (phase: {phase})")
+        }
     };
     Finding {
         kind,

@@ -11,7 +11,7 @@
 //! | `GET /panic` | panics |
 //! | `GET /never` | never answers |
 
-use crate::trace::{Recorder, record};
+use crate::trace::{Recorder, lasts, record};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -64,7 +64,7 @@ where
         return Ok(Response::new(Answer::Big(count)));
     }
     if let Some(milliseconds) = argument(path, "/slow/") {
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        tokio::time::sleep(lasts(Duration::from_millis(milliseconds))).await;
         return Ok(full(StatusCode::OK, "ok"));
     }
     match (request.method().as_str(), path) {

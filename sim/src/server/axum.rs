@@ -11,6 +11,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -39,7 +41,8 @@ async fn answer(request: Request) -> Response {
 pub(super) struct Axum {
     name: &'static str,
     about: &'static str,
-    layers: bool,
+    /// What tower-http's layers are set to, where there are any.
+    layers: Option<Duration>,
 }
 
 impl Axum {
@@ -48,7 +51,7 @@ impl Axum {
         Self {
             name: "axum",
             about: "axum::serve",
-            layers: false,
+            layers: None,
         }
     }
 
@@ -57,7 +60,7 @@ impl Axum {
         Self {
             name: "axum-tower",
             about: "axum::serve with tower-http's timeout and request body timeout, 60 s each",
-            layers: true,
+            layers: Some(TIMEOUT),
         }
     }
 }
@@ -78,14 +81,21 @@ impl Server for Axum {
         }
     }
 
+    fn hastened(&self, times: NonZeroU32) -> Option<Arc<dyn Server>> {
+        Some(Arc::new(Self {
+            layers: self.layers.map(|time| time / times.get()),
+            ..*self
+        }))
+    }
+
     fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
-        let app = if self.layers {
+        let app = if let Some(timeout) = self.layers {
             router()
                 .layer(TimeoutLayer::with_status_code(
                     StatusCode::REQUEST_TIMEOUT,
-                    TIMEOUT,
+                    timeout,
                 ))
-                .layer(RequestBodyTimeoutLayer::new(TIMEOUT))
+                .layer(RequestBodyTimeoutLayer::new(timeout))
         } else {
             router()
         };

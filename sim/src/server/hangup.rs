@@ -8,6 +8,7 @@ use hangup_lifecycle::{CloseReason, Entry, Limits, Phase, Span};
 use hangup_server::{Body, Watch};
 use http::{Request, Response};
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -110,6 +111,14 @@ impl Server for Hangup {
         claim(&self.limits)
     }
 
+    fn hastened(&self, times: NonZeroU32) -> Option<Arc<dyn Server>> {
+        Some(Arc::new(Self {
+            limits: self.limits.hastened(times),
+            router: self.router.clone(),
+            ..*self
+        }))
+    }
+
     fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
         match &self.router {
             Some(router) => serve(self.set_up(router.clone()), listener, shutdown),
@@ -169,16 +178,19 @@ impl Watch for Told {
                 return;
             };
             let now = recorder.now();
-            recorder.waits(connection, phase.name(), |now| {
+            let times = recorder.clock().times();
+            let deadline = |now| {
                 let left = deadline?.saturating_duration_since(Instant::now());
-                Some(now + left)
-            });
-            recorder.say(now, Actor::Server, Some(connection), || match deadline {
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    format!("waits: {phase}, until {:.3} s", (now + left).as_secs_f64())
+                Some(now + left * times)
+            };
+            recorder.waits(connection, phase.name(), deadline);
+            recorder.say(now, Actor::Server, Some(connection), || {
+                match deadline(now) {
+                    Some(deadline) => {
+                        format!("waits: {phase}, until {:.3} s", deadline.as_secs_f64())
+                    }
+                    None => format!("waits: {phase}, without a deadline"),
                 }
-                None => format!("waits: {phase}, without a deadline"),
             });
         });
     }

@@ -7,7 +7,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use std::num::NonZeroU32;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -58,6 +60,13 @@ impl Server for Hyper {
             shutdown: Some(SHUTDOWN),
             ..UNCLAIMED
         }
+    }
+
+    fn hastened(&self, times: NonZeroU32) -> Option<Arc<dyn Server>> {
+        Some(Arc::new(Self {
+            header_read_timeout: self.header_read_timeout.map(|time| time / times.get()),
+            ..*self
+        }))
     }
 
     fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {

@@ -5,6 +5,7 @@
 
 use super::link::Link;
 use crate::contract::Contract;
+use crate::engine::quiet;
 use crate::finding::spell;
 use hangup_scenario::{Network, Scenario, Step};
 use std::sync::Arc;
@@ -14,8 +15,6 @@ use std::time::Duration;
 pub(super) const TICK_MIN: Duration = Duration::from_millis(1);
 /// Longer ticks save nothing that counts.
 const TICK_MAX: Duration = Duration::from_secs(1);
-/// A pause goes on for so long after the last contract time: who keeps its contract has done all by then.
-const MARGIN: Duration = Duration::from_secs(60);
 /// At the end a connection is watched for so long past its deadline: what still holds it then counts as hung.
 pub(super) const GRACE: Duration = Duration::from_secs(10 * 60);
 /// No run has more ticks than this: some ten seconds of wall time, 22 hours at the usual 20 ms.
@@ -42,16 +41,15 @@ impl Plan {
         )];
         caveats.extend(unknown(scenario));
         let mut scenario = Arc::clone(scenario);
-        // Nothing that a contract speaks of is longer than this, but for the residence of a client that is busy.
-        let quiet = contract.stall.max(contract.drain) + MARGIN;
-        if let Some(longest) = longest(&scenario).filter(|longest| *longest > quiet) {
-            cut(Arc::make_mut(&mut scenario), quiet);
+        let quiet = quiet::enough(contract);
+        if let Some(longest) = quiet::longest(&scenario).filter(|longest| *longest > quiet) {
+            quiet::cut(Arc::make_mut(&mut scenario), quiet);
             caveats.push(format!(
                 "turmoil walks every tick of its clock, so that pauses of up to {} are cut to {}: {} more than a contract \
                  allows a silent connection",
                 spell(longest),
                 spell(quiet),
-                spell(MARGIN)
+                spell(quiet::MARGIN)
             ));
         }
         Self {
@@ -120,30 +118,6 @@ fn unknown(scenario: &Scenario) -> Vec<String> {
         .collect()
 }
 
-/// Every time for which a scenario may let nothing happen.
-fn pauses(scenario: &mut Scenario) -> impl Iterator<Item = &mut Duration> {
-    scenario.clients.iter_mut().flat_map(|client| {
-        let steps = client.steps.iter_mut().filter_map(|step| match step {
-            Step::Stall { duration } => Some(duration),
-            Step::Reconnect { after } => Some(after),
-            Step::Await(what) => Some(&mut what.within),
-            Step::Send(send) => send.trickle.as_mut().map(|trickle| &mut trickle.every),
-            _ => None,
-        });
-        [&mut client.start, &mut client.stagger]
-            .into_iter()
-            .chain(steps)
-    })
-}
-
-fn longest(scenario: &Scenario) -> Option<Duration> {
-    pauses(&mut scenario.clone()).map(|pause| *pause).max()
-}
-
-fn cut(scenario: &mut Scenario, quiet: Duration) {
-    pauses(scenario).for_each(|pause| *pause = quiet.min(*pause));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +136,7 @@ mod tests {
             ))
         };
         let long = Plan::of(&stall(minutes(1757)), &UNCLAIMED);
-        let cut = UNCLAIMED.stall + MARGIN;
+        let cut = UNCLAIMED.stall + quiet::MARGIN;
         assert_eq!(
             long.scenario.clients[0].steps[1],
             Step::Stall { duration: cut }

@@ -1,0 +1,268 @@
+//! What is known of each connection of the run on this thread, and the facts that follow from it.
+//!
+//! Both ends report what they do. What has arrived at a client shows in the receive queue of its socket, which is looked at
+//! without taking anything out of it: after the server wrote, before the client reads, and every few milliseconds.
+
+use crate::trace::record;
+use hangup_network::{ConnectionId, Event, Side};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use tokio::time::Instant;
+
+/// More than the receive queue of any socket holds at first; it grows.
+const QUEUE: usize = 256 * 1024;
+
+/// One connection.
+#[derive(Default)]
+struct Known {
+    /// A second handle of the client's socket, to look into its receive queue.
+    client: Option<TcpStream>,
+    /// Bytes that the client has read.
+    read: u64,
+    /// Bytes that have been reported as arrived at the client.
+    arrived: u64,
+    /// Bytes that the server's socket has taken.
+    written: u64,
+    /// The server will write nothing more.
+    server_done: bool,
+    /// The server has let go of it.
+    server_closed: bool,
+    /// The client has been reported to know about that, or about a reset.
+    told: bool,
+}
+
+#[derive(Default)]
+struct Book {
+    list: Vec<Known>,
+    /// Connections by the port of the client's end, until they are accepted.
+    ports: BTreeMap<u16, u32>,
+    queue: Vec<u8>,
+    /// What has vanished.
+    kept: Vec<super::TcpStream>,
+}
+
+thread_local! {
+    static BOOK: RefCell<Book> = RefCell::default();
+}
+
+fn with<R>(id: u32, work: impl FnOnce(&mut Known) -> R) -> Option<R> {
+    BOOK.with_borrow_mut(|book| book.list.get_mut(id as usize - 1).map(work))
+}
+
+fn note(id: u32, event: &Event<'_>) {
+    record(|recorder| recorder.network(Instant::now(), ConnectionId(id), event));
+}
+
+/// The run on this thread is over.
+pub(super) fn clear() {
+    // Its streams look into the book when they are dropped.
+    let book = BOOK.take();
+    drop(book.kept);
+}
+
+/// Keeps a stream until the run is over.
+pub(super) fn keep(stream: super::TcpStream) {
+    BOOK.with_borrow_mut(|book| book.kept.push(stream));
+}
+
+/// A client calls connect from this port; gives the number of the connection.
+pub(super) fn connecting(port: u16) -> u32 {
+    let id = BOOK.with_borrow_mut(|book| {
+        book.list.push(Known::default());
+        let id = book.list.len() as u32;
+        book.ports.insert(port, id);
+        id
+    });
+    note(id, &Event::Connecting);
+    id
+}
+
+/// Its connect has come to nothing.
+pub(super) fn failed(id: u32, kind: ErrorKind) {
+    note(
+        id,
+        &match kind {
+            ErrorKind::ConnectionRefused => Event::Refused,
+            _ => Event::TimedOut { side: Side::Client },
+        },
+    );
+}
+
+/// Its client gave up.
+pub(super) fn abandoned(id: u32) {
+    note(id, &Event::Abandoned);
+}
+
+/// It stands. On loopback the server's end stands first, and may have been accepted before the client looks.
+pub(super) fn connected(id: u32, client: TcpStream) {
+    with(id, |known| known.client = Some(client));
+    opened(id);
+    note(id, &Event::Connected);
+    look(id);
+}
+
+fn opened(id: u32) {
+    let known = record(|recorder| {
+        let connection = recorder.ledger.get(id);
+        connection.is_some_and(|connection| connection.opened.is_some())
+    });
+    if known == Some(false) {
+        note(id, &Event::Opened);
+    }
+}
+
+/// The server has accepted what comes from this port; none if no client of this run has it.
+pub(super) fn accepted(port: u16) -> Option<u32> {
+    let id = BOOK.with_borrow_mut(|book| book.ports.remove(&port))?;
+    opened(id);
+    note(
+        id,
+        &Event::Accepted {
+            task: tokio::task::try_id(),
+        },
+    );
+    Some(id)
+}
+
+/// Its socket has taken these bytes.
+pub(super) fn wrote(id: u32, by: Side, bytes: &[u8]) {
+    match by {
+        Side::Server => {
+            with(id, |known| known.written += bytes.len() as u64);
+            look(id);
+        }
+        Side::Client => {
+            let gone = with(id, |known| known.server_closed) == Some(true);
+            let to = Side::Server;
+            note(
+                id,
+                &if gone {
+                    Event::Discarded { to, bytes }
+                } else {
+                    Event::Arrived { to, bytes }
+                },
+            );
+            if gone {
+                tell(id, Event::ResetArrived { to: Side::Client });
+            }
+        }
+    }
+}
+
+/// The client has taken so many bytes out of its receive queue.
+pub(super) fn took(id: u32, count: usize) {
+    with(id, |known| known.read += count as u64);
+}
+
+/// The client's host learns of the end, once.
+fn tell(id: u32, event: Event<'_>) {
+    if with(id, |known| !std::mem::replace(&mut known.told, true)) == Some(true) {
+        note(id, &event);
+    }
+}
+
+/// An end of it was shut down for writing.
+pub(super) fn shut_down(id: u32, by: Side) {
+    note(id, &Event::Shutdown { by });
+    match by {
+        Side::Client => note(id, &Event::FinArrived { to: Side::Server }),
+        Side::Server => {
+            with(id, |known| known.server_done = true);
+            look(id);
+        }
+    }
+}
+
+/// An end of it was let go of, with an RST if something was unread or that was asked for.
+pub(super) fn closed(id: u32, by: Side, reset: bool) {
+    look(id);
+    note(id, &Event::Closed { by, reset });
+    match (by, reset) {
+        (Side::Client, reset) => {
+            // The socket is closed with its last handle.
+            with(id, |known| known.client = None);
+            let to = Side::Server;
+            note(
+                id,
+                &if reset {
+                    Event::ResetArrived { to }
+                } else {
+                    Event::FinArrived { to }
+                },
+            );
+        }
+        (Side::Server, false) => {
+            with(id, |known| {
+                known.server_done = true;
+                known.server_closed = true;
+            });
+            look(id);
+        }
+        (Side::Server, true) => {
+            with(id, |known| known.server_closed = true);
+            tell(id, Event::ResetArrived { to: Side::Client });
+        }
+    }
+}
+
+/// Reports what has arrived at the client since the last look.
+pub(super) fn look(id: u32) {
+    let seen = BOOK.with_borrow_mut(|book| {
+        let Book { list, queue, .. } = book;
+        let known = list.get_mut(id as usize - 1)?;
+        if let Some(client) = &known.client {
+            let count = peek(client, queue);
+            let fresh = (known.read + count as u64).saturating_sub(known.arrived) as usize;
+            known.arrived += fresh as u64;
+            if fresh > 0 {
+                // Taken out, since whoever is told may look, too.
+                return Some((std::mem::take(queue), count - fresh..count));
+            }
+        }
+        None
+    });
+    if let Some((queue, fresh)) = seen {
+        note(
+            id,
+            &Event::Arrived {
+                to: Side::Client,
+                bytes: &queue[fresh],
+            },
+        );
+        BOOK.with_borrow_mut(|book| book.queue = queue);
+    }
+    let all = with(id, |known| {
+        known.server_done && known.arrived >= known.written
+    });
+    if all == Some(true) {
+        tell(id, Event::FinArrived { to: Side::Client });
+    }
+}
+
+/// Looks at every connection whose server has written more than has been seen to arrive.
+pub(super) fn look_at_all() {
+    let behind: Vec<u32> = BOOK.with_borrow(|book| {
+        let list = book.list.iter().zip(1..);
+        let behind = list.filter(|(known, _)| {
+            known.arrived < known.written || (known.server_done && !known.told)
+        });
+        behind.map(|(_, id)| id).collect()
+    });
+    behind.into_iter().for_each(look);
+}
+
+/// How many bytes lie in the receive queue; they are at the beginning of `queue` then.
+fn peek(socket: &TcpStream, queue: &mut Vec<u8>) -> usize {
+    queue.resize(queue.len().max(QUEUE), 0);
+    loop {
+        match socket.peek(queue) {
+            Ok(count) if count == queue.len() => queue.resize(2 * count, 0),
+            Ok(count) => return count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Nothing there, or nothing any more.
+            Err(_) => return 0,
+        }
+    }
+}
