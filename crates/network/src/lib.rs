@@ -47,6 +47,24 @@
 //! | `agenda`, `medium` | what is due when; what all connections share |
 //! | `readiness`, `random` | who waits for a socket; random numbers |
 
+//!
+//! # What is as on Linux, and what is not
+//!
+//! `tests/linux` runs random scripts of socket operations here and on the kernel that it finds, and compares every result, and
+//! the step at which what blocked wakes. What is known to differ:
+//!
+//! | what | Linux | here | why |
+//! |---|---|---|---|
+//! | buffers | hold less, or more, than they are set to: they count the kernel's own overhead, and grow | hold just so many bytes | a run must not depend on a kernel; what is compared is whether a writer blocks and when it wakes, not at which byte |
+//! | congestion | slow start, Nagle, delayed acknowledgements, tail loss probes | none: a segment leaves when the window allows it | a server's deadlines are seconds; latency, loss and black holes are there |
+//! | retransmission timeout | follows the round trips that were measured | 200 ms, doubling up to two minutes | the times at which hosts give up follow from it: 924.6 s, as with Linux's shortest timeout |
+//! | `TIME_WAIT` | a minute, holds the port | none | no address is used twice in a world |
+//! | SYN cookie | good for one minute to two, by the phase of a clock | good for two minutes | one of what may happen |
+//! | `SO_LINGER` above zero | `close` blocks the thread | as without it | blocking would stop the simulation |
+//! | `ready`, `readable`, `writable` | tokio remembers what epoll told it, which may be over: then an operation gives `WouldBlock` | what is so now | one of what may happen |
+//! | `try_read_vectored` into nothing | 0, or `WouldBlock`, by what tokio remembers | `WouldBlock` where nothing is there | the same |
+//! | keep-alive probes, urgent data, `tcp_user_timeout` | there are | there are none | no server of this kind uses them, or they are off by default |
+
 mod agenda;
 mod config;
 mod connection;

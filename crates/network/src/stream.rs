@@ -205,6 +205,18 @@ impl TcpStream {
         })
     }
 
+    /// As `writev(2)`, which does nothing at all with nothing, while a `write(2)` of nothing fails where one of bytes would.
+    fn poll_write_several(
+        &self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if parts.iter().all(|part| part.is_empty()) {
+            return self.poll_write_ready(cx).map_ok(|()| 0);
+        }
+        self.poll_write_parts(cx, parts)
+    }
+
     fn shutdown_write(&self) -> io::Result<()> {
         self.with(|connection, side, medium| {
             connection.shutdown(side, medium);
@@ -281,7 +293,7 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_parts(cx, bufs)
+        self.poll_write_several(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -119,7 +119,7 @@ macro_rules! halves {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                self.stream().poll_write_parts(cx, bufs)
+                self.stream().poll_write_several(cx, bufs)
             }
 
             fn is_write_vectored(&self) -> bool {

@@ -122,11 +122,25 @@ impl TcpStream {
     /// # Errors
     /// `WouldBlock` if nothing fits.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.try_write_vectored(&[IoSlice::new(buf)])
+        self.try_put(&[IoSlice::new(buf)])
     }
 
     /// As [`TcpStream::try_write`], from several buffers.
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            // As `writev(2)`: nothing is done with nothing.
+            let writable =
+                self.with(|connection, side, _| Ok(connection.readiness(side).writable))?;
+            return if writable {
+                Ok(0)
+            } else {
+                Err(ErrorKind::WouldBlock.into())
+            };
+        }
+        self.try_put(bufs)
+    }
+
+    fn try_put(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         at_once(
             self.poll_with(|connection, side, medium| connection.write(side, bufs, None, medium)),
         )

@@ -1,16 +1,20 @@
 //! Runs a script on one kind of sockets. This file is compiled twice: `super::net` is `tokio::net` in one, the model in
 //! the other. Nothing else differs.
 
-use super::net::{OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream, connect, listen};
+use super::net::{
+    OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream, connect, listen, set_linger,
+};
 use crate::script::{CLIENTS, Class, DELAY, End, Op, Script};
+use bytes::BufMut;
 use std::future::{Future, poll_fn};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::LazyLock;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 /// What each operation came to, in the order of the script.
@@ -82,6 +86,42 @@ struct Run {
     outcomes: Vec<String>,
 }
 
+/// Wakes the script, and notes for whom: an operation is polled only when it was woken itself. So each has a task of its
+/// own as far as a socket can tell, the two halves of a stream among them.
+#[derive(Default)]
+struct Bell {
+    rung: AtomicBool,
+    script: Mutex<Option<Waker>>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.rung.store(true, Ordering::Relaxed);
+        let script = self.script.lock().unwrap().take();
+        script.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Bell {
+    /// Something changed that no socket wakes for.
+    fn ring(&self) {
+        self.rung.store(true, Ordering::Relaxed);
+    }
+
+    /// Polls if it was rung since the last time.
+    fn poll<T>(
+        self: &Arc<Self>,
+        cx: &Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Option<T>,
+    ) -> Option<T> {
+        *self.script.lock().unwrap() = Some(cx.waker().clone());
+        if !self.rung.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        poll(&mut Context::from_waker(&Waker::from(self.clone())))
+    }
+}
+
 /// One end of a connection, with the operations that are pending on it and the step that began them.
 #[derive(Default)]
 struct Place {
@@ -89,6 +129,8 @@ struct Place {
     hold: Hold,
     reading: Option<(usize, Reading)>,
     writing: Option<(usize, Writing)>,
+    /// Of connecting, reading and writing.
+    bells: [Arc<Bell>; 3],
     /// Bytes taken from the stream so far, to check their pattern.
     taken: usize,
     /// Bytes written so far.
@@ -105,6 +147,7 @@ enum Hold {
 
 enum Reading {
     Once(usize),
+    Borrowed(usize),
     Exact { most: usize, got: usize },
     Drain { chunk: usize, got: usize },
     Peek(usize),
@@ -113,6 +156,8 @@ enum Reading {
 
 enum Writing {
     Once(usize),
+    Vectored(usize),
+    Borrowed(usize),
     All { most: usize, done: usize },
     Try(usize),
 }
@@ -158,33 +203,32 @@ impl Run {
                     self.listener = Some(listener);
                 }
             }
-            Op::Write(end, n) => self.places[end.index()].writing = Some((step, Writing::Once(n))),
-            Op::WriteAll(end, most) => {
-                self.places[end.index()].writing = Some((step, Writing::All { most, done: 0 }));
-            }
-            Op::WritableTry(end, n) => {
-                self.places[end.index()].writing = Some((step, Writing::Try(n)))
-            }
+            Op::Write(end, n) => self.write(step, end, Writing::Once(n)),
+            Op::WriteVectored(end, n) => self.write(step, end, Writing::Vectored(n)),
+            Op::WriteBorrowed(end, n) => self.write(step, end, Writing::Borrowed(n)),
+            Op::WriteAll(end, most) => self.write(step, end, Writing::All { most, done: 0 }),
+            Op::WritableTry(end, n) => self.write(step, end, Writing::Try(n)),
             Op::CancelWrite(end) => self.places[end.index()].writing = None,
-            Op::Read(end, n) => self.places[end.index()].reading = Some((step, Reading::Once(n))),
-            Op::ReadExact(end, most) => {
-                self.places[end.index()].reading = Some((step, Reading::Exact { most, got: 0 }));
-            }
-            Op::Drain(end, chunk) => {
-                self.places[end.index()].reading = Some((step, Reading::Drain { chunk, got: 0 }));
-            }
-            Op::Peek(end, n) => self.places[end.index()].reading = Some((step, Reading::Peek(n))),
-            Op::ReadableTry(end, n) => {
-                self.places[end.index()].reading = Some((step, Reading::Try(n)))
-            }
+            Op::Read(end, n) => self.read(step, end, Reading::Once(n)),
+            Op::ReadBorrowed(end, n) => self.read(step, end, Reading::Borrowed(n)),
+            Op::ReadExact(end, most) => self.read(step, end, Reading::Exact { most, got: 0 }),
+            Op::Drain(end, chunk) => self.read(step, end, Reading::Drain { chunk, got: 0 }),
+            Op::Peek(end, n) => self.read(step, end, Reading::Peek(n)),
+            Op::ReadableTry(end, n) => self.read(step, end, Reading::Try(n)),
             Op::CancelRead(end) => self.places[end.index()].reading = None,
             Op::TryWrite(end, _)
+            | Op::TryWriteVectored(end, _)
             | Op::TryRead(end, _)
+            | Op::TryReadVectored(end, _)
+            | Op::TryReadBuf(end, _)
             | Op::Shutdown(end)
             | Op::TakeError(end)
             | Op::PeerAddr(end)
+            | Op::LocalAddr(end)
+            | Op::Options(end)
             | Op::Drop(end)
             | Op::ZeroLinger(end)
+            | Op::NoLinger(end)
             | Op::Reset(end)
             | Op::IntoSplit(end)
             | Op::Reunite(end)
@@ -199,6 +243,18 @@ impl Run {
         }
     }
 
+    fn read(&mut self, step: usize, end: End, reading: Reading) {
+        let place = &mut self.places[end.index()];
+        place.reading = Some((step, reading));
+        place.bells[1].ring();
+    }
+
+    fn write(&mut self, step: usize, end: End, writing: Writing) {
+        let place = &mut self.places[end.index()];
+        place.writing = Some((step, writing));
+        place.bells[2].ring();
+    }
+
     fn connect(&mut self, step: usize, n: usize, address: SocketAddr) {
         // A client that has a stream, or is about to, keeps it.
         let place = &mut self.places[n];
@@ -207,6 +263,7 @@ impl Run {
             && place.taken + place.given == 0
         {
             place.connecting = Some((step, Box::pin(connect(address, self.class))));
+            place.bells[0].ring();
         }
     }
 
@@ -240,20 +297,23 @@ impl Run {
         };
         for place in &mut self.places {
             if let Some((begun, connecting)) = &mut place.connecting
-                && let Poll::Ready(result) = connecting.as_mut().poll(cx)
+                && let Some(result) =
+                    place.bells[0].poll(cx, |cx| ready(connecting.as_mut().poll(cx)))
             {
                 let kind = result.as_ref().map(drop).map_err(io::Error::kind);
                 self.outcomes[*begun] = format!("{kind:?}{}", at(*begun));
                 place.connecting = None;
                 place.hold = result.map_or(Hold::Nothing, Hold::Whole);
+                place.ring();
             }
         }
         for (index, place) in self.places.iter_mut().enumerate() {
             let from = usize::from(index >= CLIENTS);
-            if let Some((begun, outcome)) = place.poll_reading(1 - from, cx) {
+            let [_, read, write] = place.bells.clone();
+            if let Some((begun, outcome)) = read.poll(cx, |cx| place.poll_reading(1 - from, cx)) {
                 self.outcomes[begun] = outcome + &at(begun);
             }
-            if let Some((begun, outcome)) = place.poll_writing(from, cx) {
+            if let Some((begun, outcome)) = write.poll(cx, |cx| place.poll_writing(from, cx)) {
                 self.outcomes[begun] = outcome + &at(begun);
             }
         }
@@ -271,7 +331,9 @@ impl Run {
             self.accepting = None;
             if let Ok((stream, _)) = result {
                 stream.set_nodelay(self.class == Class::Timed).ok();
-                self.places[CLIENTS + self.accepted].hold = Hold::Whole(stream);
+                let place = &mut self.places[CLIENTS + self.accepted];
+                place.hold = Hold::Whole(stream);
+                place.ring();
                 self.accepted += 1;
                 self.accepted_now = true;
             }
@@ -283,8 +345,9 @@ impl Run {
 /// there was any.
 fn count(n: usize) -> String {
     match n {
-        5000..2_000_000 => String::from("some"),
-        _ => n.to_string(),
+        // All that one operation was to write.
+        ..5000 | 2_000_000 => n.to_string(),
+        _ => String::from("some"),
     }
 }
 
@@ -295,7 +358,36 @@ fn outcome(result: io::Result<usize>) -> String {
     }
 }
 
+/// What came of a poll, if it is over.
+fn ready<T>(poll: Poll<T>) -> Option<T> {
+    match poll {
+        Poll::Ready(result) => Some(result),
+        Poll::Pending => None,
+    }
+}
+
+/// `bytes` in three pieces, the middle one empty.
+fn pieces(bytes: &[u8]) -> [IoSlice<'_>; 3] {
+    let (one, other) = bytes.split_at(bytes.len() / 3);
+    [IoSlice::new(one), IoSlice::new(&[]), IoSlice::new(other)]
+}
+
 impl Place {
+    /// The stream that the operations are on is another one than before.
+    fn ring(&self) {
+        self.bells.iter().for_each(|bell| bell.ring());
+    }
+
+    /// The stream, whole or by one of its halves.
+    fn stream(&self) -> Option<&TcpStream> {
+        match &self.hold {
+            Hold::Whole(stream) => Some(stream),
+            Hold::Halves(Some(half), _) => Some(half.as_ref()),
+            Hold::Halves(None, Some(half)) => Some(half.as_ref()),
+            _ => None,
+        }
+    }
+
     /// An operation that never waits.
     async fn at_once(&mut self, op: Op, from: usize) -> Option<String> {
         match op {
@@ -308,6 +400,42 @@ impl Place {
                 };
                 self.given += result.as_ref().map_or(0, |&n| n);
                 Some(outcome(result))
+            }
+            Op::TryWriteVectored(_, n) => {
+                let bytes = pieces(pattern(from, self.given, n));
+                let result = match &self.hold {
+                    Hold::Whole(stream) => stream.try_write_vectored(&bytes),
+                    Hold::Halves(_, Some(half)) => half.try_write_vectored(&bytes),
+                    _ => return None,
+                };
+                self.given += result.as_ref().map_or(0, |&n| n);
+                Some(outcome(result))
+            }
+            Op::TryReadVectored(_, n) => {
+                let mut buf = vec![0; n];
+                let (one, other) = buf.split_at_mut(n / 3);
+                let mut parts = [
+                    IoSliceMut::new(one),
+                    IoSliceMut::new(&mut []),
+                    IoSliceMut::new(other),
+                ];
+                let result = match &self.hold {
+                    Hold::Whole(stream) => stream.try_read_vectored(&mut parts),
+                    Hold::Halves(Some(half), _) => half.try_read_vectored(&mut parts),
+                    _ => return None,
+                };
+                let filled = *result.as_ref().unwrap_or(&0);
+                Some(outcome(result) + self.check(&buf[..filled], 1 - from, true))
+            }
+            Op::TryReadBuf(_, n) => {
+                let mut buf = Vec::with_capacity(n);
+                let mut room = (&mut buf).limit(n);
+                let result = match &self.hold {
+                    Hold::Whole(stream) => stream.try_read_buf(&mut room),
+                    Hold::Halves(Some(half), _) => half.try_read_buf(&mut room),
+                    _ => return None,
+                };
+                Some(outcome(result) + self.check(&buf, 1 - from, true))
             }
             Op::TryRead(_, n) => {
                 let mut buf = vec![0; n];
@@ -355,10 +483,36 @@ impl Place {
                     address.map(drop).map_err(|error| error.kind())
                 ))
             }
+            Op::LocalAddr(_) => {
+                let stream = self.stream()?;
+                let local = stream.local_addr().map_err(|error| error.kind());
+                Some(format!(
+                    "{:?}",
+                    local.map(|local| local.ip().is_unspecified())
+                ))
+            }
+            Op::Options(_) => {
+                let Hold::Whole(stream) = &self.hold else {
+                    return None;
+                };
+                let before = stream.nodelay();
+                let set = stream.set_nodelay(!*before.as_ref().unwrap_or(&false));
+                let after = (stream.nodelay(), stream.linger());
+                // Nagle's waits are not what a timed script is about.
+                stream.set_nodelay(*before.as_ref().unwrap_or(&false)).ok();
+                Some(format!("{before:?} {set:?} {after:?}"))
+            }
             Op::Drop(_) => {
                 self.let_go();
                 None
             }
+            Op::NoLinger(_) => match &self.hold {
+                Hold::Whole(stream) => {
+                    let set = set_linger(stream, None).map_err(|error| error.kind());
+                    Some(format!("{set:?}"))
+                }
+                _ => None,
+            },
             Op::ZeroLinger(_) | Op::Reset(_) => {
                 let set = match &self.hold {
                     Hold::Whole(stream) => stream.set_zero_linger().map_err(|error| error.kind()),
@@ -377,6 +531,7 @@ impl Place {
                     }
                     other => other,
                 };
+                self.ring();
                 None
             }
             Op::Reunite(_) => {
@@ -386,6 +541,7 @@ impl Place {
                     }
                     other => other,
                 };
+                self.ring();
                 None
             }
             Op::DropReadHalf(_) => {
@@ -443,6 +599,25 @@ impl Place {
         Poll::Ready((result.map(|()| filled), text))
     }
 
+    /// As `poll_read`, by a half that lives for the call only.
+    fn poll_borrowed_read(
+        &mut self,
+        most: usize,
+        from: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<(io::Result<usize>, &'static str)> {
+        let Hold::Whole(stream) = &mut self.hold else {
+            return self.poll_read(most, from, cx);
+        };
+        let mut bytes = vec![0; most];
+        let mut buf = ReadBuf::new(&mut bytes);
+        let (mut half, _) = stream.split();
+        let result = ready!(Pin::new(&mut half).poll_read(cx, &mut buf));
+        let filled = buf.filled().len();
+        let text = self.check(&bytes[..filled], from, true);
+        Poll::Ready((result.map(|()| filled), text))
+    }
+
     fn poll_peek(&mut self, most: usize, from: usize, cx: &mut Context<'_>) -> Poll<String> {
         let mut bytes = vec![0; most];
         let mut buf = ReadBuf::new(&mut bytes);
@@ -462,6 +637,9 @@ impl Place {
             let text = match &mut reading {
                 Reading::Once(n) => self
                     .poll_read(*n, from, cx)
+                    .map(|(result, text)| Some(outcome(result) + text)),
+                Reading::Borrowed(n) => self
+                    .poll_borrowed_read(*n, from, cx)
                     .map(|(result, text)| Some(outcome(result) + text)),
                 Reading::Peek(n) => self.poll_peek(*n, from, cx).map(Some),
                 Reading::Exact { most, got } => self
@@ -509,8 +687,8 @@ impl Place {
                     stream.try_read(&mut bytes)
                 }
                 Hold::Halves(Some(half), _) => {
-                    let mut ready = pin!(half.ready(Interest::READABLE));
-                    if let Err(error) = ready!(ready.as_mut().poll(cx)) {
+                    // A `ready` that is dropped between two polls is not woken.
+                    if let Err(error) = ready!(half.as_ref().poll_read_ready(cx)) {
                         return Poll::Ready(outcome(Err(error)));
                     }
                     half.try_read(&mut bytes)
@@ -544,12 +722,51 @@ impl Place {
         Poll::Ready(result)
     }
 
+    fn poll_write_vectored(
+        &mut self,
+        most: usize,
+        from: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let bytes = pieces(pattern(from, self.given, most));
+        let result = match &mut self.hold {
+            Hold::Whole(stream) => ready!(Pin::new(stream).poll_write_vectored(cx, &bytes)),
+            Hold::Halves(_, Some(half)) => ready!(Pin::new(half).poll_write_vectored(cx, &bytes)),
+            _ => return Poll::Pending,
+        };
+        self.given += result.as_ref().map_or(0, |&n| n);
+        Poll::Ready(result)
+    }
+
+    /// As `poll_write`, by a half that lives for the call only.
+    fn poll_borrowed_write(
+        &mut self,
+        most: usize,
+        from: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let bytes = pattern(from, self.given, most);
+        let Hold::Whole(stream) = &mut self.hold else {
+            return self.poll_write(most, from, cx);
+        };
+        let (_, mut half) = stream.split();
+        let result = ready!(Pin::new(&mut half).poll_write(cx, bytes));
+        self.given += result.as_ref().map_or(0, |&n| n);
+        Poll::Ready(result)
+    }
+
     fn poll_writing(&mut self, from: usize, cx: &mut Context<'_>) -> Option<(usize, String)> {
         let (begun, mut writing) = self.writing.take()?;
         loop {
             let text = match &mut writing {
                 Writing::Once(n) => self
                     .poll_write(*n, from, cx)
+                    .map(|result| Some(outcome(result))),
+                Writing::Vectored(n) => self
+                    .poll_write_vectored(*n, from, cx)
+                    .map(|result| Some(outcome(result))),
+                Writing::Borrowed(n) => self
+                    .poll_borrowed_write(*n, from, cx)
                     .map(|result| Some(outcome(result))),
                 Writing::All { most, done } => {
                     let piece = (*most - *done).min(PIECE);
@@ -586,8 +803,7 @@ impl Place {
                     stream.try_write(bytes)
                 }
                 Hold::Halves(_, Some(half)) => {
-                    let mut ready = pin!(half.ready(Interest::WRITABLE));
-                    if let Err(error) = ready!(ready.as_mut().poll(cx)) {
+                    if let Err(error) = ready!(half.as_ref().poll_write_ready(cx)) {
                         return Poll::Ready(outcome(Err(error)));
                     }
                     half.try_write(bytes)

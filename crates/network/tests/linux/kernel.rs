@@ -18,6 +18,7 @@ mod net {
     use crate::script::Class;
     use std::io;
     use std::net::SocketAddr;
+    use std::time::Duration;
     use tokio::net::TcpSocket;
 
     /// Small enough that the writes of a big script wait.
@@ -43,6 +44,10 @@ mod net {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(backlog)
+    }
+
+    pub(super) fn set_linger(stream: &TcpStream, linger: Option<Duration>) -> io::Result<()> {
+        socket2::SockRef::from(stream).set_linger(linger)
     }
 
     pub(super) async fn connect(address: SocketAddr, class: Class) -> io::Result<TcpStream> {

@@ -5,6 +5,11 @@
 //! a script that differs is run again, with a longer pause and in the company of three at most, and counts only if it differs
 //! there too. What counts is shrunk by deleting operations and printed with both lists of results.
 //!
+//! Scripts are of connect (also cancelled, refused, and to a full backlog), accept, reads and writes of every kind (`poll_*`,
+//! `try_*`, vectored, peek, behind `readable` and `writable`, by owned and borrowed halves), shutdown, drop, linger and the
+//! rest of the stream's methods. Each pending operation has a waker of its own, as if it were in a task of its own, and
+//! is polled only when that is woken: a wake-up that is lost shows.
+//!
 //! Loopback delivers at once. What happens while segments are under way is compared over an interface that delays them,
 //! which takes root to set up, so that this test is ignored by default:
 //! `sudo unshare --net tests/linux/delay.py cargo test --test linux -- --ignored` in the crate's folder.

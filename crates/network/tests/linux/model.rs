@@ -16,6 +16,7 @@ mod net {
     use crate::script::Class;
     use std::io;
     use std::net::SocketAddr;
+    use std::time::Duration;
 
     pub(super) async fn listen(
         address: SocketAddr,
@@ -23,6 +24,10 @@ mod net {
         _: Class,
     ) -> io::Result<TcpListener> {
         TcpListener::bind_with_backlog(address, backlog).await
+    }
+
+    pub(super) fn set_linger(stream: &TcpStream, linger: Option<Duration>) -> io::Result<()> {
+        stream.set_linger(linger)
     }
 
     pub(super) async fn connect(address: SocketAddr, _: Class) -> io::Result<TcpStream> {

@@ -34,12 +34,19 @@ pub(crate) enum Op {
     /// Listen again, at the same address.
     Listen,
     Write(End, usize),
+    /// One write of so many bytes from several pieces.
+    WriteVectored(End, usize),
+    /// One write by a half that borrows the stream.
+    WriteBorrowed(End, usize),
     WriteAll(End, usize),
     /// Wait until a write would not block, then try it.
     WritableTry(End, usize),
     TryWrite(End, usize),
+    TryWriteVectored(End, usize),
     CancelWrite(End),
     Read(End, usize),
+    /// One read by a half that borrows the stream.
+    ReadBorrowed(End, usize),
     ReadExact(End, usize),
     /// Read to the end, at most this much at a time.
     Drain(End, usize),
@@ -47,13 +54,22 @@ pub(crate) enum Op {
     /// Wait until a read would not block, then try it.
     ReadableTry(End, usize),
     TryRead(End, usize),
+    TryReadVectored(End, usize),
+    /// Into a buffer that grows.
+    TryReadBuf(End, usize),
     CancelRead(End),
     Shutdown(End),
     TakeError(End),
     /// Whether the peer has an address still.
     PeerAddr(End),
+    /// Whether its own address is where the peer thinks it is.
+    LocalAddr(End),
+    /// Turn `TCP_NODELAY` over, and read it and `SO_LINGER` back.
+    Options(End),
     Drop(End),
     ZeroLinger(End),
+    /// No linger, whatever was set before.
+    NoLinger(End),
     /// Zero linger and drop.
     Reset(End),
     IntoSplit(End),
@@ -257,7 +273,16 @@ fn setting_up(dice: &mut Dice, clients: usize) -> Op {
 }
 
 fn using(dice: &mut Dice, end: End) -> Op {
-    match dice.roll(50) {
+    match dice.roll(59) {
+        50 => Op::WriteVectored(end, dice.of(&SMALL)),
+        51 => Op::WriteBorrowed(end, dice.of(&SMALL)),
+        52 => Op::TryWriteVectored(end, dice.of(&SMALL)),
+        53 => Op::ReadBorrowed(end, dice.of(&SMALL_READS)),
+        54 => Op::TryReadVectored(end, dice.of(&SMALL_READS[1..])),
+        55 => Op::TryReadBuf(end, dice.of(&SMALL_READS[1..])),
+        56 => Op::LocalAddr(end),
+        57 => Op::Options(end),
+        58 => Op::NoLinger(end),
         0..=8 => Op::Write(end, dice.of(&SMALL)),
         9 => Op::WriteAll(end, dice.of(&SMALL)),
         10 => Op::TryWrite(end, dice.of(&SMALL)),
