@@ -26,7 +26,7 @@ const CASES: u64 = 2_000;
 /// The pause of #1834 for engines that walk their clock.
 const SHORT_STALL: Duration = Duration::from_secs(60);
 /// Clients in one simulation.
-const SCALES: [u32; 4] = [1, 10, 100, 1000];
+const SCALES: [u32; 5] = [1, 10, 100, 1000, 3000];
 
 /// The cases of `hangup fuzz --seed 1`.
 fn generated() -> Vec<Arc<Scenario>> {
