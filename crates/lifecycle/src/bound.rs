@@ -48,7 +48,8 @@ impl Limits {
         Bound {
             residence,
             silence: longest.min(residence),
-            gone: response.min(residence),
+            // The response under way, or the last word and the linger behind it.
+            gone: response.max(bye).min(residence),
         }
     }
 }

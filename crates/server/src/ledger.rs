@@ -340,7 +340,6 @@ impl Account {
                 books.cut.push(self.card.read(&mut Totals::default()));
             }
         }
-        let _in = self.span.enter();
         tracing::debug!(
             reason = reason.name(),
             age_s = entry.closed.unwrap_or_default().as_secs_f64(),

@@ -44,6 +44,16 @@ impl Scene {
         }
     }
 
+    /// Another application, with the default limits.
+    pub(crate) fn with(app: App) -> Self {
+        let server = Server::new(service_fn(app)).date_header(false);
+        Scene {
+            ledger: server.ledger().clone(),
+            server,
+            clients: 0,
+        }
+    }
+
     pub(crate) fn watched(limits: Limits, watch: Arc<dyn Watch>) -> Self {
         let mut scene = Scene::new(limits);
         scene.server = scene.server.watch(watch);
