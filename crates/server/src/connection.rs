@@ -20,6 +20,7 @@ mod reading;
 mod upgrading;
 mod work;
 
+use crate::date::DateLine;
 use crate::held::Held;
 use crate::input::{Fill, Input};
 use crate::ledger::Account;
@@ -55,6 +56,7 @@ where
     config: Arc<Config>,
     account: Account,
     opened: Instant,
+    date: Option<Arc<DateLine>>,
     life: Life,
     timer: Timer,
     input: Input,
@@ -128,6 +130,7 @@ where
             service,
             account: config.ledger.enter(peer, opened, &config),
             opened,
+            date: None,
             life: Life::new(config.limits.clone(), Duration::ZERO),
             config,
             timer: Timer::default(),
@@ -283,6 +286,10 @@ where
     fn drop(&mut self) {
         let at = Instant::now();
         let now = at.saturating_duration_since(self.opened);
+        let span = self.account.span.clone();
+        let _in = span.enter();
+        // What the application says as it goes is said in the connection's span, too.
+        self.work.set(Work::Nothing);
         if let Some(tunnel) = self.exchange.tunnel.take() {
             tunnel.close(
                 io::ErrorKind::NotConnected,

@@ -28,34 +28,88 @@ pub(crate) enum Length {
 /// nothing is promised that is then refused.
 pub(crate) fn facts(version: Version, headers: &HeaderMap) -> Result<Facts, Refusal> {
     let new = version == Version::HTTP_11;
-    host(new, headers)?;
-    let body = length(new, headers)?;
-    let expects = expects_continue(new, headers)?;
+    let fields = Fields::of(headers);
+    host(new, &fields)?;
+    let body = length(new, &fields)?;
+    // To HTTP/1.0 no 100 may be sent, and an expectation is ignored (RFC 9110 section 10.1.1).
+    if new && fields.expects_unknown {
+        return Err(Refusal::ExpectationUnknown);
+    }
     Ok(Facts {
         body,
-        // Nothing to continue with: the expectation is met (RFC 9110 section 10.1.1).
-        expects_continue: expects && body != Length::None,
-        persistent: persistent(new, headers),
-        wants_upgrade: new && wants_upgrade(headers),
+        // Without a body there is nothing to continue with: the expectation is met (RFC 9110 section 10.1.1).
+        expects_continue: new && fields.expects_continue && body != Length::None,
+        persistent: !fields.close && (new || fields.keep_alive),
+        wants_upgrade: new && fields.upgrade && fields.upgrade_option,
     })
 }
 
-fn host(new: bool, headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let Some(host) = hosts.next() else {
-        return if new {
-            Err(Refusal::HostMissing)
-        } else {
-            Ok(())
-        };
-    };
-    if hosts.next().is_some() {
-        return Err(Refusal::HostRepeated);
+/// The fields that concern the connection, found in one walk over the head: to look each of them up costs more than to look at all.
+#[derive(Default)]
+struct Fields<'h> {
+    host: Option<&'h [u8]>,
+    host_repeated: bool,
+    length: Option<&'h [u8]>,
+    length_repeated: bool,
+    encoded: bool,
+    codings: usize,
+    chunked: usize,
+    last_is_chunked: bool,
+    expects_continue: bool,
+    expects_unknown: bool,
+    close: bool,
+    keep_alive: bool,
+    upgrade_option: bool,
+    upgrade: bool,
+}
+
+impl<'h> Fields<'h> {
+    fn of(headers: &'h HeaderMap) -> Self {
+        let mut fields = Fields::default();
+        for (name, value) in headers {
+            let value = value.as_bytes();
+            if *name == header::HOST {
+                fields.host_repeated |= fields.host.replace(value).is_some();
+            } else if *name == header::CONNECTION {
+                members(value).for_each(|option| fields.option(option));
+            } else if *name == header::CONTENT_LENGTH {
+                fields.length_repeated |= fields.length.replace(value).is_some();
+            } else if *name == header::TRANSFER_ENCODING {
+                fields.encoded = true;
+                members(value).for_each(|coding| fields.coding(coding));
+            } else if *name == header::EXPECT {
+                for member in members(value) {
+                    let known = member.eq_ignore_ascii_case(b"100-continue");
+                    fields.expects_continue |= known;
+                    fields.expects_unknown |= !known;
+                }
+            } else if *name == header::UPGRADE {
+                fields.upgrade = true;
+            }
+        }
+        fields
     }
-    if is_host(host.as_bytes()) {
-        Ok(())
-    } else {
-        Err(Refusal::HostInvalid)
+
+    fn option(&mut self, option: &[u8]) {
+        self.close |= option.eq_ignore_ascii_case(b"close");
+        self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        self.upgrade_option |= option.eq_ignore_ascii_case(b"upgrade");
+    }
+
+    fn coding(&mut self, coding: &[u8]) {
+        self.codings += 1;
+        self.last_is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        self.chunked += usize::from(self.last_is_chunked);
+    }
+}
+
+fn host(new: bool, fields: &Fields<'_>) -> Result<(), Refusal> {
+    match fields.host {
+        None if new => Err(Refusal::HostMissing),
+        None => Ok(()),
+        Some(_) if fields.host_repeated => Err(Refusal::HostRepeated),
+        Some(host) if is_host(host) => Ok(()),
+        Some(_) => Err(Refusal::HostInvalid),
     }
 }
 
@@ -82,27 +136,27 @@ fn is_host(value: &[u8]) -> bool {
     port && host.iter().all(named)
 }
 
-fn length(new: bool, headers: &HeaderMap) -> Result<Length, Refusal> {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let length = lengths.next();
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        if length.is_some() {
+fn length(new: bool, fields: &Fields<'_>) -> Result<Length, Refusal> {
+    if fields.encoded {
+        if fields.length.is_some() {
             return Err(Refusal::LengthWithEncoding);
         }
         if !new {
             return Err(Refusal::EncodingInOldVersion);
         }
-        return encoding(headers);
+        return match (fields.codings, fields.chunked, fields.last_is_chunked) {
+            (1, 1, true) => Ok(Length::Chunked),
+            (_, 1, true) => Err(Refusal::EncodingUnknown),
+            _ => Err(Refusal::EncodingNotFinal),
+        };
     }
-    let Some(length) = length else {
-        return Ok(Length::None);
-    };
-    if lengths.next().is_some() {
-        return Err(Refusal::LengthRepeated);
-    }
-    match digits(length.as_bytes())? {
-        0 => Ok(Length::None),
-        length => Ok(Length::Known(length)),
+    match fields.length {
+        None => Ok(Length::None),
+        Some(_) if fields.length_repeated => Err(Refusal::LengthRepeated),
+        Some(length) => match digits(length)? {
+            0 => Ok(Length::None),
+            length => Ok(Length::Known(length)),
+        },
     }
 }
 
@@ -117,46 +171,11 @@ fn digits(value: &[u8]) -> Result<u64, Refusal> {
     number.ok_or(Refusal::BodyTooLarge)
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Length, Refusal> {
-    let (mut codings, mut chunked, mut last_is_chunked) = (0, 0, false);
-    for coding in list(headers, &header::TRANSFER_ENCODING) {
-        codings += 1;
-        last_is_chunked = coding.eq_ignore_ascii_case(b"chunked");
-        chunked += usize::from(last_is_chunked);
-    }
-    match (codings, chunked, last_is_chunked) {
-        (1, 1, true) => Ok(Length::Chunked),
-        (_, 1, true) => Err(Refusal::EncodingUnknown),
-        _ => Err(Refusal::EncodingNotFinal),
-    }
-}
-
-fn expects_continue(new: bool, headers: &HeaderMap) -> Result<bool, Refusal> {
-    let mut expects = false;
-    // To HTTP/1.0 no 100 may be sent, and an expectation is ignored (RFC 9110 section 10.1.1).
-    for member in list(headers, &header::EXPECT).filter(|_| new) {
-        if !member.eq_ignore_ascii_case(b"100-continue") {
-            return Err(Refusal::ExpectationUnknown);
-        }
-        expects = true;
-    }
-    Ok(expects)
-}
-
-fn persistent(new: bool, headers: &HeaderMap) -> bool {
-    let mut persistent = new;
-    for option in list(headers, &header::CONNECTION) {
-        if option.eq_ignore_ascii_case(b"close") {
-            return false;
-        }
-        persistent |= option.eq_ignore_ascii_case(b"keep-alive");
-    }
-    persistent
-}
-
-fn wants_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::UPGRADE)
-        && list(headers, &header::CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
+/// The members of one line of a comma-separated list.
+fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
 }
 
 /// The members of a comma-separated list, over all lines of its name.
@@ -164,11 +183,10 @@ pub(crate) fn list<'h>(
     headers: &'h HeaderMap,
     name: &header::HeaderName,
 ) -> impl Iterator<Item = &'h [u8]> {
-    let lines = headers.get_all(name).into_iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|member| !member.is_empty())
+    headers
+        .get_all(name)
+        .into_iter()
+        .flat_map(|line| members(line.as_bytes()))
 }
 
 #[cfg(test)]

@@ -89,11 +89,23 @@ fn parse_whole(bytes: &Bytes, limits: &Limits) -> Result<Head, Refusal> {
             httparse::Status::Complete(length) if length == bytes.len() => {}
             _ => return Err(Refusal::BareLineFeed),
         }
-        if memchr::memchr_iter(b'\n', bytes).any(|at| at == 0 || bytes[at - 1] != b'\r') {
+        // The last two lines are known to end well. Each other one ends where a field begins.
+        let fields = request.headers.iter();
+        let ends_well = |at: usize| at.checked_sub(2).is_some_and(|at| bytes[at] == b'\r');
+        if request
+            .method
+            .is_none_or(|method| place(method, bytes) != 0)
+            || !fields.map(|field| place(field.name, bytes)).all(ends_well)
+        {
             return Err(Refusal::BareLineFeed);
         }
         convert(&request, bytes)
     })
+}
+
+/// Where this part of `bytes` begins.
+fn place(part: &str, bytes: &[u8]) -> usize {
+    part.as_ptr() as usize - bytes.as_ptr() as usize
 }
 
 fn convert(request: &httparse::Request<'_, '_>, bytes: &Bytes) -> Result<Head, Refusal> {

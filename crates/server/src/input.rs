@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 /// Small reads go through the stack, so that a connection that waits for bytes owns no buffer for them.
 const SCRATCH: usize = 8 * 1024;
 
-/// A stream that fills the scratch is read in pieces of up to this size, straight into what the application gets. It is just under
-/// the size from which glibc asks the kernel for each allocation.
-const PIECE_MAX: usize = 120 * 1024;
+/// A stream that fills the scratch is read in pieces of up to this size, straight into what the application gets. A megabyte
+/// is three reads. Only a client that is that fast, and an application that reads, get it so far.
+const PIECE_MAX: usize = 416 * 1024;
 
 /// Bytes from the peer.
 #[derive(Debug, Default)]

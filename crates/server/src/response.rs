@@ -1,12 +1,10 @@
 //! A response's head and framing, as bytes.
 
 use crate::chunked;
-use crate::date::DateCache;
 use crate::framing;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, response};
 use http_body::SizeHint;
-use tokio::time::Instant;
 
 /// How the end of a response's body is marked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +75,7 @@ pub(crate) fn write_head(
     size: &SizeHint,
     asked: Asked,
     keep: bool,
-    date: Option<(&DateCache, Instant)>,
+    date: Option<&str>,
 ) {
     write_status(output, parts.status);
     for (name, value) in &parts.headers {
@@ -112,18 +110,14 @@ pub(crate) fn write_head(
     } else if !asked.new {
         output.extend_from_slice(b"connection: keep-alive\r\n");
     }
-    if let Some((date, now)) = date.filter(|_| !parts.headers.contains_key(header::DATE)) {
-        date.write(output, now);
+    if let Some(date) = date.filter(|_| !parts.headers.contains_key(header::DATE)) {
+        output.extend_from_slice(date.as_bytes());
     }
     output.extend_from_slice(b"\r\n");
 }
 
 /// The head of a 101: no framing, and the connection is what is upgraded.
-pub(crate) fn write_switch(
-    output: &mut Vec<u8>,
-    parts: &response::Parts,
-    date: Option<(&DateCache, Instant)>,
-) {
+pub(crate) fn write_switch(output: &mut Vec<u8>, parts: &response::Parts, date: Option<&str>) {
     write_status(output, parts.status);
     let ours = [
         header::CONNECTION,
@@ -138,21 +132,21 @@ pub(crate) fn write_switch(
         write_field(output, name, value);
     }
     output.extend_from_slice(b"connection: upgrade\r\n");
-    if let Some((date, now)) = date.filter(|_| !parts.headers.contains_key(header::DATE)) {
-        date.write(output, now);
+    if let Some(date) = date.filter(|_| !parts.headers.contains_key(header::DATE)) {
+        output.extend_from_slice(date.as_bytes());
     }
     output.extend_from_slice(b"\r\n");
 }
 
 /// The server's own answer: a status, no body, and a close.
-pub(crate) fn write_answer(output: &mut Vec<u8>, status: u16, date: Option<(&DateCache, Instant)>) {
+pub(crate) fn write_answer(output: &mut Vec<u8>, status: u16, date: Option<&str>) {
     write_status(
         output,
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
     );
     output.extend_from_slice(b"content-length: 0\r\nconnection: close\r\n");
-    if let Some((date, now)) = date {
-        date.write(output, now);
+    if let Some(date) = date {
+        output.extend_from_slice(date.as_bytes());
     }
     output.extend_from_slice(b"\r\n");
 }

@@ -53,11 +53,9 @@ where
         };
         self.end_work(reason, cx);
         self.exchange.begun = true;
-        let date = self
-            .config
-            .date
-            .as_ref()
-            .map(|date| (date, self.opened + now));
+        let at = self.opened + now;
+        let cache = self.config.date.as_ref();
+        let date = cache.map(|cache| cache.line(&mut self.date, at));
         response::write_answer(&mut self.output.bytes, status, date);
         self.responds(status, now);
         self.stage = Stage::Linger { closed: false };

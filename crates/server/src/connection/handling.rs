@@ -72,11 +72,9 @@ where
 
         self.exchange.ending = self.why_not_keep(&parts, framing, now);
         let keep = self.exchange.ending.is_none();
-        let date = self
-            .config
-            .date
-            .as_ref()
-            .map(|date| (date, self.opened + now));
+        let at = self.opened + now;
+        let cache = self.config.date.as_ref();
+        let date = cache.map(|cache| cache.line(&mut self.date, at));
         response::write_head(
             &mut self.output.bytes,
             &parts,
@@ -105,11 +103,9 @@ where
             self.life.limit(limits.clone());
         }
         self.work.set(Work::Nothing);
-        let date = self
-            .config
-            .date
-            .as_ref()
-            .map(|date| (date, self.opened + now));
+        let at = self.opened + now;
+        let cache = self.config.date.as_ref();
+        let date = cache.map(|cache| cache.line(&mut self.date, at));
         response::write_switch(&mut self.output.bytes, parts, date);
         self.responds(parts.status.as_u16(), now);
         self.exchange.begun = true;
