@@ -1,8 +1,8 @@
 //! The incident on real sockets: 412 clients do fasthttp #1834, with no limits and with short ones.
 
 use hangup_server::{
-    Alert, Body, CloseReason, Entry, Ledger, Limits, Past, Phase, Server, Span, TaskWatch, Watch,
-    service_fn,
+    Alert, Body, CloseReason, Counted, Entry, Ledger, Limits, Past, Phase, Server, Span, TaskWatch,
+    Watch, service_fn,
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const CLIENTS: usize = 412;
 const HEAD: &[u8] =
@@ -73,10 +73,13 @@ impl Scene {
         scene
     }
 
-    /// The clients, each of which has got its 100 and sends `more`.
-    async fn clients(&self, more: &[u8]) -> Vec<TcpStream> {
+    /// The clients, each of which has got its 100 and sends `more`; some of them come, then there is a pause, then some others come.
+    async fn clients(&self, more: &[u8], pause: Duration) -> Vec<TcpStream> {
         let mut clients = Vec::new();
-        for _ in 0..CLIENTS {
+        for number in 0..CLIENTS {
+            if number % 4 == 0 {
+                sleep(pause).await;
+            }
             let mut client = TcpStream::connect(self.address).await.unwrap();
             client.write_all(HEAD).await.unwrap();
             let mut heard = [0; CONTINUE.len()];
@@ -104,15 +107,37 @@ async fn without_limits_they_are_one_line_of_the_dump_and_raise_the_alert() {
     let limits = Limits::unbounded();
     let mut scene = Scene::new(limits.clone()).await;
     let (told, mut alerts) = mpsc::unbounded_channel();
-    let watch = TaskWatch::new(scene.ledger.clone(), &limits)
-        .every(Duration::from_millis(50))
-        .patience(Duration::from_millis(200))
-        .on_alert(move |alert: &Alert| {
-            let _ = told.send(alert.clone());
-        });
+    let ledger = scene.ledger.clone();
+    let watch = |patience| {
+        let told = told.clone();
+        TaskWatch::new(ledger.clone(), &limits)
+            .every(Duration::from_millis(50))
+            .patience(patience)
+            .growth(4, 3)
+            .on_alert(move |alert: &Alert| {
+                let _ = told.send(alert.clone());
+            })
+    };
 
-    let mut clients = scene.clients(b"ten bytes!").await;
+    // While they come, their number only grows: the first alert, long before any of them is past a bound.
+    let growth = tokio::spawn(watch(LONG).run());
+    let mut clients = scene.clients(b"ten bytes!", Duration::from_millis(5)).await;
     scene.until_each(Came::Waits(Phase::Body)).await;
+    growth.abort();
+    let mut grew = Vec::new();
+    while let Ok(alert) = alerts.try_recv() {
+        grew.push(alert);
+    }
+    let connections = |alert: &Alert| {
+        matches!(
+            alert,
+            Alert::Growing {
+                what: Counted::Connections,
+                ..
+            }
+        )
+    };
+    assert!(grew.iter().any(connections), "{grew:?}");
     let dump = scene.ledger.dump();
     let text = dump.to_string();
     let heads: Vec<&str> = text
@@ -127,7 +152,20 @@ async fn without_limits_they_are_one_line_of_the_dump_and_raise_the_alert() {
     );
     assert_eq!(dump.counts.opened, CLIENTS as u64);
 
-    tokio::spawn(watch.run());
+    // All have waited for so long that the first look finds all of them.
+    let patience = Duration::from_millis(200);
+    let waited = async {
+        while scene
+            .ledger
+            .open()
+            .iter()
+            .any(|open| open.since.elapsed() <= patience)
+        {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, waited).await.expect("they wait");
+    tokio::spawn(watch(patience).run());
     let all = async {
         loop {
             match alerts.recv().await.expect("the watch runs") {
@@ -170,7 +208,7 @@ async fn with_limits_they_are_gone_after_the_deadline() {
         ..Limits::default()
     };
     let mut scene = Scene::new(limits).await;
-    let clients = scene.clients(b"").await;
+    let clients = scene.clients(b"", Duration::ZERO).await;
     for mut client in clients {
         let mut rest = String::new();
         let read = client.read_to_string(&mut rest);
