@@ -7,7 +7,7 @@ use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::{judged, scenario};
 use std::sync::Arc;
 
-const CANARIES: [(&str, Verdict); 9] = [
+const CANARIES: [(&str, Verdict); 20] = [
     ("canary-no-write-deadline", Verdict::Hung),
     ("canary-task-leak", Verdict::Leftover),
     ("canary-long-idle", Verdict::Late),
@@ -17,6 +17,17 @@ const CANARIES: [(&str, Verdict); 9] = [
     ("canary-patient-shutdown", Verdict::StuckShutdown),
     ("canary-hash-order", Verdict::Nondeterministic),
     ("canary-wall-clock", Verdict::Nondeterministic),
+    ("canary-drain-no-clock", Verdict::Hung),
+    ("canary-first-head-clock", Verdict::Hung),
+    ("canary-twice-continue", Verdict::Protocol),
+    ("canary-body-as-request", Verdict::Protocol),
+    ("canary-close-ignored", Verdict::Protocol),
+    ("canary-accept-dies", Verdict::Deaf),
+    ("canary-reject-inline", Verdict::Hung),
+    ("canary-lost-wake-up", Verdict::Hung),
+    ("canary-rst-at-close", Verdict::Lost),
+    ("canary-endless-head", Verdict::Hoard),
+    ("canary-hasty-shutdown", Verdict::Lost),
 ];
 
 /// A client behaviour that brings each defect out.
@@ -54,19 +65,65 @@ fn provocation(canary: &str) -> Arc<Scenario> {
             1,
             r#"{ do = "send", head = { method = "GET", target = "/" } }"#,
         ),
+        "canary-drain-no-clock" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/", connection = "close" } }"#,
+        ),
+        "canary-first-head-clock" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" }, { do = "send", bytes = "GET / HT" }"#,
+        ),
+        "canary-twice-continue" => (
+            1,
+            r#"{ do = "send", head = { method = "POST", target = "/echo", length = 3, expect = "100-continue" } }, { do = "await", status = 100, within = "2s" }"#,
+        ),
+        "canary-body-as-request" => (
+            1,
+            r#"{ do = "send", all = [ { head = { method = "POST", target = "/reject", length = 1000 } }, { body = 1000 } ] }"#,
+        ),
+        "canary-close-ignored" => (
+            1,
+            r#"{ do = "send", all = [ { head = { method = "GET", target = "/", connection = "close" } }, { head = { method = "GET", target = "/" } } ] }"#,
+        ),
+        "canary-accept-dies" => (1, r#"{ do = "close" }"#),
+        "canary-reject-inline" => (5, r#"{ do = "stall", for = "1s" }"#),
+        "canary-lost-wake-up" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/" } }, { do = "half_close" }"#,
+        ),
+        "canary-rst-at-close" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/big/100000", connection = "close" } }, { do = "stall", for = "50ms" },
+               { do = "send", body = 100 }, { do = "await", eof = true, within = "20s" }"#,
+        ),
+        "canary-endless-head" => (
+            1,
+            r#"{ do = "send", bytes = "GET / HTTP/1.1\r\nX: <40000>" }"#,
+        ),
+        "canary-hasty-shutdown" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/slow/5000" } }, { do = "await", status = "final", within = "9s" }, { do = "close" }"#,
+        ),
         other => panic!("no provocation for {other}"),
     };
+    let steps = steps.replace("<40000>", &"x".repeat(40_000));
     let event = match canary {
         "canary-patient-shutdown" => "[[server_event]]\nat = \"1s\"\ndo = \"shutdown\"\n",
+        "canary-hasty-shutdown" => "[[server_event]]\nat = \"2s\"\ndo = \"shutdown\"\n",
+        "canary-accept-dies" => "[[server_event]]\nat = \"0s\"\ndo = \"accept_error\"\n",
         _ => "",
     };
     scenario(&format!(
-        "name = \"provocation\"\n[[client]]\ncount = {count}\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n{event}"
+        "name = \"provocation\"\n[[client]]\ncount = {count}\nstagger = \"10ms\"\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n{event}"
     ))
 }
 
 /// Canaries that sing only at a server event, of which the fuzzer makes none.
-const NEED_AN_EVENT: [&str; 1] = ["canary-patient-shutdown"];
+const NEED_AN_EVENT: [&str; 3] = [
+    "canary-patient-shutdown",
+    "canary-accept-dies",
+    "canary-hasty-shutdown",
+];
 
 #[test]
 fn every_canary_is_convicted_and_its_twin_acquitted() {

@@ -282,7 +282,7 @@ impl Connected {
         let count = self.stream.read(buffer).await?;
         if count == 0 {
             self.ended = true;
-            self.responses.end();
+            self.responses.end(Duration::ZERO);
         }
         self.responses
             .feed(Duration::ZERO, &buffer[..count], &self.requests);

@@ -4,6 +4,7 @@
 //! thinks of them. This reader follows RFC 9112 framing on both directions. Where a request is malformed it stops
 //! judging ([`Requests::broken`]) rather than guess, since servers may differ there.
 
+use hangup_scenario::render::SMUGGLED_TARGET;
 use std::time::Duration;
 
 /// More head bytes than this and the observer stops following the stream.
@@ -42,6 +43,10 @@ struct Messages {
     blank: bool,
     /// Nothing may follow the message that is being read.
     last: bool,
+    /// Bytes that were followed before.
+    fed: u64,
+    /// Where the head begins that is being read, if a part of it has come.
+    head_at: u64,
 }
 
 enum Head {
@@ -57,8 +62,8 @@ enum Head {
 /// What `Messages::feed` saw, in order.
 enum Seen<'a> {
     Head(&'a [u8]),
-    /// The message is complete.
-    End,
+    /// The message is complete; so many bytes of the stream were its own and earlier ones'.
+    End(u64),
 }
 
 impl Messages {
@@ -68,11 +73,25 @@ impl Messages {
             pending: Vec::new(),
             blank: false,
             last: false,
+            fed: 0,
+            head_at: 0,
         }
     }
 
     /// Follows `bytes`; false when the stream stopped making sense.
-    fn feed(&mut self, mut bytes: &[u8], mut see: impl FnMut(Seen<'_>) -> Head) -> bool {
+    fn feed(&mut self, bytes: &[u8], see: impl FnMut(Seen<'_>) -> Head) -> bool {
+        let fed_to = self.fed + bytes.len() as u64;
+        let whole = self.follow(bytes, fed_to, see);
+        self.fed = fed_to;
+        whole
+    }
+
+    fn follow(
+        &mut self,
+        mut bytes: &[u8],
+        fed_to: u64,
+        mut see: impl FnMut(Seen<'_>) -> Head,
+    ) -> bool {
         while !bytes.is_empty() {
             match self.state {
                 State::Ended | State::UntilClose => return true,
@@ -85,6 +104,7 @@ impl Messages {
                             .count();
                         bytes = &bytes[empty..];
                         self.blank |= empty > 0;
+                        self.head_at = fed_to - bytes.len() as u64;
                     }
                     let before = self.pending.len();
                     if before + bytes.len() > HEAD_BYTES_MAX {
@@ -124,7 +144,7 @@ impl Messages {
                             self.last = last;
                             self.state = match framing {
                                 Framing::None | Framing::Length(0) => {
-                                    see(Seen::End);
+                                    see(Seen::End(fed_to - bytes.len() as u64));
                                     if last { State::Ended } else { State::Head }
                                 }
                                 Framing::Length(length) => State::Length(length),
@@ -140,7 +160,7 @@ impl Messages {
                     let left = left - taken;
                     self.state = match self.state {
                         State::Length(_) if left == 0 => {
-                            see(Seen::End);
+                            see(Seen::End(fed_to - bytes.len() as u64));
                             if self.last { State::Ended } else { State::Head }
                         }
                         State::Length(_) => State::Length(left),
@@ -163,7 +183,7 @@ impl Messages {
                     let next = match self.state {
                         State::ChunkEnd => line.is_empty().then_some(State::ChunkSize),
                         State::Trailer if line.is_empty() => {
-                            see(Seen::End);
+                            see(Seen::End(fed_to - bytes.len() as u64));
                             Some(if self.last { State::Ended } else { State::Head })
                         }
                         State::Trailer => Some(State::Trailer),
@@ -224,8 +244,12 @@ pub struct Request {
     pub close: bool,
     /// It announced a body that is not empty.
     pub has_body: bool,
+    /// It asks for what is hidden in every body.
+    pub smuggled: bool,
     /// When its last byte reached the server's host.
     pub complete_at: Option<Duration>,
+    /// How many bytes of the stream are its own, and those before it.
+    pub end: Option<u64>,
 }
 
 /// The client's direction: requests, as they reach the server's host.
@@ -268,9 +292,10 @@ impl Requests {
                 Ok(None) => Head::Partial,
                 Err(()) => Head::Broken,
             },
-            Seen::End => {
+            Seen::End(end) => {
                 if let Some(last) = list.last_mut() {
                     last.complete_at = Some(at);
+                    last.end = Some(end);
                 }
                 Head::Partial
             }
@@ -281,6 +306,11 @@ impl Requests {
     /// Is a part of a head there, but not all of it?
     pub fn in_head(&self) -> bool {
         self.messages.state == State::Head && self.messages.inside()
+    }
+
+    /// Where the head begins of which a part is there.
+    pub fn head_at(&self) -> Option<u64> {
+        self.in_head().then_some(self.messages.head_at)
     }
 
     /// Is a head there, but not all of its body?
@@ -303,7 +333,9 @@ fn request_head(bytes: &[u8]) -> Result<Option<(Request, usize, Framing)>, ()> {
         expects: false,
         close: false,
         has_body: false,
+        smuggled: head.path == Some(SMUGGLED_TARGET),
         complete_at: None,
+        end: None,
     };
     if head.method == Some("CONNECT") {
         return Err(());
@@ -354,6 +386,8 @@ pub struct Response {
     pub requests: usize,
     /// It said `Connection: close`.
     pub close: bool,
+    /// When its last byte reached the client's host.
+    pub complete_at: Option<Duration>,
 }
 
 impl Response {
@@ -417,6 +451,7 @@ impl Responses {
                             answers: *finals,
                             requests: requests.list.len() + usize::from(requests.in_head()),
                             close,
+                            complete_at: None,
                         });
                         pending_final = status >= 200;
                         *finals += usize::from(pending_final);
@@ -430,8 +465,11 @@ impl Responses {
                     Err(()) => Head::Broken,
                 }
             }
-            Seen::End => {
+            Seen::End(_) => {
                 *complete += usize::from(pending_final);
+                if let Some(last) = list.last_mut() {
+                    last.complete_at = Some(at);
+                }
                 Head::Partial
             }
         });
@@ -439,10 +477,13 @@ impl Responses {
     }
 
     /// The server's FIN ends a response that is delimited by the close.
-    pub fn end(&mut self) {
+    pub fn end(&mut self, at: Duration) {
         if self.messages.state == State::UntilClose {
             self.messages.state = State::Ended;
             self.complete += 1;
+            if let Some(last) = self.list.last_mut() {
+                last.complete_at = Some(at);
+            }
         }
     }
 
@@ -552,7 +593,7 @@ mod tests {
         );
         assert_eq!((seen.finals, seen.complete), (2, 1));
         assert!(seen.inside());
-        seen.end();
+        seen.end(AT);
         assert_eq!((seen.complete, seen.inside()), (2, false));
     }
 }

@@ -4,6 +4,7 @@ use crate::contract::{Breach, Contract, Promise};
 use crate::exchange::{Requests, Responses};
 use crate::trace::DateField;
 use hangup_network::{Event, Side};
+use hangup_scenario::Rst;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -68,6 +69,20 @@ pub struct Connection {
     pub breach: Option<Breach>,
     /// Why the server closed it, in the server's own words.
     pub close_reason: Option<&'static str>,
+    /// Bytes that the server's application took from its socket, and gave to it.
+    pub server_read: u64,
+    /// See `server_read`.
+    pub server_wrote: u64,
+    /// Bytes that the client's application took from its socket.
+    pub client_read: u64,
+    /// A reset reached the client's host, and how much of what had arrived before it erased unread.
+    pub client_reset: Option<(Duration, u64)>,
+    /// Its path was changed, or its client's host vanished: what is not there may be under way.
+    pub disturbed: bool,
+    /// The application was given a request that is hidden in bodies.
+    pub smuggled: u32,
+    /// The first time that the server kept more of it for itself than it claims, and how much.
+    pub hoarded: Option<(Duration, u64)>,
     /// A task of it panicked.
     pub panicked: Option<Duration>,
     /// The server's process died with it.
@@ -110,6 +125,24 @@ impl Connection {
             }
         }
         first
+    }
+
+    /// How many of the bytes that it has read the server must still have, since it cannot have done anything with them:
+    /// those behind the request that it works on, or those of a head of which the end has not come. Nothing is known of a body, which
+    /// an application may be reading, nor while anything that the server has said is under way, which may be an answer.
+    fn kept(&self) -> u64 {
+        let requests = &self.requests;
+        let closing = self.server_shutdown.is_some()
+            || requests.list.iter().any(|request| request.close)
+            || self.responses.list.iter().any(|response| response.close);
+        if closing || requests.broken || self.opaque || self.server_wrote != self.bytes_out {
+            return 0;
+        }
+        let from = match requests.list.get(self.responses.finals) {
+            Some(request) => request.end,
+            None => requests.head_at(),
+        };
+        from.map_or(0, |from| self.server_read.saturating_sub(from))
     }
 
     /// Notes a breach if a deadline has passed by `now`.
@@ -169,6 +202,8 @@ pub struct Ledger {
     opener: Option<Opener>,
     /// What is said on connections is not HTTP.
     opaque: bool,
+    /// A reset erases what is unread.
+    erases: bool,
     /// Who waits for a release.
     waiting: Option<Waker>,
 }
@@ -183,10 +218,11 @@ impl Ledger {
         } else {
             Duration::ZERO
         };
-        Self::with_slack(
-            contract,
-            2 * (network.latency + network.jitter) + lossy + TIMER_STEP,
-        )
+        let slack = 2 * (network.latency + network.jitter) + lossy + TIMER_STEP;
+        Self {
+            erases: network.rst == Rst::Erase,
+            ..Self::with_slack(contract, slack)
+        }
     }
 
     /// An empty ledger that counts a deadline as passed `slack` after it.
@@ -197,6 +233,7 @@ impl Ledger {
             list: Vec::new(),
             opener: None,
             opaque: false,
+            erases: false,
             waiting: None,
         }
     }
@@ -275,6 +312,34 @@ impl Ledger {
         }
     }
 
+    /// An application took bytes from its socket.
+    pub(crate) fn read(&mut self, at: impl FnOnce() -> Duration, id: u32, by: Side, bytes: u64) {
+        let limit = self.contract.buffer;
+        let Some(connection) = self.list.get_mut((id as usize).wrapping_sub(1)) else {
+            return;
+        };
+        match by {
+            Side::Client => connection.client_read += bytes,
+            Side::Server => {
+                connection.server_read += bytes;
+                if let Some(limit) = limit
+                    && connection.hoarded.is_none()
+                    && connection.server_read > limit
+                {
+                    let kept = connection.kept();
+                    connection.hoarded = (kept > limit).then(|| (at(), kept));
+                }
+            }
+        }
+    }
+
+    /// The server's application gave bytes to its socket.
+    pub(crate) fn wrote(&mut self, id: u32, bytes: u64) {
+        if let Some(connection) = self.list.get_mut((id as usize).wrapping_sub(1)) {
+            connection.server_wrote += bytes;
+        }
+    }
+
     /// The server's process dies at `at`, and all that it holds with it.
     pub(crate) fn killed(&mut self, at: Duration) {
         for connection in &mut self.list {
@@ -297,7 +362,7 @@ impl Ledger {
 
     /// A fact from the network.
     pub fn network(&mut self, at: Duration, id: u32, event: &Event<'_>) {
-        let (contract, slack) = (self.contract, self.slack);
+        let (contract, slack, erases) = (self.contract, self.slack, self.erases);
         let connection = self.entry(at, id);
         connection.check(at, &contract, slack);
         match event {
@@ -328,7 +393,7 @@ impl Ledger {
             }
             Event::FinArrived { to: Side::Client } => {
                 connection.server_fin_arrived = true;
-                connection.responses.end();
+                connection.responses.end(at);
             }
             Event::Refused | Event::Abandoned => connection.stillborn = true,
             Event::TimedOut { .. } if connection.opened.is_none() => connection.stillborn = true,
@@ -338,6 +403,12 @@ impl Ledger {
             Event::ResetArrived { to: Side::Server } => {
                 connection.client_gone.get_or_insert(at);
             }
+            Event::ResetArrived { to: Side::Client } => {
+                let unread = connection.bytes_out.saturating_sub(connection.client_read);
+                let erased = if erases { unread } else { 0 };
+                connection.client_reset.get_or_insert((at, erased));
+            }
+            Event::Vanished => connection.disturbed = true,
             Event::Shutdown { by: Side::Server } => {
                 connection.client_waited = connection.client_closed.is_none();
                 connection.server_shutdown = Some(at);

@@ -22,6 +22,8 @@ pub struct ShuttingDown {
     pub asked: Duration,
     /// When the server had returned, and its process exited.
     pub ended: Option<Duration>,
+    /// Before this it was not over by its own bound.
+    pub at_least: Duration,
     /// When its time was up.
     pub due: Duration,
     /// What it waited for when its time was up, in words; none if it had returned by then.

@@ -5,9 +5,11 @@
 
 mod deaf;
 mod held;
+mod hoard;
 mod hung;
 mod late;
 mod leftover;
+mod lost;
 pub(crate) mod nondeterministic;
 mod protocol;
 mod spin;
@@ -20,14 +22,16 @@ use crate::run::Run;
 pub type Oracle = (&'static str, fn(&Run, &mut Vec<Finding>));
 
 /// Every oracle, the gravest first.
-pub const ORACLES: [Oracle; 7] = [
+pub const ORACLES: [Oracle; 9] = [
     ("protocol", protocol::judge),
+    ("lost", lost::judge),
     ("hung", hung::judge),
     ("leftover", leftover::judge),
     ("late", late::judge),
     ("stuck-shutdown", stuck_shutdown::judge),
     ("deaf", deaf::judge),
     ("spin", spin::judge),
+    ("hoard", hoard::judge),
 ];
 
 /// Holds a run against every rule; the gravest finding comes first.

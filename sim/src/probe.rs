@@ -84,7 +84,7 @@ async fn ask(dialer: Dialer) -> bool {
     while responses.complete == 0 {
         match stream.read(&mut buffer).await {
             Ok(0) => {
-                responses.end();
+                responses.end(Duration::ZERO);
                 break;
             }
             Ok(count) => responses.feed(Duration::ZERO, &buffer[..count], &requests),

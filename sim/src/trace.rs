@@ -365,6 +365,27 @@ impl Recorder {
         true
     }
 
+    /// An application took bytes from its socket.
+    pub(crate) fn read(&mut self, connection: u32, by: Side, bytes: u64) {
+        let Self { clock, ledger, .. } = self;
+        ledger.read(|| clock.now(), connection, by, bytes);
+    }
+
+    /// The path of a connection was changed.
+    pub(crate) fn disturbed(&mut self, connection: u32) {
+        let at = self.now();
+        self.ledger.entry(at, connection).disturbed = true;
+    }
+
+    /// An application was given a request that is hidden in bodies.
+    pub(crate) fn smuggled(&mut self) {
+        let task = tokio::task::try_id().and_then(|task| self.tasks.get(task));
+        if let Some(connection) = task.and_then(|task| task.connection) {
+            let at = self.now();
+            self.ledger.entry(at, connection).smuggled += 1;
+        }
+    }
+
     /// A handler begins; true if it is to panic.
     pub(crate) fn takes_panic(&mut self) -> bool {
         let due = self.life.panics_due > 0;

@@ -13,6 +13,7 @@
 
 use crate::trace::{Recorder, lasts, record};
 use bytes::Bytes;
+use hangup_scenario::render::SMUGGLED_TARGET;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -39,6 +40,14 @@ pub enum Answer<B> {
     Stream(B),
 }
 
+/// What the probe app does with each request first: it takes note of one that was hidden in a body, and panics if it is to.
+pub(crate) fn begin(target: &str) {
+    if target == SMUGGLED_TARGET {
+        record(Recorder::smuggled);
+    }
+    panic_if_asked();
+}
+
 /// Panics if the scenario has a `handler_panic` due. The probe app asks at each request; a handler of your own can, too.
 ///
 /// # Panics
@@ -58,8 +67,8 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    panic_if_asked();
     let path = request.uri().path();
+    begin(path);
     if let Some(count) = argument(path, "/big/") {
         return Ok(Response::new(Answer::Big(count)));
     }

@@ -56,6 +56,8 @@ pub enum Defect {
     HashOrder,
     /// Each response has an id that is made from `SystemTime`.
     WallClock,
+    /// A shutdown waits for nothing.
+    HastyShutdown,
 }
 
 /// A canary, or the twin.
@@ -67,7 +69,7 @@ pub struct Canary {
 }
 
 /// The twin without a defect, and every canary.
-pub const CANARIES: [Canary; 10] = [
+pub const CANARIES: [Canary; 21] = [
     Canary {
         name: "twin",
         about: "the canaries' healthy twin",
@@ -118,6 +120,61 @@ pub const CANARIES: [Canary; 10] = [
         about: "defect: responses have an id made from SystemTime (nondeterministic, unless sealed)",
         defect: Defect::WallClock,
     },
+    Canary {
+        name: "canary-drain-no-clock",
+        about: "defect: behind the last response the client is listened to without a deadline (hung)",
+        defect: Defect::EndlessDrain,
+    },
+    Canary {
+        name: "canary-first-head-clock",
+        about: "defect: only the first head of a connection has a deadline (hung)",
+        defect: Defect::FirstHeadClockOnly,
+    },
+    Canary {
+        name: "canary-twice-continue",
+        about: "defect: 100 Continue is sent at once, and once more for the body (protocol)",
+        defect: Defect::ContinueTwice,
+    },
+    Canary {
+        name: "canary-body-as-request",
+        about: "defect: a body that the application does not want is taken for the next request (protocol)",
+        defect: Defect::BodyAsRequest,
+    },
+    Canary {
+        name: "canary-close-ignored",
+        about: "defect: close is overlooked where more came in the same segment (protocol)",
+        defect: Defect::CloseIgnored,
+    },
+    Canary {
+        name: "canary-accept-dies",
+        about: "defect: the accept loop ends at an error (deaf)",
+        defect: Defect::AcceptDies,
+    },
+    Canary {
+        name: "canary-reject-inline",
+        about: "defect: the accept loop itself waits until a client that it refuses is gone (hung, and deaf)",
+        defect: Defect::RejectInline,
+    },
+    Canary {
+        name: "canary-lost-wake-up",
+        about: "defect: after a half-close it waits to be told what it was told before (hung)",
+        defect: Defect::LostWakeUp,
+    },
+    Canary {
+        name: "canary-rst-at-close",
+        about: "defect: the socket is dropped behind the last response, which the reset overtakes (lost)",
+        defect: Defect::RstAtClose,
+    },
+    Canary {
+        name: "canary-endless-head",
+        about: "defect: a head may be of any length (hoard)",
+        defect: Defect::EndlessHead,
+    },
+    Canary {
+        name: "canary-hasty-shutdown",
+        about: "defect: a shutdown does not wait for requests that are under way (lost)",
+        defect: Defect::HastyShutdown,
+    },
 ];
 
 impl Server for Canary {
@@ -135,7 +192,7 @@ impl Server for Canary {
             residence: Duration::from_secs(24 * 60 * 60),
             drain: Duration::from_secs(30),
             shutdown: Some(twin::SHUTDOWN),
-            buffer: None,
+            buffer: Some((twin::HEAD_MAX + twin::READ_MAX) as u64),
         }
     }
 

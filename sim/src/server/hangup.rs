@@ -79,6 +79,8 @@ impl Hangup {
     }
 }
 
+/// More than this it never reads at once, see its `input` module.
+const READ_MAX: usize = 128 * 1024;
 /// What a shutdown takes behind its bound where tasks were cut there.
 const CUT_GRACE: Duration = Duration::from_millis(100);
 
@@ -94,7 +96,7 @@ fn claim(limits: &Limits) -> Contract {
         residence: or(bound.residence, UNCLAIMED.residence),
         drain: or(bound.gone, UNCLAIMED.drain) + handler,
         shutdown: Some(or(limits.shutdown, SHUTDOWN) + CUT_GRACE),
-        buffer: None,
+        buffer: Some((limits.head_bytes + READ_MAX) as u64),
     }
 }
 

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
+/// Its documentation says that a connection's buffer takes some 400 kB at most; it grows in powers of two.
+const BUFFER: u64 = 512 * 1024;
 /// How long the example waits for its connections.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 /// How long it waits behind an accept that failed.
@@ -58,6 +60,7 @@ impl Server for Hyper {
     fn contract(&self) -> Contract {
         Contract {
             shutdown: Some(SHUTDOWN),
+            buffer: Some(BUFFER),
             ..UNCLAIMED
         }
     }

@@ -13,6 +13,8 @@ use std::cell::RefCell;
 use std::time::Duration;
 use tokio::time::sleep;
 
+/// What a server may claim for the end of a shutdown, behind the moment at which it cuts what is left.
+const CUT: Duration = Duration::from_millis(200);
 /// A server's own clock may be so much behind ours: its timers fire on whole milliseconds, and one may start the next.
 const TIMERS: Duration = Duration::from_millis(10);
 
@@ -115,6 +117,7 @@ impl<'a> Process<'a> {
             life.shutdowns.push(ShuttingDown {
                 asked: at,
                 ended,
+                at_least: at.saturating_add(bound.saturating_sub(CUT)),
                 due: at.saturating_add(bound + TIMERS),
                 waits_for: None,
             });

@@ -3,7 +3,7 @@
 use super::message::{self, Body, Head, Malformed};
 use super::{Defect, fields};
 use crate::server::Shutdown;
-use crate::server::app::panic_if_asked;
+use crate::server::app;
 use crate::transport::{Listener, Stream};
 use sha2::{Digest, Sha256};
 use std::io;
@@ -23,7 +23,9 @@ const HANDLER_DEADLINE: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(2);
 const PERMIT_WAIT: Duration = Duration::from_secs(5);
 const PERMITS: usize = 4;
-const HEAD_MAX: usize = 64 * 1024;
+pub(super) const HEAD_MAX: usize = 16 * 1024;
+/// The most that one read takes.
+pub(super) const READ_MAX: usize = 8 * 1024;
 pub(super) const BODY_MAX: usize = 4 * 1024 * 1024;
 /// How long a graceful shutdown waits for requests that are under way.
 pub(super) const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -68,6 +70,7 @@ pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: De
     drop(listener);
     let bound = match defect {
         Defect::PatientShutdown => FOREVER,
+        Defect::HastyShutdown => Duration::ZERO,
         _ => SHUTDOWN,
     };
     let all_gone = async { while connections.join_next().await.is_some() {} };
@@ -276,7 +279,8 @@ impl Connection {
 
     /// Reads once; false at the end of the stream.
     async fn fill(&mut self) -> io::Result<bool> {
-        Ok(self.stream.read_buf(&mut self.read).await? > 0)
+        let mut some = (&mut self.stream).take(READ_MAX as u64);
+        Ok(some.read_buf(&mut self.read).await? > 0)
     }
 
     /// Closes so that the peer can still read what was sent (RFC 9112 section 9.6).
@@ -303,7 +307,7 @@ impl Connection {
 
 /// The probe app, as far as it can be misused by a client.
 async fn answer(head: &Head, body: Vec<u8>) -> (u16, Vec<u8>) {
-    panic_if_asked();
+    app::begin(&head.target);
     let number = |prefix: &str| head.target.strip_prefix(prefix)?.parse::<u64>().ok();
     if let Some(milliseconds) = number("/slow/") {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;

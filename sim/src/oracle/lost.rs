@@ -1,0 +1,148 @@
+//! **lost**: a response that the server had, and that the client would have got, did not reach it.
+//!
+//! | what | when |
+//! |---|---|
+//! | erased | the response was there, and a reset of the server's that came right behind it erased it (RFC 9112 §9.6) |
+//! | cut | the server closed right behind the head of a response whose rest never came |
+//! | dropped | a graceful shutdown was over before its time, and a request was left that had come well before it began |
+//!
+//! A client that closed or reset, a path that was changed, a process that died and a handler that panicked are reasons of
+//! their own, and so is a client that does not read: where a server waited before it closed, or closed when a deadline had
+//! passed, nothing is found.
+
+use crate::finding::{Finding, spell};
+use crate::ledger::Connection;
+use crate::run::Run;
+use hangup_scenario::Verdict;
+use std::time::Duration;
+
+/// Right behind: no deadline is as short, and no staged close.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
+    if !run.speaks_http {
+        return;
+    }
+    for connection in &run.connections {
+        let lost = erased(connection)
+            .or_else(|| cut(connection))
+            .or_else(|| dropped(run, connection));
+        if let Some((at, says)) = lost {
+            findings.push(Finding {
+                kind: Verdict::Lost,
+                client: connection.client,
+                connection: Some(connection.id),
+                at,
+                alive_for: None,
+                never_ends: false,
+                phase: None,
+                task: None,
+                says: format!("connection {}: {says}", connection.id),
+            });
+        }
+    }
+}
+
+type Lost = Option<(Duration, String)>;
+
+/// The server closed by itself, while its client was there and the path was as ever.
+fn closed(connection: &Connection) -> Option<(Duration, bool)> {
+    let excused = connection.disturbed
+        || connection.killed.is_some()
+        || connection.panicked.is_some()
+        || connection.responses.broken;
+    if excused {
+        return None;
+    }
+    let (at, reset) = connection.server_closed?;
+    let stays = |left: Option<Duration>| left.is_none_or(|left| left > at);
+    (stays(connection.client_closed) && stays(connection.client_gone)).then_some((at, reset))
+}
+
+fn erased(connection: &Connection) -> Lost {
+    let (closed_at, _) = closed(connection)?;
+    let (at, bytes) = connection.client_reset?;
+    let stays = connection.client_closed.is_none_or(|left| left > at);
+    let last = connection.responses.list.last()?;
+    let complete = last.complete_at.filter(|_| last.is_final())?;
+    if bytes == 0 || !stays || connection.responses.inside() || at > complete + AT_ONCE {
+        return None;
+    }
+    Some((
+        at,
+        format!(
+            "response {} reached the client's host at {}, and the server's reset erased {bytes} unread bytes of it at {}: it closed at \
+             {}, while the client could still send, and did not wait (RFC 9112 section 9.6)",
+            last.answers + 1,
+            spell(complete),
+            spell(at),
+            spell(closed_at)
+        ),
+    ))
+}
+
+fn cut(connection: &Connection) -> Lost {
+    let (at, reset) = closed(connection)?;
+    let last = connection.responses.list.last()?;
+    let request = connection.requests.list.get(last.answers)?;
+    let ended = connection.server_fin_arrived || connection.client_reset.is_some();
+    let whole = request.complete_at.is_some_and(|whole| whole <= at);
+    if !ended
+        || !whole
+        || !last.is_final()
+        || !connection.responses.inside()
+        || at > last.at + AT_ONCE
+    {
+        return None;
+    }
+    Some((
+        at,
+        format!(
+            "response {} began at {} and never came to its end: the server closed at {}{}",
+            last.answers + 1,
+            spell(last.at),
+            spell(at),
+            if reset {
+                " with a reset, since it had not read all that was sent to it"
+            } else {
+                ""
+            }
+        ),
+    ))
+}
+
+fn dropped(run: &Run, connection: &Connection) -> Lost {
+    let killed = connection.killed?;
+    let shutdown = run
+        .life
+        .shutdowns
+        .iter()
+        .find(|shutdown| shutdown.ended == Some(killed) && killed < shutdown.at_least)?;
+    let answered = connection.responses.complete;
+    let whole = connection.requests.list.get(answered)?.complete_at?;
+    let excused = connection.disturbed
+        || connection.panicked.is_some()
+        || connection.accepted.is_none()
+        || connection.requests.broken
+        || connection.responses.broken
+        || connection.server_shutdown.is_some()
+        || [connection.client_closed, connection.client_gone]
+            .into_iter()
+            .flatten()
+            .any(|left| left <= killed);
+    if excused || whole + AT_ONCE > shutdown.asked {
+        return None;
+    }
+    Some((
+        killed,
+        format!(
+            "request {} was whole at {}; the server was told to shut down at {} and returned at {}, without having answered it, \
+             though it claims {} for that",
+            answered + 1,
+            spell(whole),
+            spell(shutdown.asked),
+            spell(killed),
+            run.contract.shutdown.map_or_else(String::new, spell),
+        ),
+    ))
+}
