@@ -116,6 +116,108 @@ fn every_incident_has_the_same_verdict_on_both_engines() {
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
+/// Servers that die and are started again, while clients are at work and after it. Times are whole ticks.
+const DEATHS: [&str; 4] = [
+    r#"
+    [[client]]
+    steps = [
+        { do = "connect" },
+        { do = "send", head = { method = "POST", target = "/echo", length = 10 } },
+        { do = "send", body = 3 },
+        { do = "await", eof = true, within = "10s" },
+        { do = "reconnect", after = "1s" },
+        { do = "stall", for = "1s" },
+    ]
+    [[server_event]]
+    at = "3s"
+    do = "crash"
+    "#,
+    r#"
+    [[client]]
+    count = 3
+    stagger = "20ms"
+    steps = [
+        { do = "connect" },
+        { do = "send", head = { method = "GET", target = "/" } },
+        { do = "await", status = "final", within = "2s" },
+        { do = "stall", for = "5s" },
+        { do = "reconnect", after = "20ms" },
+        { do = "send", head = { method = "GET", target = "/" } },
+        { do = "await", status = "final", within = "2s" },
+    ]
+    [[server_event]]
+    at = "4s"
+    do = "restart"
+    "#,
+    r#"
+    [[client]]
+    steps = [ { do = "connect" }, { do = "send", bytes = "GET / HT" }, { do = "stall", for = "8s" }, { do = "reconnect", after = "0s" } ]
+    [[server_event]]
+    at = "2s"
+    do = "crash"
+    [[server_event]]
+    at = "4s"
+    do = "crash"
+    [[server_event]]
+    at = "6s"
+    do = "restart"
+    "#,
+    r#"
+    [[client]]
+    steps = [ { do = "connect" }, { do = "stall", for = "1s" } ]
+    [[server_event]]
+    at = "500ms"
+    do = "restart"
+    [[server_event]]
+    at = "3s"
+    do = "crash"
+    "#,
+];
+
+#[test]
+fn a_server_that_dies_has_the_same_verdict_on_both_engines() {
+    // How each connection came out: reached the server, was answered, and was ended by the server's host at this time.
+    let ends = |cell: &Cell| -> Vec<_> {
+        let of_clients = cell.run.connections.iter().filter(|one| !one.probe);
+        of_clients
+            .map(|one| {
+                let statuses: Vec<u16> = one.responses.list.iter().map(|it| it.status).collect();
+                (one.stillborn, one.accepted, statuses, one.server_closed)
+            })
+            .collect()
+    };
+    let mut served_again = 0;
+    for (number, steps) in DEATHS.iter().enumerate() {
+        let scenario = hangup_tests::scenario(&format!("name = \"death-{number}\"\n{steps}"));
+        for server in server::built_in()
+            .iter()
+            .chain([&server::named("twin").expect("it is there")])
+        {
+            let [leap, turmoil] =
+                [Engine::Leap, Engine::Turmoil].map(|engine| judged(engine, &scenario, &**server));
+            let pair = format!("death {number} x {}", server.name());
+            assert_eq!(
+                leap.verdict(),
+                turmoil.verdict(),
+                "{pair}: {:?} {:?}",
+                leap.findings,
+                turmoil.findings
+            );
+            assert_eq!(ends(&leap), ends(&turmoil), "{pair}");
+            assert_eq!(leap.run.life.down, turmoil.run.life.down, "{pair}");
+            let answered = turmoil
+                .run
+                .connections
+                .iter()
+                .filter(|one| one.responses.finals > 0);
+            served_again += usize::from(answered.count() > 3);
+            let caveats = turmoil.run.caveats.join("\n");
+            assert!(caveats.contains("a process that dies"), "{caveats}");
+        }
+    }
+    assert!(served_again > 0, "after a restart clients are served");
+}
+
 #[test]
 fn what_turmoil_cannot_see_is_still_so() {
     for (name, why) in UNSEEN {

@@ -9,6 +9,7 @@
 //! | `frame` | what travels |
 //! | `endpoint` | the rules of one end of a connection |
 //! | `stream` | what an application holds, and what arrives |
+//! | `process` | the server's process, which may die and be started again |
 //! | `journal` | the facts of all hosts in one order |
 //!
 //! turmoil 0.7 brings hosts, clocks, and streams of messages with a latency. Its TCP alone would convict the innocent and
@@ -32,6 +33,7 @@ mod journal;
 mod link;
 mod listener;
 mod plan;
+mod process;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -50,6 +52,7 @@ use crate::trace::{self, Clock, Recorder, record};
 use crate::transport;
 use hangup_scenario::Scenario;
 use plan::{GRACE, Plan, TICKS_MAX};
+use process::Fate;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -94,6 +97,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         sim: simulation(&plan),
         ticks: 0,
         stopped: None,
+        fate: Rc::new(Fate::of(&plan.scenario)),
     };
     walk.host(server, &plan, &word);
     walk.clients(&plan, &word);
@@ -120,7 +124,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         probe_served: word.probe_served.get().unwrap_or(true),
         life: Life {
             returned: word.server_ended.get(),
-            ..Life::default()
+            ..recorder.life
         },
         search: Search {
             from: until,
@@ -156,21 +160,35 @@ struct Walk<'a> {
     ticks: u64,
     /// Why it cannot go on.
     stopped: Option<&'static str>,
+    fate: Rc<Fate>,
 }
 
 impl<'a> Walk<'a> {
     fn host(&mut self, server: &'a dyn Server, plan: &Plan, word: &Rc<Word>) {
-        let (link, word) = (plan.link, Rc::clone(word));
+        let (link, word, fate) = (plan.link, Rc::clone(word), Rc::clone(&self.fate));
         self.sim.host(dialer::SERVER, move || {
             let (listener, backlog) = Listener::new();
-            let serving = server.serve(transport::Listener::Turmoil(listener), Shutdown::never());
-            let word = Rc::clone(&word);
+            let listener = transport::Listener::Turmoil(listener);
+            let alive = fate.is_alive();
+            let serving = alive.then(|| server.serve(listener, Shutdown::never()));
+            let (word, fate) = (Rc::clone(&word), Rc::clone(&fate));
+            word.server_ended.set(None);
             async move {
-                tokio::spawn(backlog.answer(link));
-                serving.await;
-                word.server_ended.set(Some(now()));
-                // Connections that it has spawned go on.
-                pending().await
+                let Some(serving) = serving else {
+                    return pending().await;
+                };
+                tokio::spawn(Arc::clone(&backlog).answer(link));
+                let served = async {
+                    serving.await;
+                    word.server_ended.set(Some(now()));
+                    // Connections that it has spawned go on.
+                    pending().await
+                };
+                tokio::select! {
+                    biased;
+                    () = fate.die(&backlog) => pending().await,
+                    never = served => never,
+                }
             }
         });
     }
@@ -198,7 +216,11 @@ impl<'a> Walk<'a> {
         } else if self.ticks >= TICKS_MAX {
             self.stopped = Some("the walk was ended after 4,000,000 ticks: nothing later was seen");
         }
-        record(journal::hand_over).unwrap_or_default()
+        let news = record(journal::hand_over).unwrap_or_default();
+        if self.stopped.is_none() {
+            self.fate.follow(&mut self.sim);
+        }
+        news
     }
 
     /// Steps until `done`, or until it cannot go on.
@@ -224,11 +246,13 @@ impl<'a> Walk<'a> {
 
     /// The clients' steps; then until every connection is gone or ten minutes past its deadline; then a fresh client.
     fn finish(&mut self, plan: &Plan, word: &Rc<Word>, http: bool) {
-        self.until(|| word.clients_done.get());
+        let fate = Rc::clone(&self.fate);
+        self.until(|| word.clients_done.get() && fate.is_over());
         let last_step = self.sim.elapsed();
         self.watch(|now| record(|recorder| recorder.ledger.next_due(now)).flatten());
         self.watch(|now| watched_until(last_step).filter(|end| *end > now));
-        if self.stopped.is_some() {
+        let down = record(|recorder| recorder.life.down.is_some()).unwrap_or_default();
+        if self.stopped.is_some() || down {
             return;
         }
         let (link, told) = (plan.link, Rc::clone(word));

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
 /// Where the server listens.
@@ -32,6 +32,8 @@ pub(super) struct Backlog(Mutex<Queue>);
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<(TcpStream, SocketAddr)>,
+    /// What was opened, in this order, accepted or not.
+    opened: Vec<Weak<End>>,
     closed: bool,
     /// The application, in accept.
     acceptor: Option<Waker>,
@@ -86,8 +88,29 @@ impl Backlog {
         let id = hangup_network::ConnectionId(id);
         note(id, Event::Opened, &[]);
         let end = End::new(Endpoint::new(id, Side::Server, link), write);
+        self.queue().opened.push(Arc::downgrade(&end));
         self.offer(TcpStream::new(Arc::clone(&end)), peer);
         pump(arrivals, end).await;
+    }
+
+    /// The process is gone: its kernel closes the listener and every connection.
+    pub(super) fn kill(&self) {
+        self.close();
+        let opened = std::mem::take(&mut self.queue().opened);
+        for end in opened.iter().filter_map(Weak::upgrade) {
+            end.with(Endpoint::close);
+        }
+    }
+
+    /// Nothing is accepted any more.
+    fn close(&self) {
+        let (waiting, host) = {
+            let mut queue = self.queue();
+            queue.closed = true;
+            (std::mem::take(&mut queue.waiting), queue.host.take())
+        };
+        waiting.into_iter().for_each(|(stream, _)| stream.abort());
+        host.into_iter().for_each(Waker::wake);
     }
 
     fn offer(&self, stream: TcpStream, peer: SocketAddr) {
@@ -141,12 +164,6 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let (waiting, host) = {
-            let mut queue = self.backlog.queue();
-            queue.closed = true;
-            (std::mem::take(&mut queue.waiting), queue.host.take())
-        };
-        waiting.into_iter().for_each(|(stream, _)| stream.abort());
-        host.into_iter().for_each(Waker::wake);
+        self.backlog.close();
     }
 }

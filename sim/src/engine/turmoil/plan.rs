@@ -4,10 +4,11 @@
 //! short: the tick is as long as the latency allows, and silence is cut.
 
 use super::link::Link;
+use super::process::expressed;
 use crate::contract::Contract;
 use crate::engine::quiet;
 use crate::finding::spell;
-use hangup_scenario::{Network, Scenario, Step};
+use hangup_scenario::{Network, Scenario, ServerAction, Step};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +89,10 @@ fn unknown(scenario: &Scenario) -> Vec<String> {
             .flat_map(|client| &client.steps)
             .any(what)
     };
+    let has_event = |what: fn(ServerAction) -> bool| {
+        let mut events = scenario.server_events.iter();
+        events.any(|event| what(event.action))
+    };
     let unknown = [
         (latency < TICK_MIN, "latency below a tick of 1 ms is 1 ms"),
         (
@@ -103,8 +108,12 @@ fn unknown(scenario: &Scenario) -> Vec<String> {
             "changes of the network are left out: all clients share one host",
         ),
         (
-            !scenario.server_events.is_empty(),
-            "server events are left out",
+            has_event(|action| !expressed(action)),
+            "shutdown, stop_accepting, accept_error and handler_panic are left out: of server events only crash and restart",
+        ),
+        (
+            has_event(expressed),
+            "a process that dies takes with it what its kernel had not sent, and a new one starts at the next tick",
         ),
         (
             has(|step| matches!(step, Step::Vanish)),

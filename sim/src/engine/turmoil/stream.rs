@@ -112,7 +112,7 @@ async fn take(mut arrivals: Arrivals, end: Arc<End>) {
         }
     }
     // The other host's side is gone. If it did not say so, it has died.
-    end.with(Endpoint::cut);
+    end.with(Endpoint::left_alone);
 }
 
 impl TcpStream {

@@ -1,5 +1,6 @@
 //! The rules of the adapter, each seen by two applications on two hosts.
 
+mod hosts;
 mod whole;
 
 use super::plan::Plan;
@@ -32,6 +33,20 @@ where
     S: Future<Output = io::Result<()>> + 'static,
     C: Future<Output = io::Result<()>> + 'static,
 {
+    run(scenario, server, client, |_| {})
+}
+
+/// The same, with what `between_ticks` does to the hosts.
+fn run<S, C>(
+    scenario: &Scenario,
+    server: fn(Listener, Log) -> S,
+    client: fn(Dialer, Log) -> C,
+    mut between_ticks: impl FnMut(&mut turmoil::Sim<'_>),
+) -> Found
+where
+    S: Future<Output = io::Result<()>> + 'static,
+    C: Future<Output = io::Result<()>> + 'static,
+{
     journal::clear();
     let plan = Plan::of(&Arc::new(scenario.clone()), &UNCLAIMED);
     let mut sim = simulation(&plan);
@@ -53,6 +68,7 @@ where
     });
     while !sim.step().expect("neither host fails") {
         assert!(sim.elapsed() < Duration::from_secs(1000), "{:?}", log.0);
+        between_ticks(&mut sim);
     }
     drop(sim);
     log.0.take()

@@ -74,8 +74,15 @@ impl Endpoint {
         }
     }
 
+    /// Nothing will come any more. Whose peer had ended the stream before knows all that there was.
+    pub(in crate::engine::turmoil) fn left_alone(&mut self) {
+        if !self.incoming.fin {
+            self.cut();
+        }
+    }
+
     /// The peer has reset the connection, or its host has died.
-    pub(in crate::engine::turmoil) fn cut(&mut self) {
+    fn cut(&mut self) {
         if !self.open || self.is_finished() || self.vanished {
             return;
         }
