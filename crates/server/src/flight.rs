@@ -24,6 +24,9 @@
 //!
 //! A connection that is open has `now_s` and `waits_in`; one that is closed has `closed_s` and `reason`. `client-gone` is a reset.
 //! `missed` counts connections that found the recorder full of open ones.
+//!
+//! The number behind `hangup_flight` is the version of all this. What stands here does not change within it; lines, fields and kinds of events may be added,
+//! so a reader skips what it does not know.
 
 mod record;
 

@@ -1,6 +1,6 @@
 //! What has been read from the peer and not yet been used.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
@@ -14,6 +14,33 @@ const SCRATCH: usize = 8 * 1024;
 /// A stream that fills the scratch is read in pieces of up to this size, straight into what the application gets. A megabyte
 /// is three reads. Only a client that is that fast, and an application that reads, get it so far.
 const PIECE_MAX: usize = 416 * 1024;
+
+/// One large buffer for each thread, for whichever connection reads a large piece next. Were each given back with its request, the allocator would give the memory
+/// back to the kernel, and take it again page by page: for a megabyte that cost twice as much as all the rest.
+mod spare {
+    use bytes::BytesMut;
+    use std::cell::Cell;
+
+    thread_local! {
+        static SPARE: Cell<BytesMut> = Cell::default();
+    }
+
+    /// An empty buffer with room for `length`: the spare one, unless an application still holds what was last read into it.
+    pub(super) fn take(length: usize) -> BytesMut {
+        let mut spare = SPARE.take();
+        spare.clear();
+        if spare.try_reclaim(length) {
+            spare
+        } else {
+            BytesMut::with_capacity(length)
+        }
+    }
+
+    /// The next one to take.
+    pub(super) fn keep(buffer: BytesMut) {
+        SPARE.set(buffer);
+    }
+}
 
 /// Bytes from the peer.
 #[derive(Debug, Default)]
@@ -44,12 +71,16 @@ impl Input {
     ) -> Poll<io::Result<Fill>> {
         let mut asked = self.ask.clamp(SCRATCH, most.max(SCRATCH));
         let read = if asked > SCRATCH && self.bytes.is_empty() {
-            self.bytes = BytesMut::with_capacity(asked);
-            let read = pin!(io.read_buf(&mut self.bytes)).poll(cx);
+            let mut piece = spare::take(asked);
+            let read = pin!(io.read_buf(&mut (&mut piece).limit(asked))).poll(cx);
             // A wait may be long, and an application may keep what it gets: neither holds more than there is.
-            if self.bytes.len() < asked / 2 {
-                self.bytes = BytesMut::from(&self.bytes[..]);
+            if piece.len() < asked / 2 {
+                self.bytes = BytesMut::from(&piece[..]);
+                piece.clear();
+            } else {
+                self.bytes = piece.split();
             }
+            spare::keep(piece);
             read
         } else {
             asked = SCRATCH;

@@ -45,9 +45,11 @@
 //! | `task_watch` | alerts: what only grows, and who is past a bound |
 //! | [`flight`] | what the last clients did, as a file |
 //! | `admission` | how many there may be, in all and from one address |
+//! | [`measured`] | time and memory beside hyper and axum |
 //! | [`musts`] | what the RFCs ask of a server's connections, and the test that shows each |
 //!
-//! The phases, their limits and deadlines are [`hangup_lifecycle`]'s.
+//! The phases, their limits and deadlines are [`hangup_lifecycle`]'s; why the defaults are what they are, and what to change for which service, is in
+//! [`choosing_limits`](hangup_lifecycle::choosing_limits).
 
 #[cfg(feature = "metrics")]
 mod admin;
@@ -78,6 +80,9 @@ mod timer;
 mod tls;
 mod upgrade;
 mod watch;
+
+#[doc = include_str!("measured.md")]
+pub mod measured {}
 
 #[doc = include_str!("musts.md")]
 pub mod musts {}
