@@ -7,8 +7,10 @@
 //! | [`sweep`] | every byte offset of an exchange x every way to break it off |
 //! | [`exhaust`] | every sequence of steps, up to a length |
 //! | `judge` | how many runs a case needs |
+//! | [`attack`] | a search for the scenario that holds the most server seconds for each client byte |
 //! | [`walk`], [`shard`], [`shape`] | going through the cases on all cores and machines, and grouping what was found |
 
+pub mod attack;
 pub mod check;
 pub mod exchange;
 pub mod exhaust;

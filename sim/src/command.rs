@@ -7,6 +7,7 @@ macro_rules! say {
     };
 }
 
+mod attack;
 mod campaign;
 mod check;
 mod exhaust;
@@ -52,6 +53,8 @@ enum Command {
     Sweep(sweep::SweepCommand),
     /// Every sequence of up to so many steps: all of it, no seeds
     Exhaust(exhaust::ExhaustCommand),
+    /// Worst case: the most server seconds held for each byte of the client
+    Attack(attack::AttackCommand),
     /// The same run again: a case seed from fuzz, a saved file, or an incident
     Replay(replay::Replay),
     /// Our server on real TCP with the probe app, its ledger and metrics
@@ -154,6 +157,7 @@ pub fn main() -> ExitCode {
         Some(Command::Fuzz(command)) => command.execute(&common),
         Some(Command::Sweep(command)) => command.execute(&common),
         Some(Command::Exhaust(command)) => command.execute(&common),
+        Some(Command::Attack(command)) => command.execute(&common),
         Some(Command::Replay(command)) => command.execute(&common),
         Some(Command::Serve(command)) => command.execute(&common),
         Some(Command::List(command)) => command.execute(&common),

@@ -116,6 +116,40 @@ fn all_shards_together_are_the_whole() {
 }
 
 #[test]
+fn the_attack_finds_something_as_bad_as_the_incident_by_itself() {
+    let output = hangup("attack --server hyper-timeouts --cases 3000 --json");
+    assert_eq!(output.status.code(), Some(1));
+    let worst: Value = serde_json::from_slice(&output.stdout).expect("a JSON object");
+    assert_eq!(worst["unended"], true);
+    let figure = worst["seconds_per_byte"].as_f64();
+    assert!(
+        figure >= worst["incident_seconds_per_byte"].as_f64(),
+        "{worst}"
+    );
+    let file = worst["file"].as_str().expect("a path");
+    assert!(hangup_scenario::Scenario::read(file).is_ok(), "{file}");
+}
+
+#[test]
+fn our_servers_worst_case_keeps_within_its_bound_on_any_number_of_cores() {
+    let attack = |jobs: u32| {
+        let output = hangup(&format!(
+            "attack --server hangup --cases 6000 --jobs {jobs} --json"
+        ));
+        assert_eq!(output.status.code(), Some(0));
+        let worst: Value = serde_json::from_slice(&output.stdout).expect("a JSON object");
+        worst
+    };
+    let worst = attack(1);
+    let number = |name: &str| worst[name].as_f64().expect("a number");
+    assert_eq!(worst["unended"], false);
+    assert!(number("longest_held_s") <= number("residence_s"), "{worst}");
+    // Nobody who says a whole request of 37 bytes for each 75 s of keep-alive holds more than some two seconds a byte.
+    assert!((1.0..3.0).contains(&number("seconds_per_byte")), "{worst}");
+    assert_eq!(attack(2)["seconds_per_byte"], worst["seconds_per_byte"]);
+}
+
+#[test]
 fn a_mistake_is_one_line_and_exit_2() {
     for (command, says) in [
         (
