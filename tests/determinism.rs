@@ -34,7 +34,7 @@ fn hashes() -> BTreeMap<String, u64> {
             let case_seed = fuzz::case_seed(7, index);
             let cell = Cell::of(
                 engine,
-                &Arc::new(fuzz::scenario(case_seed)),
+                &Arc::new(fuzz::scenario(case_seed, &*server)),
                 &*server,
                 Detail::default(),
             );

@@ -29,9 +29,9 @@ const SHORT_STALL: Duration = Duration::from_secs(60);
 const SCALES: [u32; 5] = [1, 10, 100, 1000, 3000];
 
 /// The cases of `hangup fuzz --seed 1`.
-fn generated() -> Vec<Arc<Scenario>> {
+fn generated(server: &dyn Server) -> Vec<Arc<Scenario>> {
     (0..CASES)
-        .map(|index| Arc::new(fuzz::scenario(fuzz::case_seed(1, index))))
+        .map(|index| Arc::new(fuzz::scenario(fuzz::case_seed(1, index), server)))
         .collect()
 }
 
@@ -81,7 +81,7 @@ fn judge(scenario: &Arc<Scenario>, server: &dyn Server) {
 
 fn figures(criterion: &mut Criterion) {
     let server = server::named("hangup").expect("it is built in");
-    let (cases, long, short) = (generated(), incident_1834(), short_1834());
+    let (cases, long, short) = (generated(&*server), incident_1834(), short_1834());
 
     let mut group = criterion.benchmark_group("generated cases");
     group.throughput(Throughput::Elements(1));
@@ -89,7 +89,11 @@ fn figures(criterion: &mut Criterion) {
     let mut next = || all.next().expect("there are cases, and they go round");
     group.bench_function("generated alone", |bencher| {
         let mut seeds = (0..).map(|index| fuzz::case_seed(1, index));
-        bencher.iter(|| seeds.next().map(fuzz::scenario));
+        bencher.iter(|| {
+            seeds
+                .next()
+                .map(|case_seed| fuzz::scenario(case_seed, &*server))
+        });
     });
     group.bench_function("run and judged", |bencher| {
         bencher.iter(|| judge(next(), &*server));

@@ -16,8 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TRIPS: u32 = 10;
 /// And never less than this in real time.
 const MACHINE: Duration = Duration::from_secs(5);
-/// Where segments are lost, it has the patience for many retransmissions.
-const LOSSY: Duration = Duration::from_secs(4 * 60 * 60);
+/// Where segments are lost, it has the patience for some retransmissions.
+const LOSSY: Duration = Duration::from_secs(10 * 60);
+/// There it comes again if it is not served, as a browser does: half of its segments lost, its request may well arrive only
+/// after the server has rightly given it up.
+const ATTEMPTS: usize = 20;
 /// How often it looks whether it was accepted.
 const LOOK: Duration = Duration::from_millis(10);
 /// Beyond this probability of loss, silence says nothing about a server.
@@ -29,9 +32,14 @@ pub(crate) async fn is_served(dialer: Dialer, network: &Network) -> bool {
     if network.loss > LOSS_MAX {
         return true;
     }
-    timeout(patience(network), opened_by(Opener::Probe, ask(dialer)))
-        .await
-        .unwrap_or(false)
+    let attempts = if network.loss > 0.0 { ATTEMPTS } else { 1 };
+    for _ in 0..attempts {
+        let asked = timeout(patience(network), opened_by(Opener::Probe, ask(dialer)));
+        if asked.await.unwrap_or(false) {
+            return true;
+        }
+    }
+    false
 }
 
 /// It connects, stays until it is accepted, and goes; true when it is, or when such a network says nothing about the server. For

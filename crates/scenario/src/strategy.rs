@@ -11,6 +11,7 @@
 //! | ordinal | in which request of the connection: the first, the second, a later one | `grid` |
 //! | segmentation | in one segment, split, byte by byte | `message` |
 //! | time | half of all delays sit at a known deadline, -1 ms, 0 or +1 ms | `delay` |
+//! | server event | what happens to the server meanwhile: shutdown, a panic, a crash ... | `event` |
 //! | noise | steps inserted, left out, repeated, exchanged | `noise` |
 //!
 //! There are two ways to use it. `proptest` draws the case seeds by itself with [`scenarios`] as any other strategy;
@@ -25,6 +26,7 @@
 //! ```
 
 mod delay;
+mod event;
 mod grid;
 mod mask;
 mod message;
@@ -70,10 +72,12 @@ pub struct Options {
     pub vanish: bool,
     /// Whether links may lose segments and change.
     pub network: bool,
+    /// Whether anything may happen to the server itself.
+    pub server_events: bool,
 }
 
 impl Default for Options {
-    /// Up to 3 clients of up to 12 steps, [`DEADLINES`], nothing vanishes, nothing is lost.
+    /// Up to 3 clients of up to 12 steps, [`DEADLINES`], nothing vanishes, nothing is lost, nothing happens to the server.
     fn default() -> Self {
         Self {
             clients_max: 3,
@@ -81,6 +85,7 @@ impl Default for Options {
             deadlines: Cow::Borrowed(&DEADLINES),
             vanish: false,
             network: false,
+            server_events: false,
         }
     }
 }
@@ -92,19 +97,24 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
     let mut crowd = Stream::new(case_seed, "crowd");
     let several = mask.has(mask::SEVERAL) && crowd.chance(1, 4);
     let entries = if several { crowd.between(1, 3) } else { 1 };
+    let round_trip = network.latency * 2;
+    let draw = |stream| Draw {
+        stream,
+        mask,
+        options,
+        round_trip,
+    };
     let mut left = options.clients_max.max(1);
     let mut clients = Vec::with_capacity(entries as usize);
     for entry in 0..entries {
         if left == 0 {
             break;
         }
-        let draw = Draw {
-            stream: Stream::indexed(case_seed, "client", entry),
-            mask,
-            options,
-            round_trip: network.latency * 2,
-        };
-        let client = draw.client(if several { left } else { 1 });
+        let client = draw(Stream::indexed(case_seed, "client", entry)).client(if several {
+            left
+        } else {
+            1
+        });
         left -= client.count;
         clients.push(client);
     }
@@ -118,7 +128,7 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
         contract: Contract::default(),
         network,
         clients,
-        server_events: Vec::new(),
+        server_events: draw(Stream::new(case_seed, "server events")).server_events(),
         expect: BTreeMap::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use hangup_scenario::{
-    Head, Piece, Scenario, Send, Step, Until,
+    Head, Piece, Scenario, Send, ServerAction, Step, Until,
     strategy::{self, DEADLINES, Options},
 };
 use proptest::{
@@ -69,6 +69,7 @@ fn every_case_is_a_file_that_can_be_read() {
     let everything = Options {
         vanish: true,
         network: true,
+        server_events: true,
         ..Options::default()
     };
     for case in cases(&Options::default())
@@ -137,6 +138,27 @@ fn hosts_vanish_and_links_change_only_if_they_may() {
     assert!(faulty(&network, changes) > 100);
     assert_eq!(faulty(&network, vanishes), 0);
     assert!(cases(&network).any(|case| case.network.loss > 0.0));
+}
+
+#[test]
+fn something_happens_to_the_server_only_if_it_may_and_not_in_most_cases() {
+    assert!(cases(&Options::default()).all(|case| case.server_events.is_empty()));
+    let options = Options {
+        server_events: true,
+        ..Options::default()
+    };
+    let mut seen = BTreeMap::new();
+    let mut eventful = 0;
+    for case in cases(&options) {
+        eventful += u64::from(!case.server_events.is_empty());
+        assert!(case.server_events.is_sorted_by_key(|event| event.at));
+        for event in &case.server_events {
+            *seen.entry(event.action.name()).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(seen.len(), ServerAction::ALL.len(), "{seen:?}");
+    assert!((CASES / 16..CASES / 4).contains(&eventful), "{eventful}");
+    assert!(seen["shutdown"] > seen["crash"], "{seen:?}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl<'a> Contestant<'a> {
 pub(crate) fn print(rounds: usize) {
     let server = server::named("hangup").expect("it is built in");
     let server = &*server;
-    let (cases, long, short) = (generated(), incident_1834(), short_1834());
+    let (cases, long, short) = (generated(server), incident_1834(), short_1834());
     let block = |round: usize| cases.iter().cycle().skip(round * CASES).take(CASES);
     let crowds = SCALES.map(|count| (count, crowd(count)));
     let mut contestants = vec![

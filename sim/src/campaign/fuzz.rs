@@ -1,8 +1,8 @@
 //! Generated scenarios, from a seed.
 //!
 //! Case `i` of a campaign has a case seed that follows from the campaign's seed and `i` alone, and the scenario
-//! follows from the case seed alone. So the first finding is the same on any number of cores, and a case seed can
-//! be replayed by itself.
+//! follows from the case seed, and from the deadlines that the server claims. So the first finding is the same on any
+//! number of cores, and a case seed can be replayed by itself.
 
 use super::judge;
 use super::shard::Shard;
@@ -11,8 +11,10 @@ use crate::cell::Cell;
 use crate::engine::Engine;
 use crate::run::Detail;
 use crate::server::Server;
-use hangup_scenario::{Scenario, Verdict, minimise, strategy};
+use hangup_scenario::strategy::{self, DEADLINES, Options};
+use hangup_scenario::{Scenario, Verdict, minimise};
 use proptest::strategy::ValueTree;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Tries of proptest's shrinking, and of the minimiser after it.
@@ -46,13 +48,20 @@ pub struct Conviction {
     pub cases: u64,
 }
 
-impl Cases for Plan {
+/// What is generated against a server.
+struct Generator {
+    seed: u64,
+    cases: u64,
+    options: Options,
+}
+
+impl Cases for Generator {
     fn count(&self) -> u64 {
         self.cases
     }
 
     fn scenario(&self, index: u64) -> Scenario {
-        scenario(case_seed(self.seed, index))
+        strategy::generate(case_seed(self.seed, index), &self.options)
     }
 }
 
@@ -73,12 +82,17 @@ pub fn fuzz(
     plan: Plan,
     progress: impl Fn(u64) + Sync,
 ) -> (Totals, Vec<Conviction>) {
+    let cases = Generator {
+        seed: plan.seed,
+        cases: plan.cases,
+        options: options(server),
+    };
     let how = Walk {
         jobs: plan.jobs,
         shard: plan.shard,
         keep_going: plan.keep_going,
     };
-    let (totals, groups) = walk(engine, server, &plan, how, progress);
+    let (totals, groups) = walk(engine, server, &cases, how, progress);
     let convictions = groups.into_iter().filter_map(|group| {
         let case_seed = case_seed(plan.seed, group.first);
         let minimal = explain(engine, server, case_seed)?;
@@ -91,15 +105,30 @@ pub fn fuzz(
     (totals, convictions.collect())
 }
 
-/// The scenario of a case seed.
-pub fn scenario(case_seed: u64) -> Scenario {
-    strategy::generate(case_seed, &strategy::Options::default())
+/// Everything that can be generated; half of the delays sit at the deadlines that servers are known to have, and at those
+/// that this one claims.
+fn options(server: &dyn Server) -> Options {
+    let contract = server.contract();
+    let claimed = [contract.stall, contract.drain];
+    let mut deadlines = DEADLINES.to_vec();
+    deadlines.extend(claimed.into_iter().filter(|it| !DEADLINES.contains(it)));
+    Options {
+        deadlines: Cow::Owned(deadlines),
+        vanish: true,
+        network: true,
+        ..Options::default()
+    }
+}
+
+/// The scenario of a case seed against this server.
+pub fn scenario(case_seed: u64, server: &dyn Server) -> Scenario {
+    strategy::generate(case_seed, &options(server))
 }
 
 /// Runs a case again and, if it is guilty, looks for the smallest scenario with a finding of the same kind: first by
 /// proptest's shrinking, then by the minimiser. None if the case is innocent.
 pub fn explain(engine: Engine, server: &dyn Server, case_seed: u64) -> Option<Cell> {
-    let mut tree = strategy::case(case_seed, &strategy::Options::default());
+    let mut tree = strategy::case(case_seed, &options(server));
     let found = judge::again(engine, &Arc::new(tree.current()), server, Detail::default());
     let kind = match found.verdict() {
         Verdict::Clean => return None,

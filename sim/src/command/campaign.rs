@@ -130,7 +130,10 @@ impl Found {
         }
         say!("\n{}", Report(&self.cell));
         match self.case_seed {
-            Some(seed) => say!("saved: {file} (and by its seed: hangup replay {seed})"),
+            Some(seed) => say!(
+                "saved: {file} (and by its seed: hangup replay {seed} --server {})",
+                self.cell.server
+            ),
             None => say!("saved: {file}"),
         }
         match self.cases - 1 {

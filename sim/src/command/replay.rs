@@ -24,7 +24,12 @@ impl Replay {
             // A guilty case is shown as fuzz showed it: made small.
             let mut cell = match fuzz::explain(engine, &*server, case_seed) {
                 Some(minimal) => minimal,
-                None => Cell::of(engine, &fuzz::scenario(case_seed).into(), &*server, detail),
+                None => Cell::of(
+                    engine,
+                    &fuzz::scenario(case_seed, &*server).into(),
+                    &*server,
+                    detail,
+                ),
             };
             cell.origin = self.origin;
             return show(&cell, common);

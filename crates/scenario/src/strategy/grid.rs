@@ -13,7 +13,7 @@ use super::{
 use crate::{
     scenario::Client,
     send::{Piece, Send, Trickle},
-    step::{Await, Read, Step, Until},
+    step::{Await, LinkChange, Read, Step, Until},
     stream::Stream,
 };
 
@@ -274,7 +274,20 @@ impl Draw<'_> {
                 *at = 0;
             }
             Action::Vanish => steps.push(Step::Vanish),
-            Action::Network => steps.push(self.link_change()),
+            Action::Network => {
+                let change = self.link_change();
+                let hole = matches!(&change, Step::Network(change) if change.blackhole.is_some());
+                steps.push(change);
+                // What a link swallowed comes late, if it comes: hear of it.
+                if hole && self.stream.chance(1, 2) {
+                    let duration = self.delay();
+                    steps.push(Step::Stall { duration });
+                    steps.push(Step::Network(LinkChange {
+                        heal: true,
+                        ..LinkChange::default()
+                    }));
+                }
+            }
         }
     }
 

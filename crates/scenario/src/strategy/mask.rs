@@ -30,6 +30,7 @@ pub(super) const ERASE: Family = 1 << 17;
 pub(super) const NOISE: Family = 1 << 18;
 pub(super) const VANISH: Family = 1 << 19;
 pub(super) const NETWORK: Family = 1 << 20;
+pub(super) const EVENTS: Family = 1 << 21;
 
 /// The families of one case.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,7 @@ impl Mask {
         for (family, allowed) in [
             (VANISH, options.vanish),
             (NETWORK, options.network),
+            (EVENTS, options.server_events),
             (SEVERAL, options.clients_max > 1),
         ] {
             if !allowed {

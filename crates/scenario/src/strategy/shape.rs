@@ -21,7 +21,7 @@ pub(super) fn network(case_seed: u64, mask: Mask) -> Network {
         // Small segments and buffers make many events of a big body or response: not both.
         let (mtus, buffers) = match mask.has(BIG) {
             true => ([1500, 1500, 9000, 65_535], [16 << 10, 64 << 10, 256 << 10]),
-            false => ([16, 100, 536, 1500], [1 << 10, 4 << 10, 64 << 10]),
+            false => ([1, 16, 100, 1500], [1 << 10, 4 << 10, 64 << 10]),
         };
         network.mtu = *stream.pick(&mtus);
         network.send_buffer = *stream.pick(&buffers);

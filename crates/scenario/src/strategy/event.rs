@@ -1,0 +1,49 @@
+//! What happens to the server while its clients are at work.
+
+use std::time::Duration;
+
+use super::{grid::Draw, mask::EVENTS};
+use crate::server_event::{ServerAction, ServerEvent};
+
+/// The actions, as often as they come: a server is shut down more often than its process dies.
+const ACTIONS: [ServerAction; 12] = [
+    ServerAction::Shutdown,
+    ServerAction::Shutdown,
+    ServerAction::Shutdown,
+    ServerAction::Shutdown,
+    ServerAction::HandlerPanic,
+    ServerAction::HandlerPanic,
+    ServerAction::AcceptError,
+    ServerAction::AcceptError,
+    ServerAction::StopAccepting,
+    ServerAction::Restart,
+    ServerAction::Restart,
+    ServerAction::Crash,
+];
+
+/// As long as most exchanges take.
+const SOON_MS: u64 = 500;
+
+impl Draw<'_> {
+    /// What happens to the server, in the order of time: nothing in most cases, since what it does to the connections
+    /// hides what their clients do.
+    pub(super) fn server_events(mut self) -> Vec<ServerEvent> {
+        if !self.mask.has(EVENTS) || !self.stream.chance(1, 4) {
+            return Vec::new();
+        }
+        let count = *self.stream.pick(&[1, 1, 1, 2]);
+        let mut events: Vec<ServerEvent> = (0..count)
+            .map(|_| {
+                let action = *self.stream.pick(&ACTIONS);
+                // In the middle of the exchange, or while nothing happens.
+                let at = match self.stream.chance(1, 2) {
+                    true => Duration::from_millis(self.stream.below(SOON_MS)),
+                    false => self.delay(),
+                };
+                ServerEvent { at, action }
+            })
+            .collect();
+        events.sort_by_key(|event| event.at);
+        events
+    }
+}
