@@ -116,6 +116,7 @@ fn options(server: &dyn Server) -> Options {
         deadlines: Cow::Owned(deadlines),
         vanish: true,
         network: true,
+        server_events: true,
         ..Options::default()
     }
 }

@@ -346,7 +346,12 @@ async fn drive(
         })
         .await;
     }
-    let down = record(|recorder| recorder.life.down).flatten();
+    let down = record(|recorder| {
+        // A panic that no request of the clients has met is not meant for the fresh client.
+        recorder.life.panics_due = 0;
+        recorder.life.down
+    })
+    .flatten();
     let probe_served = down.is_some() || is_served(server, scenario).await;
     let search = search().await;
     let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");

@@ -23,7 +23,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
             .or_else(|| smuggled(connection))
             .or_else(|| too_many(connection))
             .or_else(|| not_closed(run, connection))
-            .or_else(|| unanswered(connection));
+            .or_else(|| unanswered(run, connection));
         if let Some((at, says)) = broken {
             findings.push(Finding {
                 kind: Verdict::Protocol,
@@ -187,7 +187,7 @@ fn too_many(connection: &Connection) -> Broken {
 ///
 /// A request may cross the close of a connection that was idle (§9.5). So only a request counts that was whole well before
 /// the close, or that came before any idle clock could have run out: the first one, or one behind which the client half-closed.
-fn unanswered(connection: &Connection) -> Broken {
+fn unanswered(run: &Run, connection: &Connection) -> Broken {
     // Neither a process that dies nor a handler that panics has a choice.
     if connection.killed.is_some() || connection.panicked.is_some() {
         return None;
@@ -227,8 +227,13 @@ fn unanswered(connection: &Connection) -> Broken {
         });
     let complete_at = connection.requests.list.get(answered)?.complete_at?;
     let ready_at = previous.map_or(connection.opened?, |response| response.at);
+    // What comes when the server has begun to close, or was told to shut down, crosses the close however early it is.
+    let mut told = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
+    let crosses =
+        complete_at > closed_at || told.any(|asked| (asked..=closed_at).contains(&complete_at));
     let in_time = complete_at + CROSSING < closed_at
         || ((answered == 0 || connection.client_shutdown.is_some())
+            && !crosses
             && complete_at < ready_at + CROSSING);
     if may_close || !in_time {
         return None;
