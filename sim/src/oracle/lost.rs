@@ -65,7 +65,11 @@ fn erased(connection: &Connection) -> Lost {
     let stays = connection.client_closed.is_none_or(|left| left > at);
     let last = connection.responses.list.last()?;
     let complete = last.complete_at.filter(|_| last.is_final())?;
-    if bytes == 0 || !stays || connection.responses.inside() || at > complete + AT_ONCE {
+    // Where segments are lost, the response may come only after a server has waited as long as it should.
+    let waited = connection
+        .server_shutdown
+        .is_some_and(|shut| shut + AT_ONCE <= closed_at);
+    if bytes == 0 || !stays || waited || connection.responses.inside() || at > complete + AT_ONCE {
         return None;
     }
     Some((
