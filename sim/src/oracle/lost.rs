@@ -25,7 +25,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     }
     for connection in &run.connections {
         let lost = erased(connection)
-            .or_else(|| cut(connection))
+            .or_else(|| cut(run, connection))
             .or_else(|| dropped(run, connection));
         if let Some((at, says)) = lost {
             findings.push(Finding {
@@ -85,13 +85,17 @@ fn erased(connection: &Connection) -> Lost {
     ))
 }
 
-fn cut(connection: &Connection) -> Lost {
+fn cut(run: &Run, connection: &Connection) -> Lost {
     let (at, reset) = closed(connection)?;
     let last = connection.responses.list.last()?;
     let request = connection.requests.list.get(last.answers)?;
     let ended = connection.server_fin_arrived || connection.client_reset.is_some();
     let whole = request.complete_at.is_some_and(|whole| whole <= at);
+    // A response that was written, and that only the client's full window keeps back, does not hold a shutdown up.
+    let mut asked = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
+    let told = asked.any(|asked| (last.at..=at).contains(&asked));
     if !ended
+        || told
         || !whole
         || !last.is_final()
         || !connection.responses.inside()
