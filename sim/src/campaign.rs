@@ -8,6 +8,7 @@
 //! | [`exhaust`] | every sequence of steps, up to a length |
 //! | `judge` | how many runs a case needs |
 //! | [`attack`] | a search for the scenario that holds the most server seconds for each client byte |
+//! | [`nearest`] | the smallest change with which nothing is found any more |
 //! | [`walk`], [`shard`], [`shape`] | going through the cases on all cores and machines, and grouping what was found |
 
 pub mod attack;
@@ -16,6 +17,7 @@ pub mod exchange;
 pub mod exhaust;
 pub mod fuzz;
 mod judge;
+pub mod nearest;
 pub mod shape;
 pub mod shard;
 pub mod sweep;

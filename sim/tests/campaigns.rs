@@ -87,6 +87,23 @@ fn every_sequence_of_three_steps_is_clean_on_our_server_and_not_on_hyper() {
         .filter_map(|finding| finding["cases"].as_u64())
         .sum();
     assert_eq!(Some(cases), totals["findings"].as_u64());
+    // Beside each there is a change with which nothing is found, and it is so.
+    let near = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("nearest.toml");
+    for finding in &found {
+        let nearest = &finding["nearest_passing"];
+        let text = nearest["scenario"].as_str().expect("a scenario file");
+        std::fs::write(&near, text).expect("a file");
+        let path = near.to_str().expect("UTF-8");
+        let again = Command::new(env!("CARGO_BIN_EXE_hangup"))
+            .args(["run", path, "--server", "hyper-timeouts"])
+            .output()
+            .expect("the command runs");
+        assert_eq!(again.status.code(), Some(0), "{nearest}");
+    }
+    let hung = found.iter().find(|finding| finding["kind"] == "hung");
+    let change = hung.map(|finding| &finding["nearest_passing"]["change"]);
+    let says = change.and_then(Value::as_str).expect("a change");
+    assert!(says.contains("at its end"), "the body that is owed: {says}");
     let mut files: Vec<&str> = found
         .iter()
         .filter_map(|finding| finding["file"].as_str())

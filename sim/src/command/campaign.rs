@@ -1,6 +1,7 @@
 //! What the commands of many runs have in common: cores, shards, the progress bar, the files, the last line.
 
 use super::{CLEAN, Common, FOUND, println_json};
+use crate::campaign::nearest::nearest;
 use crate::campaign::shard::Shard;
 use crate::campaign::walk::{Cases, Group, Totals, Walk, walk};
 use crate::cell::Cell;
@@ -101,6 +102,16 @@ struct FoundJson<'a> {
     cases: u64,
     file: String,
     replay: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest_passing: Option<NearestJson>,
+}
+
+/// The smallest change with which nothing is found.
+#[derive(Serialize)]
+struct NearestJson {
+    change: String,
+    /// A scenario file.
+    scenario: String,
 }
 
 /// What was found, judged, with what is said of it.
@@ -113,22 +124,40 @@ pub(super) struct Found {
 
 impl Found {
     /// Saves the scenario, and tells of it; gives the cell back, which can now be replayed by its file.
-    pub(super) fn tell(mut self, out: &Path, json: bool) -> anyhow::Result<Cell> {
+    pub(super) fn tell(
+        mut self,
+        engine: Engine,
+        server: &dyn Server,
+        out: &Path,
+        json: bool,
+    ) -> anyhow::Result<Cell> {
+        let nearest = nearest(&self.cell.scenario, |scenario| {
+            let scenario = Arc::new(scenario.clone());
+            Cell::of(engine, &scenario, server, Detail::default()).verdict() == Verdict::Clean
+        });
         let file = save(out, &self.cell)?.display().to_string();
         self.cell.origin = file.clone();
         if json {
-            for finding in self.cell.findings.iter().take(1) {
+            let nearest = nearest.map(|variant| NearestJson {
+                scenario: variant.scenario.to_toml(),
+                change: variant.says,
+            });
+            if let Some(finding) = self.cell.findings.first() {
                 println_json(&FoundJson {
                     finding: finding.into(),
                     case_seed: self.case_seed,
                     cases: self.cases,
                     file: file.clone(),
                     replay: self.cell.replay(),
+                    nearest_passing: nearest,
                 })?;
             }
             return Ok(self.cell);
         }
         say!("\n{}", Report(&self.cell));
+        if let Some(variant) = nearest {
+            say!("nothing is found if {}", variant.says);
+        }
         match self.case_seed {
             Some(seed) => say!(
                 "saved: {file} (and by its seed: hangup replay {seed} --server {})",
@@ -256,7 +285,7 @@ pub(super) fn all_of(
             cases: group.cases,
         };
         if common.json || nth < REPORTS_MAX {
-            convicted.push(found.tell(&spread.out, common.json)?);
+            convicted.push(found.tell(engine, &**server, &spread.out, common.json)?);
         } else {
             let mut cell = found.cell;
             cell.origin = save(&spread.out, &cell)?.display().to_string();
