@@ -103,7 +103,10 @@ fn candidates(scenario: &Scenario) -> Vec<Variant> {
     }
     for (client, data) in clients() {
         for step in 2..data.steps.len() {
-            let says = format!("client {client} does steps {} and {step} in the other order", step - 1);
+            let says = format!(
+                "client {client} does steps {} and {step} in the other order",
+                step - 1
+            );
             with(says, &|scenario| {
                 scenario.clients[client].steps.swap(step - 1, step);
             });
@@ -122,9 +125,12 @@ fn candidates(scenario: &Scenario) -> Vec<Variant> {
         }
     }
     for (index, event) in scenario.server_events.iter().enumerate() {
-        with(format!("there is no {} of the server", event.action.name()), &|scenario| {
-            scenario.server_events.remove(index);
-        });
+        with(
+            format!("there is no {} of the server", event.action.name()),
+            &|scenario| {
+                scenario.server_events.remove(index);
+            },
+        );
     }
     with("the network is a plain one".to_owned(), &|scenario| {
         scenario.network = Network::default();
@@ -139,9 +145,15 @@ fn candidates(scenario: &Scenario) -> Vec<Variant> {
     for (client, data) in clients() {
         if data.count > 1 {
             let fewer = data.count - 1;
-            with(format!("client {client} is there {fewer} times instead of {}", data.count), &|scenario| {
-                scenario.clients[client].count = fewer;
-            });
+            with(
+                format!(
+                    "client {client} is there {fewer} times instead of {}",
+                    data.count
+                ),
+                &|scenario| {
+                    scenario.clients[client].count = fewer;
+                },
+            );
         }
     }
     out
@@ -196,8 +208,15 @@ mod tests {
             pause <= Duration::from_millis(74_999)
         };
         let near = nearest(&scenario, short).expect("there is one");
-        assert_eq!(pauses(&near.scenario), [(0, 1, Duration::from_millis(74_999))]);
-        assert!(near.says.contains("1m 14s 999ms instead of 1m 40s"), "{}", near.says);
+        assert_eq!(
+            pauses(&near.scenario),
+            [(0, 1, Duration::from_millis(74_999))]
+        );
+        assert!(
+            near.says.contains("1m 14s 999ms instead of 1m 40s"),
+            "{}",
+            near.says
+        );
     }
 
     #[test]

@@ -62,7 +62,12 @@ impl Fuzz {
                 case_seed: Some(conviction.case_seed),
                 cases: conviction.cases,
             };
-            convicted.push(found.tell(common.engine.into(), &*server, &self.spread.out, common.json)?);
+            convicted.push(found.tell(
+                common.engine.into(),
+                &*server,
+                &self.spread.out,
+                common.json,
+            )?);
         }
         let more = [("seed", self.seed.into())];
         totals(common, &*server, &sums, wall, &convicted, more)
