@@ -6,6 +6,7 @@ use hangup::{incident, server};
 use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::{judged, scenario};
 use std::sync::Arc;
+use std::time::Instant;
 
 const CANARIES: [(&str, Verdict); 20] = [
     ("canary-no-write-deadline", Verdict::Hung),
@@ -170,7 +171,16 @@ fn the_fuzzer_finds_every_canary_by_itself() {
             shard: Default::default(),
             keep_going: false,
         };
+        let start = Instant::now();
         let (totals, convictions) = fuzz(Engine::Leap, &*server, plan, |_| {});
+        let found = convictions.first().map(|one| one.minimal.verdict());
+        // The table, where it is asked for with --nocapture; the wall time includes making the case small.
+        println!(
+            "{canary:26} {:15} in {:5} cases, {:6.2} s",
+            found.map_or("-", Verdict::name),
+            totals.cases,
+            start.elapsed().as_secs_f64()
+        );
         assert_eq!(
             convictions.len(),
             1,

@@ -275,3 +275,33 @@ fn events_are_the_same_in_every_run() {
         assert_eq!(one.run.hash, other.run.hash, "{server}");
     }
 }
+
+#[test]
+fn a_panic_that_no_client_came_to_is_not_the_fresh_clients() {
+    for server in GRACEFUL {
+        let events = [("50ms", "restart"), ("5s", "handler_panic")];
+        let cell = judged(&with_events("{ do = \"close\" }", &events), server);
+        assert_eq!(
+            cell.verdict(),
+            Verdict::Clean,
+            "{server}: {:?}",
+            cell.findings
+        );
+    }
+}
+
+#[test]
+fn a_request_may_cross_the_signal_to_shut_down() {
+    let steps = r#"{ do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "5s" }, { do = "close" }"#;
+    for server in GRACEFUL {
+        for at in ["59ms", "60ms", "61ms"] {
+            let cell = judged(&with_events(steps, &[(at, "shutdown")]), server);
+            assert_eq!(
+                cell.verdict(),
+                Verdict::Clean,
+                "{server} {at}: {:?}",
+                cell.findings
+            );
+        }
+    }
+}

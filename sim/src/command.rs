@@ -27,7 +27,8 @@ use crate::{cell::Cell, incident};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hangup_scenario::{Scenario, Verdict};
-use std::io;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -127,7 +128,10 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            eprintln!("hangup: {}", one_line(&error.render().to_string()));
+            complain(format_args!(
+                "hangup: {}",
+                one_line(&error.render().to_string())
+            ));
             return ExitCode::from(WRONG);
         }
         // Help and version go to stdout, and a closed stdout is no reason to fail.
@@ -147,7 +151,7 @@ pub fn main() -> ExitCode {
             .files
             .prepare(cli.command.as_ref(), common.engine.into())
     }) {
-        eprintln!("hangup: {error:#}");
+        complain(format_args!("hangup: {error:#}"));
         return ExitCode::from(WRONG);
     }
     let done = match cli.command {
@@ -173,10 +177,15 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("hangup: {error:#}");
+            complain(format_args!("hangup: {error:#}"));
             ExitCode::from(WRONG)
         }
     }
+}
+
+/// One line on stderr; where there is no stderr, the exit status says enough.
+fn complain(what: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{what}");
 }
 
 /// clap's message without its headings and its advice to ask for help.
@@ -209,11 +218,14 @@ impl Common {
 
     /// The servers that were named, or else `default`.
     fn servers_or(&self, default: &[&str]) -> anyhow::Result<Vec<Arc<dyn Server>>> {
-        let named: Vec<&str> = if self.server.is_empty() {
+        let mut named: Vec<&str> = if self.server.is_empty() {
             default.to_vec()
         } else {
             self.server.iter().map(String::as_str).collect()
         };
+        // Who is named twice is tried once.
+        let mut seen = BTreeSet::new();
+        named.retain(|name| seen.insert(*name));
         named.into_iter().map(find_server).collect()
     }
 

@@ -4,6 +4,7 @@ pub mod leap;
 mod quiet;
 pub mod stack;
 pub mod turmoil;
+mod watchdog;
 pub mod wire;
 
 use crate::run::{Detail, Run};

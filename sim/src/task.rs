@@ -46,6 +46,9 @@ pub struct Task {
 /// The server is polled more often than this in one simulated second in which nothing happens on the network: it spins.
 /// An honest server waits for the network, or for a timer, between any two polls of a task.
 pub const SPIN_POLLS: u32 = 100_000;
+/// After so many polls of the server a run ends: a task that wakes every millisecond of a day would keep it busy for a minute. That takes
+/// some seconds.
+pub const POLLS_MAX: u64 = 5_000_000;
 const SPIN_WINDOW: Duration = Duration::from_secs(1);
 
 /// A server that spins.
@@ -70,6 +73,8 @@ pub struct Tasks {
     /// When that second began.
     idle_since: Duration,
     spin: Option<Spin>,
+    /// When the server had had all its polls.
+    exhausted: Option<Duration>,
     /// Who is to be woken when the server spins, or when its polls have come to `alarm`.
     guard: Option<Waker>,
     alarm: Option<u64>,
@@ -132,6 +137,10 @@ impl Tasks {
             self.spin.get_or_insert(Spin { task: id, at: now });
             self.wake_guard();
         }
+        if self.server_polls == POLLS_MAX {
+            self.exhausted = Some(now);
+            self.wake_guard();
+        }
         if self.alarm == Some(self.server_polls) {
             self.wake_guard();
         }
@@ -164,6 +173,15 @@ impl Tasks {
     /// The server spins: a task of it wakes itself for ever, and simulated time stands still.
     pub fn spin(&self) -> Option<Spin> {
         self.spin
+    }
+
+    /// When the server had had all the polls that a run has; the run ended there.
+    pub fn exhausted_at(&self) -> Option<Duration> {
+        self.exhausted
+    }
+
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.exhausted.is_some()
     }
 
     /// A task has ended.

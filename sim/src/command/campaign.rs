@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// More threads than this on a core make nothing faster.
+const THREADS_A_CORE: usize = 4;
+
 /// On how many cores and machines, and where to.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Spread {
@@ -39,9 +42,10 @@ pub(super) struct Spread {
 
 impl Spread {
     pub(super) fn jobs(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, Into::into);
         match self.jobs {
-            Some(jobs) => jobs.max(1),
-            None => std::thread::available_parallelism().map_or(1, Into::into),
+            Some(jobs) => jobs.clamp(1, cores * THREADS_A_CORE),
+            None => cores,
         }
     }
 

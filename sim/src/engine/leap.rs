@@ -12,13 +12,14 @@ mod process;
 use self::process::Process;
 use crate::client;
 use crate::contract::Contract;
-use crate::engine::stack;
+use crate::engine::{stack, watchdog};
+use crate::finding::spell;
 use crate::ledger::Ledger;
 use crate::panics;
 use crate::probe;
 use crate::run::{Detail, Run, Search};
 use crate::server::{Server, Shutdown};
-use crate::task::Role;
+use crate::task::{POLLS_MAX, Role};
 use crate::trace::{self, Actor, Clock, PausedClock, Recorder, record};
 use crate::transport::{Dialer, Listener};
 use hangup_network::{
@@ -107,6 +108,7 @@ pub fn run_warm(scenario: &Arc<Scenario>, server: &dyn Server) -> Run {
 
 fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bool) -> Run {
     panics::quieten();
+    let _watched = watchdog::watch(scenario, server.name());
     let contract = server.contract().overridden(&scenario.contract);
     let runtime = runtime(scenario.seed);
     let start = {
@@ -129,6 +131,7 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     let mut recorder = outcome.recorder;
     drop(runtime);
     drop(world);
+    let recorder_caveats = exhausted(&recorder);
     Run {
         engine: "leap",
         sealed: hangup_seal::is_sealed(),
@@ -145,7 +148,7 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
         search: outcome.search,
         stacks: outcome.stacks.stacks,
         no_stacks: outcome.stacks.unavailable,
-        caveats: Vec::new(),
+        caveats: recorder_caveats,
     }
 }
 
@@ -215,6 +218,7 @@ fn runtime(seed: u64) -> Runtime {
             });
         })
         .on_before_task_poll(|task| {
+            watchdog::beat();
             record(|recorder| recorder.polled(task.id()));
         })
         .on_thread_unpark(|| {
@@ -258,15 +262,15 @@ fn wakes() -> u64 {
     record(|recorder| recorder.tasks.server_polls()).unwrap_or_default()
 }
 
-/// Follows `course` to its end, or until the server is found to spin: then that is all there is to tell of the run.
+/// Follows `course` to its end, or until the server is found to spin or has had all the polls there are: then that is all there is to tell of the run.
 async fn guarded(course: impl Future<Output = Outcome>, detail: Detail) -> Outcome {
     let mut course = pin!(course);
     let ended = poll_fn(|cx| {
-        let spins = record(|recorder| {
+        let ends = record(|recorder| {
             recorder.tasks.guarded_by(cx.waker());
-            recorder.tasks.spin().is_some()
+            recorder.tasks.spin().is_some() || recorder.tasks.is_exhausted()
         });
-        if spins == Some(true) {
+        if ends == Some(true) {
             Poll::Ready(None)
         } else {
             course.as_mut().poll(cx).map(Some)
@@ -279,17 +283,29 @@ async fn guarded(course: impl Future<Output = Outcome>, detail: Detail) -> Outco
     }
 }
 
+/// What is to be said of a run that was ended since the server was polled too often.
+fn exhausted(recorder: &Recorder) -> Vec<String> {
+    let at = recorder.tasks.exhausted_at();
+    at.map(|at| {
+        format!(
+            "the server was polled {POLLS_MAX} times, and the run was ended at {}: nothing later was seen",
+            spell(at)
+        )
+    })
+    .into_iter()
+    .collect()
+}
+
 /// What there is to tell of a run that ends now.
 async fn cut(detail: Detail) -> Outcome {
     let mut recorder = trace::end().expect("the recorder is taken only at the end of a run");
     let at = recorder.now();
+    let spins = recorder.tasks.spin().is_some();
     recorder.mix([5, at.as_nanos() as u64, 0, 0]);
-    recorder.say(
-        at,
-        Actor::Server,
-        None,
-        || "spins: simulated time stands still, and the run ends here",
-    );
+    recorder.say(at, Actor::Server, None, || match spins {
+        true => "spins: simulated time stands still, and the run ends here",
+        false => "has been polled so often that the run ends here",
+    });
     Outcome {
         // Nobody waited for the answer.
         probe_served: true,

@@ -18,8 +18,8 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    // Where the server spins, the run ended before its drain time.
-    if run.tasks.spin().is_none() {
+    // Where the server spins, or had all its polls, the run ended before its drain time.
+    if run.tasks.spin().is_none() && run.tasks.exhausted_at().is_none() {
         stray_tasks(run, findings);
     }
 }

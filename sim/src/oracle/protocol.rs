@@ -226,6 +226,11 @@ fn unanswered(run: &Run, connection: &Connection) -> Broken {
             request.close || request.old || response.close || early
         });
     let complete_at = connection.requests.list.get(answered)?.complete_at?;
+    // A request may cross the signal to shut down, too.
+    let mut shutdowns = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
+    if shutdowns.any(|asked| asked <= closed_at && asked < complete_at + CROSSING) {
+        return None;
+    }
     let ready_at = previous.map_or(connection.opened?, |response| response.at);
     // What comes when the server has begun to close, or was told to shut down, crosses the close however early it is.
     let mut told = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
