@@ -24,7 +24,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         return;
     }
     for connection in &run.connections {
-        let lost = erased(connection)
+        let lost = erased(run, connection)
             .or_else(|| cut(run, connection))
             .or_else(|| dropped(run, connection));
         if let Some((at, says)) = lost {
@@ -59,7 +59,7 @@ fn closed(connection: &Connection) -> Option<(Duration, bool)> {
     (stays(connection.client_closed) && stays(connection.client_gone)).then_some((at, reset))
 }
 
-fn erased(connection: &Connection) -> Lost {
+fn erased(run: &Run, connection: &Connection) -> Lost {
     let (closed_at, _) = closed(connection)?;
     let (at, bytes) = connection.client_reset?;
     let stays = connection.client_closed.is_none_or(|left| left > at);
@@ -69,6 +69,9 @@ fn erased(connection: &Connection) -> Lost {
     let waited = connection
         .server_shutdown
         .is_some_and(|shut| shut + AT_ONCE <= closed_at);
+    // A shutdown cuts the wait short at its bound.
+    let mut asked = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
+    let waited = waited || asked.any(|asked| asked <= closed_at);
     if bytes == 0 || !stays || waited || connection.responses.inside() || at > complete + AT_ONCE {
         return None;
     }
@@ -100,6 +103,8 @@ fn cut(run: &Run, connection: &Connection) -> Lost {
         || !last.is_final()
         || !connection.responses.inside()
         || at > last.at + AT_ONCE
+        // The network brought it long after the server had written it.
+        || last.at > at + AT_ONCE
     {
         return None;
     }
