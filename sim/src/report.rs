@@ -1,10 +1,13 @@
 //! A run, for people and for programs. Reports read runs and findings; they know no engine.
 
+pub mod aspect;
 pub mod fold;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod matrix;
 pub mod pcap;
+mod story;
 pub mod text;
 pub mod wording;
 

@@ -45,6 +45,8 @@ pub struct Entry {
     pub hash: u64,
     /// What happened, for people.
     pub text: Cow<'static, str>,
+    /// It is a step of a client's script, which ended then.
+    pub step: bool,
 }
 
 /// From here on a connection waits for something.
@@ -271,6 +273,7 @@ impl Recorder {
                 task: task.map(|task| task.spawned_at),
                 hash: self.hash,
                 text: text().into(),
+                step: false,
             });
         }
     }
@@ -331,6 +334,9 @@ impl Recorder {
         let at = self.now();
         self.mix([1, at.as_nanos() as u64, u64::from(client), outcome]);
         self.say(at, Actor::Client(client), connection, text);
+        if let Some(entry) = self.timeline.as_mut().and_then(|lines| lines.last_mut()) {
+            entry.step = true;
+        }
     }
 
     /// The task that is running calls accept.

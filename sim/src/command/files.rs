@@ -2,7 +2,7 @@
 
 use super::Command;
 use crate::engine::Engine;
-use crate::report::{Results, junit, pcap};
+use crate::report::{Results, html, junit, pcap};
 use crate::run::Detail;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -14,6 +14,9 @@ pub(super) struct Files {
     /// JUnit XML for CI systems, into this file: a test case a cell, with the report where something was found
     #[arg(long, global = true, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// A page with the matrix and the story of every cell, into this file
+    #[arg(long, global = true, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// The simulated packets of the run (of a campaign, of its first finding), into this file, for Wireshark
     #[arg(long, global = true, value_name = "FILE")]
     pcap: Option<PathBuf>,
@@ -51,25 +54,30 @@ impl Files {
     }
 
     fn all(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        let all = [("--junit", &self.junit), ("--pcap", &self.pcap)];
+        let all = [
+            ("--junit", &self.junit),
+            ("--html", &self.html),
+            ("--pcap", &self.pcap),
+        ];
         all.into_iter()
             .filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
     }
 
     /// What the runs have to keep for these files.
     pub(super) fn detail(&self) -> Detail {
-        if self.all().next().is_some() {
-            Detail::TOLD
-        } else {
-            Detail::default()
+        match (&self.html, &self.junit) {
+            (Some(_), _) => Detail::PICTURED,
+            (None, Some(_)) => Detail::TOLD,
+            (None, None) => Detail::default(),
         }
     }
 
     /// What a single run has to keep for these files and for its report.
     pub(super) fn detail_of_one(&self) -> Detail {
-        match self.pcap {
-            Some(_) => Detail::WHOLE,
-            None => Detail::TOLD,
+        match (&self.pcap, &self.html) {
+            (Some(_), _) => Detail::WHOLE,
+            (None, Some(_)) => Detail::PICTURED,
+            (None, None) => Detail::TOLD,
         }
     }
 
@@ -78,6 +86,10 @@ impl Files {
         if let Some(path) = &self.junit {
             let text = junit::xml(results);
             fs::write(path, text).with_context(|| format!("--junit: {}", path.display()))?;
+        }
+        if let Some(path) = &self.html {
+            let page = html::page(results);
+            fs::write(path, page).with_context(|| format!("--html: {}", path.display()))?;
         }
         if let Some(path) = &self.pcap {
             // A campaign that found nothing has nothing to show.

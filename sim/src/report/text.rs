@@ -3,15 +3,14 @@
 use crate::cell::Cell;
 use crate::finding::{Finding, spell};
 use crate::report::fold::{self, frame, printable};
+use crate::report::story::{self, Line};
 use crate::run::Run;
-use crate::trace::{Actor, Entry};
+use crate::trace::Actor;
 use anstyle::{AnsiColor, Style};
 use hangup_scenario::Verdict;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-/// Longer timelines are cut in the middle.
-const LINES_MAX: usize = 60;
 /// So many findings are told; the rest is counted.
 const FINDINGS_MAX: usize = 3;
 /// Frames of a stack that are shown: all, of a stack that a person would read.
@@ -83,74 +82,37 @@ impl Display for Report<'_> {
 }
 
 fn timeline(f: &mut Formatter<'_>, run: &Run) -> fmt::Result {
-    // A fresh client that is served is one line.
-    let served = run
-        .connections
-        .iter()
-        .find(|connection| connection.probe && run.probe_served);
-    let lines = fold(run.timeline.iter().filter(|entry| {
-        entry.connection.is_none() || entry.connection != served.map(|connection| connection.id)
-    }));
-    let skip = if lines.len() > LINES_MAX {
-        LINES_MAX / 2..lines.len() - LINES_MAX / 2
-    } else {
-        0..0
-    };
-    for (index, (entry, times)) in lines.iter().enumerate() {
-        if skip.contains(&index) {
-            if index == skip.start {
-                writeln!(f, "{:>14}  {DIM}... {} lines ...{DIM:#}", "", skip.len())?;
+    for line in story::told(run) {
+        let (at, actor, connection, text, more) = match line {
+            Line::Said {
+                at,
+                actor,
+                connection,
+                text,
+                more,
+            } => (at, actor, connection, text, more),
+            Line::Skipped(count) => {
+                writeln!(f, "{:>14}  {DIM}... {count} lines ...{DIM:#}", "")?;
+                continue;
             }
-            continue;
-        }
-        let (style, who) = match (entry.actor, entry.connection) {
-            (Actor::Client(client), _) => (CLIENT, format!("client {client}")),
-            (Actor::Probe, _) => (CLIENT, "fresh client".to_owned()),
-            (Actor::Server, Some(connection)) => (PLAIN, format!("  server #{connection}")),
-            (Actor::Server, None) => (PLAIN, "  server".to_owned()),
         };
-        let mut text = printable(&entry.text).into_owned();
-        if *times > 1 {
-            text.push_str(&format!(
-                " {DIM}(and {} times more, alike){DIM:#}",
-                times - 1
-            ));
+        let (style, indent) = match actor {
+            Actor::Client(_) | Actor::Probe => (CLIENT, ""),
+            Actor::Server => (PLAIN, "  "),
+        };
+        let who = format!("{indent}{}", story::who(actor, connection));
+        let mut text = printable(&text).into_owned();
+        if more > 0 {
+            text.push_str(&format!(" {DIM}(and {more} times more, alike){DIM:#}"));
         }
-        let start = format!("{:>14}  {style}{who:<13}{style:#} ", clock(entry.at));
+        let start = format!("{:>14}  {style}{who:<13}{style:#} ", clock(at));
         writeln!(f, "{}", fold::behind(&start, &text))?;
-    }
-    if let Some(answer) = served.and_then(|connection| connection.responses.list.first()) {
-        writeln!(
-            f,
-            "{:>14}  {:<13} is served: GET / gets {}",
-            clock(answer.at),
-            "fresh client",
-            answer.status
-        )?;
     }
     writeln!(f)
 }
 
 fn clock(at: Duration) -> String {
     format!("{:.3} s", at.as_secs_f64())
-}
-
-/// Neighbouring lines that say the same are one line with a count.
-fn fold<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(&'a Entry, usize)> {
-    let mut lines: Vec<(&Entry, usize)> = Vec::new();
-    for entry in entries {
-        match lines.last_mut() {
-            Some((last, times))
-                if last.actor == entry.actor
-                    && last.connection == entry.connection
-                    && last.text == entry.text =>
-            {
-                *times += 1;
-            }
-            _ => lines.push((entry, 1)),
-        }
-    }
-    lines
 }
 
 fn stack(f: &mut Formatter<'_>, finding: &Finding, no_stacks: Option<&str>) -> fmt::Result {
