@@ -324,10 +324,10 @@ impl Endpoint {
     }
 
     fn send_reset(&mut self, sequence: u64) {
-        if !self.settled {
+        // Who has vanished settles nothing: the peer must not be told, not even by the end of turmoil's own stream.
+        if !self.settled && !self.vanished {
             self.settled = true;
             self.outbox.push(Frame::Reset { sequence });
-            self.hush();
         }
     }
 

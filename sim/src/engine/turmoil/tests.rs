@@ -299,6 +299,7 @@ fn who_is_not_accepted_is_reset_and_who_comes_later_is_refused() {
 fn who_has_vanished_is_silent() {
     async fn server(mut listener: Listener, log: Log) -> io::Result<()> {
         let (mut stream, _) = listener.accept().await?;
+        stream.write_all(b"never read").await?;
         let writing = timeout(seconds(60), stream.write_all(&vec![7; 1 << 20])).await;
         log.say(format!(
             "server: {}",
@@ -311,7 +312,10 @@ fn who_has_vanished_is_silent() {
         Ok(())
     }
     async fn client(dialer: Dialer, _: Log) -> io::Result<()> {
-        dialer.connect().await?.vanish();
+        let stream = dialer.connect().await?;
+        // What has arrived and is not read would make a close a reset.
+        sleep(seconds(1)).await;
+        stream.vanish();
         sleep(seconds(100)).await;
         Ok(())
     }
