@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// A request that arrives this close to the server's close may cross it on the way.
 const CROSSING: Duration = Duration::from_secs(1);
+/// Who closes so long after a whole request did not drop it: its deadline for the handler was over (§9.5).
+const GIVEN_UP: Duration = Duration::from_secs(10);
 
 pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     if !run.speaks_http {
@@ -240,7 +242,8 @@ fn unanswered(run: &Run, connection: &Connection) -> Broken {
         || ((answered == 0 || connection.client_shutdown.is_some())
             && !crosses
             && complete_at < ready_at + CROSSING);
-    if may_close || !in_time {
+    let given_up = complete_at.max(ready_at) + GIVEN_UP <= closed_at;
+    if may_close || given_up || !in_time {
         return None;
     }
     let half_closed = if connection.client_shutdown.is_some() {
