@@ -1,7 +1,10 @@
 //! The incident book against the built-in servers.
 
-use hangup::incident;
-use hangup::server;
+use hangup::campaign::check::check;
+use hangup::engine::Engine;
+use hangup::report::matrix::Matrix;
+use hangup::run::Detail;
+use hangup::{incident, server};
 use hangup_scenario::Verdict;
 use hangup_tests::{judged, plain};
 
@@ -34,6 +37,29 @@ fn every_verdict_is_the_one_that_is_pinned() {
         }
     }
     assert!(surprises.is_empty(), "{}", surprises.join("\n"));
+}
+
+/// The book has the size that it had once, and its matrix a terminal's width.
+#[test]
+fn the_matrix_of_the_built_in_servers_fits_a_terminal() {
+    let servers = server::built_in();
+    let names: Vec<&str> = servers.iter().map(|server| server.name()).collect();
+    let cells = check(
+        Engine::Leap,
+        incident::all(),
+        &servers,
+        Detail::default(),
+        |_| {},
+    );
+    let matrix = Matrix {
+        servers: names,
+        cells: &cells,
+    };
+    let matrix = anstream::adapter::strip_str(&matrix.to_string()).to_string();
+    let widest = matrix.lines().map(|line| line.chars().count()).max();
+    assert!(widest.is_some_and(|width| width <= 100), "{matrix}");
+    let rows = matrix.lines().filter(|line| line.contains("  clean"));
+    assert!(rows.count() >= 60, "not one row an incident:\n{matrix}");
 }
 
 /// The server that the test bed was built around survives the whole book.

@@ -22,6 +22,16 @@ const DIFFERENCES: [(&str, &str, &str); 2] = [
     ("half-close-after-request", "axum", FIN_AT_ONCE),
 ];
 
+/// Incidents that kernel TCP on one machine cannot tell, and why. There nothing happens to the server itself, either.
+const UNTOLD: [(&str, &str); 3] = [
+    ("idle-race", "without latency no request crosses a close"),
+    (
+        "vanish-mid-body",
+        "a client that says nothing more still reads",
+    ),
+    ("vanish-mid-response", "a peer that is there acknowledges"),
+];
+
 const FIN_AT_ONCE: &str = "hyper drops its response when it sees the FIN before it has answered. On leap request and FIN \
      arrive together. On the wire tokio reads a socket that was accepted just now before epoll has told it of the FIN, so that the \
      answer goes out first. Where the connection has stood for a moment it is lost there, too: see the test below";
@@ -88,9 +98,12 @@ fn on(engine: Engine, scenarios: &[Arc<Scenario>], servers: &[Arc<dyn Server>]) 
 #[test]
 fn every_incident_has_the_same_verdict_statuses_and_close_order_on_the_wire() {
     let servers = servers();
-    let incidents = incident::all();
-    let leap = on(Engine::Leap, incidents, &servers);
-    let wire = on(Engine::Wire, incidents, &servers);
+    let told = |incident: &&Arc<Scenario>| {
+        incident.server_events.is_empty() && UNTOLD.iter().all(|(name, _)| *name != incident.name)
+    };
+    let incidents: Vec<_> = incident::all().iter().filter(told).cloned().collect();
+    let leap = on(Engine::Leap, &incidents, &servers);
+    let wire = on(Engine::Wire, &incidents, &servers);
     assert_eq!(leap.len(), wire.len());
     let mut differences = Vec::new();
     for (place, (leap, wire)) in leap.iter().zip(&wire).enumerate() {

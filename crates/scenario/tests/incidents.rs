@@ -22,7 +22,7 @@ fn incidents() -> Vec<(PathBuf, String)> {
 #[test]
 fn every_incident_is_read_written_and_read_again() {
     let incidents = incidents();
-    assert!(incidents.len() >= 19, "only {} incidents", incidents.len());
+    assert!(incidents.len() >= 73, "only {} incidents", incidents.len());
     for (path, text) in incidents {
         let file = path.display().to_string();
         let scenario = Scenario::from_toml(&file, &text).unwrap_or_else(|error| panic!("{error}"));

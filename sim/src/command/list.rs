@@ -7,10 +7,18 @@ use crate::{incident, server};
 use clap::Args;
 
 #[derive(Debug, Args)]
-pub(super) struct List {}
+pub(super) struct List {
+    /// Print the incident book as a page of Markdown instead
+    #[arg(long)]
+    book: bool,
+}
 
 impl List {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
+        if self.book {
+            say!("{}", incident::book::page().trim_end());
+            return Ok(CLEAN);
+        }
         let servers: Vec<_> = server::built_in()
             .into_iter()
             .chain(server::canaries())
@@ -19,6 +27,9 @@ impl List {
             println_json(&serde_json::json!({
                 "incidents": incident::all().iter().map(|incident| serde_json::json!({
                     "name": incident.name, "title": incident.title, "source": incident.source,
+                    "links": incident.story.links, "theme": incident.story.theme,
+                    "happened": incident.story.happened, "must_hold": incident.story.must_hold,
+                    "verified": incident.story.verified,
                 })).collect::<Vec<_>>(),
                 "servers": servers.iter().map(|server| serde_json::json!({
                     "name": server.name(), "about": server.about(),
@@ -36,9 +47,14 @@ impl List {
             .max()
             .unwrap_or(0);
         say!("incidents");
+        let mut theme = "";
         for incident in incident::all() {
+            if incident.story.theme != theme {
+                theme = &incident.story.theme;
+                say!("  {}", incident::heading(theme).unwrap_or(theme));
+            }
             say!(
-                "  {:width$}  {} ({})",
+                "    {:width$}  {} ({})",
                 incident.name,
                 incident.title,
                 incident.source

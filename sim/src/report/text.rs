@@ -29,6 +29,11 @@ pub fn verdict(verdict: Verdict) -> String {
     format!("{style}{verdict}{style:#}")
 }
 
+/// What is there beside the matter.
+pub fn dim(text: &str) -> String {
+    format!("{DIM}{text}{DIM:#}")
+}
+
 /// The whole report on a cell.
 #[derive(Debug)]
 pub struct Report<'a>(pub &'a Cell);
