@@ -119,11 +119,16 @@ fn provocation(canary: &str) -> Arc<Scenario> {
     ))
 }
 
-/// Canaries that sing only at a server event, of which the fuzzer makes none.
-const NEED_AN_EVENT: [&str; 3] = [
-    "canary-patient-shutdown",
-    "canary-accept-dies",
-    "canary-hasty-shutdown",
+/// Canaries that the fuzzer does not find in so many cases, and what it would have to generate.
+const NOT_BY_CHANCE: [(&str, &str); 2] = [
+    (
+        "canary-reject-inline",
+        "more clients at once than the server has permits",
+    ),
+    (
+        "canary-hasty-shutdown",
+        "a handler that is at work for seconds when the shutdown is asked for",
+    ),
 ];
 
 #[test]
@@ -158,9 +163,9 @@ fn every_canary_in_the_list_is_tried() {
 }
 
 #[test]
-fn the_fuzzer_finds_every_canary_by_itself() {
+fn the_fuzzer_finds_all_canaries_but_two_by_itself() {
     for (canary, _) in CANARIES {
-        if NEED_AN_EVENT.contains(&canary) {
+        if NOT_BY_CHANCE.iter().any(|(name, _)| *name == canary) {
             continue;
         }
         let server = server::named(canary).expect("it is built in");

