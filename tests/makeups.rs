@@ -349,16 +349,10 @@ const RIGHTLY_CONVICTED: [(&str, &str, Verdict, &str); 1] = [(
 )];
 
 /// Incidents that say nothing about who accepts and serves, and why.
-const BESIDE: [(&str, &str); 2] = [
-    (
-        "busy-then-gone",
-        "hyper, which most of these are within, does not read while its handler works, and cannot know that the client has gone",
-    ),
-    (
-        "handler-panics",
-        "in some of these a panic ends more than the connection's own task",
-    ),
-];
+const BESIDE: [(&str, &str); 1] = [(
+    "handler-panics",
+    "in some of these a panic ends more than the connection's own task",
+)];
 
 #[test]
 fn a_bounded_connection_is_acquitted_whoever_accepts_and_serves_it() {
