@@ -212,7 +212,7 @@ fn number(value: &Value) -> f64 {
 const MATRIX: [&str; 1] = ["check"];
 
 #[test]
-#[ignore = "needs chromium, which .ci/run installs"]
+#[ignore = "needs chromium, which .ci/run does not install yet"]
 fn every_verdict_has_its_colour_where_it_stands() {
     let file = page("colours.html", &MATRIX);
     for theme in [LIGHT, DARK] {
@@ -244,7 +244,7 @@ fn every_verdict_has_its_colour_where_it_stands() {
 }
 
 #[test]
-#[ignore = "needs chromium, which .ci/run installs"]
+#[ignore = "needs chromium, which .ci/run does not install yet"]
 fn nothing_is_wider_than_the_window_and_all_text_can_be_read() {
     let matrix = page("wide.html", &MATRIX);
     let one = page("one.html", &["run", "fasthttp-1834", "--server", "hyper"]);
@@ -278,7 +278,7 @@ fn nothing_is_wider_than_the_window_and_all_text_can_be_read() {
 }
 
 #[test]
-#[ignore = "needs chromium, which .ci/run installs"]
+#[ignore = "needs chromium, which .ci/run does not install yet"]
 fn the_keyboard_does_everything() {
     let file = page("keys.html", &MATRIX);
     let found = probed(&file, "", &LIGHT, (1280, 900));
@@ -321,7 +321,7 @@ fn the_keyboard_does_everything() {
 }
 
 #[test]
-#[ignore = "needs chromium, which .ci/run installs"]
+#[ignore = "needs chromium, which .ci/run does not install yet"]
 fn a_story_is_drawn_in_its_colours_and_says_what_it_shows() {
     let file = page("story.html", &MATRIX);
     for hash in ["#body-trickle@hyper-timeouts", "#response-never-read@hyper"] {
