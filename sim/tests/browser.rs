@@ -1,4 +1,4 @@
-//! The page in a browser: Debian's headless Chromium, which `.ci/run` installs.
+//! The page in a browser: Debian's headless Chromium; `.ci/run` does not run it yet.
 
 use png::ColorType;
 use serde_json::Value;
