@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`check`] | every incident x every server |
 //! | [`fuzz`] | generated scenarios, from a seed |
+//! | [`hunt`], [`symptom`] | from what somebody saw in production to a seed |
 //! | [`sweep`] | every byte offset of an exchange x every way to break it off |
 //! | [`exhaust`] | every sequence of steps, up to a length |
 //! | `judge` | how many runs a case needs |
@@ -16,9 +17,11 @@ pub mod check;
 pub mod exchange;
 pub mod exhaust;
 pub mod fuzz;
+pub mod hunt;
 mod judge;
 pub mod nearest;
 pub mod shape;
 pub mod shard;
 pub mod sweep;
+pub mod symptom;
 pub mod walk;

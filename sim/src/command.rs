@@ -13,6 +13,7 @@ mod check;
 mod exhaust;
 mod files;
 mod fuzz;
+mod hunt;
 mod list;
 mod replay;
 mod run;
@@ -56,6 +57,8 @@ enum Command {
     Exhaust(exhaust::ExhaustCommand),
     /// Worst case: the most server seconds held for each byte of the client
     Attack(attack::AttackCommand),
+    /// From a symptom (a phase, an age, a frame of a stack, a pasted dump) to a seed and a minimal scenario
+    Hunt(hunt::Hunt),
     /// The same run again: a case seed from fuzz, a saved file, or an incident
     Replay(replay::Replay),
     /// Our server on real TCP with the probe app, its ledger and metrics
@@ -162,6 +165,7 @@ pub fn main() -> ExitCode {
         Some(Command::Sweep(command)) => command.execute(&common),
         Some(Command::Exhaust(command)) => command.execute(&common),
         Some(Command::Attack(command)) => command.execute(&common),
+        Some(Command::Hunt(command)) => command.execute(&common),
         Some(Command::Replay(command)) => command.execute(&common),
         Some(Command::Serve(command)) => command.execute(&common),
         Some(Command::List(command)) => command.execute(&common),
