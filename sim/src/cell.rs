@@ -22,8 +22,35 @@ pub struct Cell {
     pub findings: Vec<Finding>,
     /// What `hangup replay` takes to run this again: a name, a file, a case seed.
     pub origin: String,
+    /// The command that runs this again, where that is not `hangup replay` with the origin.
+    pub again: Option<String>,
     /// How long it took on this machine.
     pub wall: Duration,
+}
+
+/// The incident that it all began with, on a server that has its timeouts switched on: the one to tell among equals.
+const FIRST: (&str, &str) = ("fasthttp-1834", "hyper-timeouts");
+
+/// The gravest cell that holds a connection, since that has a stack to show; among those that hold one for as many
+/// hours, the incident that it all began with. Where none holds a connection, the gravest.
+pub(crate) fn most_telling(cells: &[Cell]) -> Option<&Cell> {
+    let holding = cells.iter().filter_map(|cell| {
+        let findings = cell
+            .findings
+            .iter()
+            .filter_map(|finding| Some((finding.kind, finding.alive_for?.as_secs() / 3600)));
+        let first = (cell.scenario.name == FIRST.0, cell.server == FIRST.1);
+        Some((findings.max()?, first, cell))
+    });
+    holding
+        .max_by_key(|(rank, first, _)| (*rank, *first))
+        .map(|(_, _, cell)| cell)
+        .or_else(|| {
+            cells
+                .iter()
+                .filter(|cell| cell.verdict() != Verdict::Clean)
+                .max_by_key(|cell| cell.verdict())
+        })
 }
 
 /// Does the finding rest on a task alone, not on a socket?
@@ -46,20 +73,30 @@ impl Cell {
         detail: Detail,
     ) -> Self {
         let start = Instant::now();
-        let run = engine.run(scenario, server, detail);
+        let played = server.fit(scenario);
+        let mut run = engine.run(&played, server, detail);
+        if detail.timeline
+            && let Some(why) = server.inapplicable(scenario)
+        {
+            let name = server.name();
+            run.caveats
+                .push(format!("this scenario was not made for {name}: {why}"));
+        }
         let mut findings = oracle::judge(&run);
         // One task that stays may be a leak of every connection, or the server's own, started at its first connection. If it
         // does not come back for a server that has had its first connection, it is the latter.
         if findings.iter().any(|finding| is_about_tasks(&run, finding))
-            && let Some(warm) = engine.run_warm(scenario, server)
+            && let Some(warm) = engine.run_warm(&played, server)
             && !oracle::judge(&warm)
                 .iter()
                 .any(|finding| is_about_tasks(&warm, finding))
         {
             findings.retain(|finding| !is_about_tasks(&run, finding));
         }
+        findings.retain(|finding| !server.tolerates(finding.kind));
         Self {
             origin: scenario.name.clone(),
+            again: None,
             scenario: Arc::clone(scenario),
             server: server.name().to_owned(),
             run,
@@ -80,14 +117,15 @@ impl Cell {
         if engine == Engine::Wire {
             return cell;
         }
-        let again = engine.run(scenario, server, Detail::default());
-        if again.hash != cell.run.hash {
+        let played = server.fit(scenario);
+        let again = engine.run(&played, server, Detail::default());
+        if again.hash != cell.run.hash && !server.tolerates(Verdict::Nondeterministic) {
             // Two more, which keep their timelines, to show where they part.
             let timeline = Detail {
                 timeline: true,
                 ..Detail::default()
             };
-            let [one, other] = [0; 2].map(|_| engine.run(scenario, server, timeline));
+            let [one, other] = [0; 2].map(|_| engine.run(&played, server, timeline));
             let (one, other) = if one.hash == other.hash {
                 (&cell.run, &again)
             } else {
@@ -113,13 +151,17 @@ impl Cell {
 
     /// The command that runs this again.
     pub fn replay(&self) -> String {
+        if let Some(again) = &self.again {
+            return again.clone();
+        }
+        let program = crate::command::program();
         let engine = match self.run.engine {
             "leap" if self.run.sealed => " --seal".to_owned(),
             "leap" => String::new(),
             other => format!(" --engine {other}"),
         };
         format!(
-            "hangup replay {} --server {}{engine}",
+            "{program} replay {} --server {}{engine}",
             self.origin, self.server
         )
     }

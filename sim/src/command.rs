@@ -1,4 +1,4 @@
-//! The command line: one file a command.
+//! The command line: one file a command. [`cli`] gives all of it for a server of one's own.
 
 /// Prints a line on stdout; a reader that has gone away ends the command (see `main`).
 macro_rules! say {
@@ -15,18 +15,22 @@ mod files;
 mod fuzz;
 mod hunt;
 mod list;
+mod program;
 mod replay;
 mod run;
 mod serve;
 mod sweep;
 mod tour;
 
+pub(crate) use program::program;
+pub use program::{Program, cli};
+
 use crate::engine::Engine;
 use crate::report::Results;
 use crate::server::{self, Server};
 use crate::{cell::Cell, incident};
 use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use hangup_scenario::{Scenario, Verdict};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -87,6 +91,9 @@ struct Common {
     /// Colours
     #[arg(long, global = true, value_enum, default_value_t)]
     color: Color,
+    /// Servers that this program brings along.
+    #[arg(skip)]
+    own: program::Own,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -126,9 +133,18 @@ const FOUND: u8 = 1;
 /// Wrong use or unreadable input.
 const WRONG: u8 = 2;
 
-/// Runs the command line of this process.
+/// Runs the command line of this process over the built-in servers.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    run_with(program::Own::default())
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    let matches = Cli::command().bin_name(program()).try_get_matches()?;
+    Cli::from_arg_matches(&matches)
+}
+
+fn run_with(own: program::Own) -> ExitCode {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             complain(format_args!(
@@ -143,12 +159,18 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
+    if let Some(name) = own.taken() {
+        eprintln!(
+            "hangup: a server of this program is called \"{name}\", as a built-in one is; give it another name"
+        );
+        return ExitCode::from(WRONG);
+    }
     match cli.common.color {
         Color::Auto => {}
         Color::Always => anstream::ColorChoice::Always.write_global(),
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
-    let mut common = cli.common;
+    let mut common = Common { own, ..cli.common };
     if let Err(error) = common.sealed().and_then(|()| {
         common
             .files
@@ -220,44 +242,63 @@ impl Common {
         Engine::Sealed.available().context("--seal: not available")
     }
 
-    /// The servers that were named, or else `default`.
+    /// The servers that were named, or else those that this program brings along, or else `default`.
     fn servers_or(&self, default: &[&str]) -> anyhow::Result<Vec<Arc<dyn Server>>> {
-        let mut named: Vec<&str> = if self.server.is_empty() {
-            default.to_vec()
+        let servers: Vec<Arc<dyn Server>> = if !self.server.is_empty() {
+            // Who is named twice is tried once.
+            let mut seen = BTreeSet::new();
+            let named = self.server.iter().filter(|name| seen.insert(name.as_str()));
+            let found = named.map(|name| self.find_server(name));
+            found.collect::<anyhow::Result<_>>()?
+        } else if !self.own.is_empty() {
+            self.own.0.clone()
         } else {
-            self.server.iter().map(String::as_str).collect()
+            let named = default.iter().map(|name| self.find_server(name));
+            named.collect::<anyhow::Result<_>>()?
         };
-        // Who is named twice is tried once.
-        let mut seen = BTreeSet::new();
-        named.retain(|name| seen.insert(*name));
-        named.into_iter().map(find_server).collect()
+        let leap_only = servers.iter().find(|server| self.own.has(server.name()));
+        if let Some(server) = leap_only
+            && !matches!(self.engine.into(), Engine::Leap | Engine::Sealed)
+        {
+            bail!(
+                "--engine: \"{}\" is written against hangup::net, which leap alone carries; allowed: leap",
+                server.name()
+            );
+        }
+        Ok(servers)
     }
 
-    /// The one server that was named.
+    /// The one server that was named, or that this program brings along first, or else `default`.
     fn one_server(&self, default: &str) -> anyhow::Result<Arc<dyn Server>> {
         let mut servers = self.servers_or(&[default])?;
-        if servers.len() > 1 {
+        if !self.server.is_empty() && servers.len() > 1 {
             bail!(
                 "--server: this command takes one server, not {}",
                 servers.len()
             );
         }
-        Ok(servers.remove(0))
+        Ok(servers.swap_remove(0))
     }
-}
 
-fn find_server(name: &str) -> anyhow::Result<Arc<dyn Server>> {
-    server::named(name).with_context(|| {
-        let names: Vec<String> = server::built_in()
-            .iter()
-            .chain(&server::canaries())
-            .map(|server| server.name().to_owned())
-            .collect();
-        format!(
-            "--server: unknown server \"{name}\"; allowed: {}",
-            names.join(", ")
-        )
-    })
+    /// Every server that can be named.
+    fn all_servers(&self) -> Vec<Arc<dyn Server>> {
+        let own = self.own.0.iter().cloned();
+        own.chain(server::built_in())
+            .chain(server::canaries())
+            .collect()
+    }
+
+    fn find_server(&self, name: &str) -> anyhow::Result<Arc<dyn Server>> {
+        let servers = self.all_servers();
+        let found = servers.iter().find(|server| server.name() == name).cloned();
+        found.with_context(|| {
+            let names: Vec<&str> = servers.iter().map(|server| server.name()).collect();
+            format!(
+                "--server: unknown server \"{name}\"; allowed: {}",
+                names.join(", ")
+            )
+        })
+    }
 }
 
 /// The incident with this name, or else the scenario in this file.
@@ -267,7 +308,10 @@ fn find_scenario(origin: &str) -> anyhow::Result<Arc<Scenario>> {
     }
     let path = std::path::Path::new(origin);
     if !path.exists() && !origin.contains(['/', '.']) {
-        bail!("\"{origin}\" is no incident (see `hangup list`) and no file");
+        bail!(
+            "\"{origin}\" is no incident (see `{} list`) and no file",
+            program()
+        );
     }
     Ok(Arc::new(Scenario::read(path)?))
 }

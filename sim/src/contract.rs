@@ -1,6 +1,11 @@
 //! What a server claims: the deadlines that a run is judged by.
 
+use crate::server::{SHUTDOWN, UNCLAIMED};
+use hangup_lifecycle::{Limits, Span};
 use std::time::Duration;
+
+/// What our server's shutdown takes behind its bound where tasks were cut there.
+const CUT_GRACE: Duration = Duration::from_millis(100);
 
 /// The deadlines and limits that a server claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,33 @@ impl Contract {
             drain: by.drain.unwrap_or(self.drain),
             shutdown: by.shutdown.or(self.shutdown),
             buffer: by.buffer.or(self.buffer),
+        }
+    }
+}
+
+/// What a server is held to that claims nothing.
+impl Default for Contract {
+    fn default() -> Self {
+        UNCLAIMED
+    }
+}
+
+/// What our server claims under these limits. What no clock of them bounds is held to what a server without a claim is held
+/// to.
+impl From<&Limits> for Contract {
+    fn from(limits: &Limits) -> Self {
+        let bound = limits.bound();
+        let or = |span: Span, unclaimed| span.finite().unwrap_or(unclaimed);
+        // The bound speaks of the client's part; a handler that is at work when the client falls silent, or goes, has its
+        // own time on top.
+        let handler = limits.handler.finite().unwrap_or_default();
+        Self {
+            stall: or(bound.silence, UNCLAIMED.stall) + handler,
+            residence: or(bound.residence, UNCLAIMED.residence),
+            drain: or(bound.gone, UNCLAIMED.drain) + handler,
+            shutdown: Some(or(limits.shutdown, SHUTDOWN) + CUT_GRACE),
+            // What the application keeps of a body is its own affair.
+            buffer: None,
         }
     }
 }

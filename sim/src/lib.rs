@@ -6,6 +6,9 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`bed`] | one call in a `#[test]`, for a server of one's own |
+//! | [`net`] | `tokio::net` on the simulated network, which such a server is written against |
+//! | [`guide`] | how to put a server on the test bed, with four complete examples; how to read what it says |
 //! | [`server`] | servers under test, one file each |
 //! | [`incident`] | the incident book: scenarios from the real world |
 //! | [`healthy`] | clients that do nothing wrong, only slowly: none may be cut off |
@@ -42,6 +45,7 @@ compile_error!(
      RUSTDOCFLAGS in the environment replace these: add --cfg tokio_unstable to them too)"
 );
 
+pub mod bed;
 pub mod campaign;
 pub mod cell;
 mod client;
@@ -50,10 +54,12 @@ pub mod contract;
 pub mod engine;
 pub mod exchange;
 pub mod finding;
+pub mod guide;
 pub mod healthy;
 pub mod incident;
 pub mod ledger;
 pub mod life;
+pub mod net;
 pub mod oracle;
 pub mod packet;
 mod panics;
@@ -64,3 +70,6 @@ pub mod server;
 pub mod task;
 pub mod trace;
 pub mod transport;
+
+pub use bed::Bed;
+pub use command::cli;

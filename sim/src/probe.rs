@@ -26,15 +26,21 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Beyond this probability of loss, silence says nothing about a server.
 const LOSS_MAX: f64 = 0.6;
 
-/// It asks for `/` and goes; true when it gets a whole answer that is not a server error, or when such a network says nothing about
-/// the server.
-pub(crate) async fn is_served(dialer: Dialer, network: &Network) -> bool {
+/// What it says to an HTTP server that names nothing else.
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: hangup\r\nConnection: close\r\n\r\n";
+
+/// It makes this request and goes; true when it gets a whole answer that is not a server error, or when such a network says nothing
+/// about the server.
+async fn is_served(dialer: Dialer, network: &Network, request: &[u8]) -> bool {
     if network.loss > LOSS_MAX {
         return true;
     }
     let attempts = if network.loss > 0.0 { ATTEMPTS } else { 1 };
     for _ in 0..attempts {
-        let asked = timeout(patience(network), opened_by(Opener::Probe, ask(dialer)));
+        let asked = timeout(
+            patience(network),
+            opened_by(Opener::Probe, ask(dialer, request)),
+        );
         if asked.await.unwrap_or(false) {
             return true;
         }
@@ -42,9 +48,37 @@ pub(crate) async fn is_served(dialer: Dialer, network: &Network) -> bool {
     false
 }
 
+/// It makes this request, which is not HTTP, and goes; true when anything comes back, or when such a network says nothing about
+/// the server.
+async fn is_answered(dialer: Dialer, network: &Network, request: &[u8]) -> bool {
+    if network.loss > LOSS_MAX {
+        return true;
+    }
+    let answered = async {
+        let mut stream = dialer.connect().await?;
+        stream.write_all(request).await?;
+        stream.read_u8().await
+    };
+    let answered = timeout(patience(network), opened_by(Opener::Probe, answered)).await;
+    matches!(answered, Ok(Ok(_)))
+}
+
+/// Asks as a server wants to be asked: over HTTP, in a protocol of its own, or, where nobody knows what to say, by connecting alone.
+pub(crate) async fn is_well(
+    dialer: Dialer,
+    network: &Network,
+    (http, request): (bool, Option<&[u8]>),
+) -> bool {
+    match (http, request) {
+        (true, request) => is_served(dialer, network, request.unwrap_or(GET)).await,
+        (false, Some(request)) => is_answered(dialer, network, request).await,
+        (false, None) => is_accepted(dialer, network).await,
+    }
+}
+
 /// It connects, stays until it is accepted, and goes; true when it is, or when such a network says nothing about the server. For
 /// servers of which it is not known what to say to them.
-pub(crate) async fn is_accepted(dialer: Dialer, network: &Network) -> bool {
+async fn is_accepted(dialer: Dialer, network: &Network) -> bool {
     if network.loss > LOSS_MAX {
         return true;
     }
@@ -77,16 +111,15 @@ fn patience(network: &Network) -> Duration {
     lasts(patience).max(patience.min(MACHINE))
 }
 
-async fn ask(dialer: Dialer) -> bool {
+async fn ask(dialer: Dialer, request: &[u8]) -> bool {
     let Ok(mut stream) = dialer.connect().await else {
         return false;
     };
-    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: hangup\r\nConnection: close\r\n\r\n";
-    if stream.write_all(REQUEST).await.is_err() {
+    if stream.write_all(request).await.is_err() {
         return false;
     }
     let mut requests = Requests::default();
-    requests.feed(Duration::ZERO, REQUEST);
+    requests.feed(Duration::ZERO, request);
     let mut responses = Responses::default();
     let mut buffer = [0; 1024];
     while responses.complete == 0 {

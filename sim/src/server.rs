@@ -12,6 +12,7 @@ pub use shutdown::Shutdown;
 
 use crate::contract::Contract;
 use crate::transport::Listener;
+use hangup_scenario::{Scenario, Verdict};
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -44,6 +45,29 @@ pub trait Server: Send + Sync {
     /// and responses, and a fresh client is served when it is accepted.
     fn speaks_http(&self) -> bool {
         true
+    }
+
+    /// What the fresh, well-behaved client says that comes after a scenario, one whole request. None: `GET /` where the server speaks
+    /// HTTP, and else nothing.
+    fn fresh_request(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The scenario as clients play it to this server: one with other routes than the probe app's has its own in it.
+    fn fit(&self, scenario: &Arc<Scenario>) -> Arc<Scenario> {
+        Arc::clone(scenario)
+    }
+
+    /// Why an incident says nothing about this server, if it does not.
+    fn inapplicable(&self, scenario: &Scenario) -> Option<String> {
+        let _ = scenario;
+        None
+    }
+
+    /// Findings of this kind are known of it, and are not told.
+    fn tolerates(&self, kind: Verdict) -> bool {
+        let _ = kind;
+        false
     }
 
     /// Serves what the listener accepts, until it is dropped or told to shut down.

@@ -110,7 +110,11 @@ impl Send {
 
 impl Piece {
     /// How many bytes it is on the wire.
-    pub(crate) fn len(&self) -> u64 {
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "only bytes can be none, and nobody asks"
+    )]
+    pub fn len(&self) -> u64 {
         match self {
             Self::Head(head) => head.len() as u64,
             Self::Body(length) => *length,

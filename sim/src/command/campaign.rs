@@ -164,7 +164,8 @@ impl Found {
         }
         match self.case_seed {
             Some(seed) => say!(
-                "saved: {file} (and by its seed: hangup replay {seed} --server {})",
+                "saved: {file} (and by its seed: {} replay {seed} --server {})",
+                super::program(),
                 self.cell.server
             ),
             None => say!("saved: {file}"),
@@ -184,7 +185,8 @@ pub(super) fn save(folder: &Path, cell: &Cell) -> anyhow::Result<PathBuf> {
     let name = cell.scenario.name.trim_start_matches("case-");
     let file = folder.join(format!("{}-{name}.toml", cell.server));
     let text = format!(
-        "# hangup replay {} --server {}\n{}",
+        "# {} replay {} --server {}\n{}",
+        super::program(),
         file.display(),
         cell.server,
         cell.scenario.to_toml()

@@ -3,7 +3,7 @@
 use super::{CLEAN, Common, println_json};
 use crate::campaign::exchange;
 use crate::engine::Engine;
-use crate::{incident, server};
+use crate::incident;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -19,10 +19,7 @@ impl List {
             say!("{}", incident::book::page().trim_end());
             return Ok(CLEAN);
         }
-        let servers: Vec<_> = server::built_in()
-            .into_iter()
-            .chain(server::canaries())
-            .collect();
+        let servers = common.all_servers();
         if common.json {
             println_json(&serde_json::json!({
                 "incidents": incident::all().iter().map(|incident| serde_json::json!({

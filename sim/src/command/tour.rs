@@ -1,7 +1,7 @@
 //! A bare `hangup`: what a newcomer runs first. The matrix, then the gravest finding explained.
 
 use super::{CLEAN, Common, FOUND, check};
-use crate::cell::Cell;
+use crate::cell::{Cell, most_telling};
 use crate::report::Results;
 use crate::report::matrix::Matrix;
 use crate::report::text::Report;
@@ -12,11 +12,10 @@ use std::time::Instant;
 
 /// The tour. The exit status says whether every cell is what is pinned for it.
 pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
-    let servers = if common.server.is_empty() {
-        server::built_in()
-    } else {
-        common.servers_or(&[])?
-    };
+    let mut servers = common.servers_or(&[])?;
+    if servers.is_empty() {
+        servers = server::built_in();
+    }
     let start = Instant::now();
     let cells = check::cells(common.engine.into(), &servers, common.files.detail());
     let found = cells
@@ -38,7 +37,7 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
             .map(crate::report::json::CellJson::from)
             .collect();
         super::println_json(&serde_json::json!({ "cells": cells }))?;
-        return Ok(if surprises.is_empty() { CLEAN } else { FOUND });
+        return Ok(status(common, found, surprises.len()));
     }
     say!("What can a client do to keep a connection for ever? Incidents x servers:\n");
     let names = servers.iter().map(|server| server.name()).collect();
@@ -51,9 +50,9 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
     );
     say!("{}\n", check::summary(&cells, found, start.elapsed()));
 
-    if let Some(gravest) = gravest(&cells) {
+    if let Some(gravest) = most_telling(&cells) {
         say!("The gravest of them:\n");
-        let server = super::find_server(&gravest.server)?;
+        let server = common.find_server(&gravest.server)?;
         let told = Cell::of(
             common.engine.into(),
             &gravest.scenario,
@@ -62,7 +61,8 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
         );
         say!("{}\n", Report(&told));
         say!(
-            "the same client against our server: hangup run {} --server hangup",
+            "the same client against our server: {} run {} --server hangup",
+            super::program(),
             told.scenario.name
         );
     }
@@ -75,24 +75,15 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
             cell.verdict()
         );
     }
-    Ok(if surprises.is_empty() { CLEAN } else { FOUND })
+    Ok(status(common, found, surprises.len()))
 }
 
-/// The incident that it all began with, on a server that has its timeouts switched on: the one to tell among equals.
-const FIRST: (&str, &str) = ("fasthttp-1834", "hyper-timeouts");
-
-/// The gravest cell that holds a connection, since that has a stack to show; among those that hold one for as many
-/// hours, the incident that it all began with.
-fn gravest(cells: &[Cell]) -> Option<&Cell> {
-    let holding = cells.iter().filter_map(|cell| {
-        let findings = cell
-            .findings
-            .iter()
-            .filter_map(|finding| Some((finding.kind, finding.alive_for?.as_secs() / 3600)));
-        let first = (cell.scenario.name == FIRST.0, cell.server == FIRST.1);
-        Some((findings.max()?, first, cell))
-    });
-    holding
-        .max_by_key(|(rank, first, _)| (*rank, *first))
-        .map(|(_, _, cell)| cell)
+/// What is pinned for the built-in servers is no news; for a server of one's own every finding is.
+fn status(common: &Common, found: usize, surprises: usize) -> u8 {
+    let news = if common.own.is_empty() {
+        surprises
+    } else {
+        found
+    };
+    if news == 0 { CLEAN } else { FOUND }
 }

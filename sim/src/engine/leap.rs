@@ -381,14 +381,11 @@ async fn drive(
     }
 }
 
-/// A fresh client asks; where the server does not speak HTTP, it only connects.
+/// A fresh client asks.
 async fn is_served(server: &dyn Server, scenario: &Scenario) -> bool {
-    let (dialer, network) = (Dialer::Leap(ADDRESS), &scenario.network);
-    if server.speaks_http() {
-        probe::is_served(dialer, network).await
-    } else {
-        probe::is_accepted(dialer, network).await
-    }
+    let request = server.fresh_request();
+    let asked = (server.speaks_http(), request.as_deref());
+    probe::is_well(Dialer::Leap(ADDRESS), &scenario.network, asked).await
 }
 
 fn next_due() -> Option<Duration> {

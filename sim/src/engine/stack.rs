@@ -195,11 +195,12 @@ fn split_at_close(text: &str) -> Option<(&str, &str)> {
 
 /// Frames between the server's own: the language's, the runtime's, and the test bed's transport.
 fn is_plumbing(name: &str) -> bool {
-    const PLUMBING: [&str; 9] = [
+    const PLUMBING: [&str; 10] = [
         "core::",
         "std::",
         "alloc::",
         "tokio::runtime::",
+        "tokio::task::coop::",
         "tokio::io::util::empty",
         "tokio::io::util::read::Read::poll",
         "hangup_network::stream::leaf",

@@ -101,7 +101,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
     };
     walk.host(server, &plan, &word);
     walk.clients(&plan, &word);
-    walk.finish(&plan, &word, server.speaks_http());
+    walk.finish(&plan, &word, (server.speaks_http(), server.fresh_request()));
     let Walk { sim, stopped, .. } = walk;
     let until = sim.elapsed();
     let mut recorder =
@@ -245,7 +245,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The clients' steps; then until every connection is gone or ten minutes past its deadline; then a fresh client.
-    fn finish(&mut self, plan: &Plan, word: &Rc<Word>, http: bool) {
+    fn finish(&mut self, plan: &Plan, word: &Rc<Word>, (http, request): (bool, Option<Vec<u8>>)) {
         let fate = Rc::clone(&self.fate);
         self.until(|| word.clients_done.get() && fate.is_over());
         let last_step = self.sim.elapsed();
@@ -256,13 +256,10 @@ impl<'a> Walk<'a> {
             return;
         }
         let (link, told) = (plan.link, Rc::clone(word));
-        let (network, http) = (plan.scenario.network.clone(), http);
+        let network = plan.scenario.network.clone();
         self.sim.client("probe", async move {
             let dialer = transport::Dialer::Turmoil(Dialer::new(link));
-            let served = match http {
-                true => probe::is_served(dialer, &network).await,
-                false => probe::is_accepted(dialer, &network).await,
-            };
+            let served = probe::is_well(dialer, &network, (http, request.as_deref())).await;
             told.probe_served.set(Some(served));
             pending().await
         });

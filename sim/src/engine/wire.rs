@@ -144,10 +144,9 @@ async fn drive(plan: &Plan, server: &dyn Server, detail: Detail) -> io::Result<O
     }
     let ended = now();
     let network = &plan.scenario.network;
-    let probe_served = match server.speaks_http() {
-        true => probe::is_served(dialer, network).await,
-        false => probe::is_accepted(dialer, network).await,
-    };
+    let request = server.fresh_request();
+    let asked = (server.speaks_http(), request.as_deref());
+    let probe_served = probe::is_well(dialer, network, asked).await;
     let returned = serving.is_finished().then(now);
     book::look_at_all();
     let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");

@@ -1,10 +1,10 @@
 //! Our own server, with its default limits, with the article's remedy only, and with none.
 
-use super::{SHUTDOWN, Server, Serving, Shutdown, UNCLAIMED, app};
+use super::{Server, Serving, Shutdown, app};
 use crate::contract::Contract;
 use crate::trace::{Actor, Recorder, record};
 use crate::transport::Listener;
-use hangup_lifecycle::{CloseReason, Entry, Limits, Phase, Span};
+use hangup_lifecycle::{CloseReason, Entry, Limits, Phase};
 use hangup_server::{Body, Watch};
 use http::{Request, Response};
 use std::future::Future;
@@ -12,7 +12,6 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -81,24 +80,6 @@ impl Hangup {
 
 /// More than this it never reads at once, see its `input` module.
 const READ_MAX: usize = 128 * 1024;
-/// What a shutdown takes behind its bound where tasks were cut there.
-const CUT_GRACE: Duration = Duration::from_millis(100);
-
-/// What no clock of these limits bounds is held to what a server without a claim is held to.
-fn claim(limits: &Limits) -> Contract {
-    let bound = limits.bound();
-    let or = |span: Span, unclaimed| span.finite().unwrap_or(unclaimed);
-    // The bound speaks of the client's part; a handler that is at work when the client falls silent, or goes, has its
-    // own time on top.
-    let handler = limits.handler.finite().unwrap_or_default();
-    Contract {
-        stall: or(bound.silence, UNCLAIMED.stall) + handler,
-        residence: or(bound.residence, UNCLAIMED.residence),
-        drain: or(bound.gone, UNCLAIMED.drain) + handler,
-        shutdown: Some(or(limits.shutdown, SHUTDOWN) + CUT_GRACE),
-        buffer: Some((limits.head_bytes + READ_MAX) as u64),
-    }
-}
 
 impl Server for Hangup {
     fn name(&self) -> &str {
@@ -110,7 +91,11 @@ impl Server for Hangup {
     }
 
     fn contract(&self) -> Contract {
-        claim(&self.limits)
+        Contract {
+            // The probe app keeps nothing of a body, so this is the server's own.
+            buffer: Some((self.limits.head_bytes + READ_MAX) as u64),
+            ..Contract::from(&self.limits)
+        }
     }
 
     fn hastened(&self, times: NonZeroU32) -> Option<Arc<dyn Server>> {

@@ -1,0 +1,288 @@
+//! The test bed for a server of one's own: one call in a `#[test]`.
+//!
+//! ```
+//! use hangup::Bed;
+//! use hangup::net::TcpListener;
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tokio::time::{Duration, timeout};
+//!
+//! /// One request, one answer; ten seconds for both.
+//! async fn serve(listener: TcpListener) {
+//!     while let Ok((mut stream, _)) = listener.accept().await {
+//!         tokio::spawn(timeout(Duration::from_secs(10), async move {
+//!             let mut head = Vec::new();
+//!             while !head.ends_with(b"\r\n\r\n") {
+//!                 head.push(stream.read_u8().await?);
+//!             }
+//!             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await?;
+//!             stream.shutdown().await
+//!         }));
+//!     }
+//! }
+//!
+//! # fn main() {
+//! Bed::new("one-answer", |listener, _shutdown| serve(listener)).cases(500).check();
+//! # }
+//! ```
+//!
+//! | it does | when |
+//! |---|---|
+//! | replays every scenario in `hangup-regressions/NAME` beside the test | first |
+//! | runs the incidents of the book that apply to this server, each twice | then |
+//! | fuzzes: as many generated clients as [`cases`](Bed::cases) says, to the first finding, which is made small and saved in that folder | at last, unless something from that folder is not mended |
+//! | panics with the report on the gravest finding: what is held, why it never ends, where it is stuck | if anything was found |
+//!
+//! The server runs as it is, on tokio's paused clock and the network of [`net`](crate::net). What it needs for that
+//! stands in the [guide](crate::guide).
+
+mod dialogue;
+mod outcome;
+mod own;
+mod regressions;
+mod route;
+
+pub use outcome::Outcome;
+pub use route::Route;
+
+use crate::campaign::fuzz::{Plan, fuzz};
+use crate::campaign::shard::Shard;
+use crate::cell::Cell;
+use crate::contract::Contract;
+use crate::engine::Engine;
+use crate::incident;
+use crate::net::TcpListener;
+use crate::run::Detail;
+use crate::server::{Server, Shutdown};
+use dialogue::Dialogue;
+use hangup_scenario::{Scenario, Verdict};
+use outcome::Saved;
+use own::Own;
+use regressions::Regressions;
+use route::Routes;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::panic::Location;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How many generated scenarios a test runs unless it says otherwise: a second or two in a debug build.
+const CASES: u64 = 2_000;
+
+/// A server of one's own, what it claims, and how hard to try. [`Bed::check`] runs it.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is run before `check`"]
+pub struct Bed {
+    server: Own,
+    cases: u64,
+    seed: u64,
+    /// None: nothing is replayed, and nothing kept.
+    regressions: Option<PathBuf>,
+    again: String,
+}
+
+impl Bed {
+    /// A bed for the server that `serve` runs: it accepts from the listener until it is told to shut down, or for ever.
+    /// Whatever its future gives back is dropped. `name` is how reports call it.
+    ///
+    /// Unless it is told otherwise, the server is held to [`Contract::default`], has one route `/`, and knows no
+    /// graceful shutdown.
+    #[track_caller]
+    pub fn new<F, Fut>(name: impl Into<String>, serve: F) -> Self
+    where
+        F: Fn(TcpListener, Shutdown) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+    {
+        let serve = Arc::new(serve);
+        let server = Own {
+            name: name.into(),
+            contract: Contract::default(),
+            routes: Routes::default(),
+            tolerated: BTreeSet::new(),
+            serve: Arc::new(move |listener, shutdown| {
+                let serving = serve(listener, shutdown);
+                Box::pin(async move { drop(serving.await) })
+            }),
+        };
+        let regressions = Some(regressions::beside(Location::caller()));
+        Self {
+            server,
+            cases: CASES,
+            seed: 1,
+            regressions,
+            again: again(),
+        }
+    }
+
+    /// What the server claims: how long any client may hold a connection of it.
+    pub fn contract(mut self, contract: Contract) -> Self {
+        self.server.contract = contract;
+        self
+    }
+
+    /// Which target of the server plays a part in scenarios. An incident that needs a part which no route plays is left
+    /// out, and the report says so; the fuzzer makes such requests to the plain route.
+    pub fn route(mut self, part: Route, target: impl Into<String>) -> Self {
+        self.server.routes.targets.insert(part, target.into());
+        self
+    }
+
+    /// A field that every request has, such as what lets it in. May be called again.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let field = (name.into(), value.into());
+        self.server.routes.headers.push(field);
+        self
+    }
+
+    /// The server does not speak HTTP. `request` is one whole request of its protocol, which it answers with at least a
+    /// byte. Clients send it in place of requests, whole, in parts, byte by byte and many at once; of the incidents, those
+    /// that are about connections apply; of the rules, those that hold for any connection.
+    pub fn not_http(mut self, request: impl Into<Vec<u8>>) -> Self {
+        self.server.routes.dialogue = Some(Dialogue {
+            request: request.into(),
+        });
+        self
+    }
+
+    /// Findings of this kind are known and not told. May be called again.
+    pub fn tolerate(mut self, kind: Verdict) -> Self {
+        self.server.tolerated.insert(kind);
+        self
+    }
+
+    /// How many generated scenarios are run; 2,000 unless said otherwise.
+    pub fn cases(mut self, cases: u64) -> Self {
+        self.cases = cases;
+        self
+    }
+
+    /// The seed that the generated scenarios follow from; 1 unless said otherwise. A fixed seed keeps a test the same from run
+    /// to run; whoever looks for more, changes it.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The folder in which what is found is kept, below the server's name, and from which it is replayed first. Unless said
+    /// otherwise it is `hangup-regressions` beside the file that calls [`Bed::new`].
+    pub fn regressions(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.regressions = Some(folder.into());
+        self
+    }
+
+    /// Nothing is replayed from a folder, and nothing kept in one: for a server that is known to be at fault.
+    pub fn keep_nothing(mut self) -> Self {
+        self.regressions = None;
+        self
+    }
+
+    /// Runs it all, and panics with the report if anything is found.
+    ///
+    /// # Panics
+    /// If anything is found, or a file in the folder of regressions cannot be read.
+    #[track_caller]
+    pub fn check(&self) {
+        let outcome = self.run();
+        if !outcome.is_clean() {
+            panic!("{outcome}");
+        }
+        println!("{outcome}");
+    }
+
+    /// Runs it all, and gives what came of it.
+    ///
+    /// # Panics
+    /// If a file in the folder of regressions cannot be read.
+    #[track_caller]
+    pub fn run(&self) -> Outcome {
+        let server = &self.server;
+        let kept = self.regressions.as_deref();
+        let kept = kept.map(|folder| Regressions::of(folder, &server.name));
+        let mut outcome = Outcome {
+            server: server.name.clone(),
+            ..Outcome::default()
+        };
+        let replayed = kept.as_ref().map(Regressions::all).transpose();
+        let replayed = replayed.unwrap_or_else(|error| panic!("{error}"));
+        for (file, scenario) in replayed.into_iter().flatten() {
+            outcome.regressions += 1;
+            let mut cell = self.judge(&scenario);
+            cell.scenario = named(&scenario, file.display().to_string());
+            outcome.convicted.extend(guilty(cell));
+        }
+        // What is known and not mended would only be found again.
+        let open = outcome.convicted.len();
+        for scenario in incident::all() {
+            match server.inapplicable(scenario) {
+                Some(why) => outcome.left_out.push((scenario.name.clone(), why)),
+                None => {
+                    outcome.incidents += 1;
+                    outcome.convicted.extend(guilty(self.judge(scenario)));
+                }
+            }
+        }
+        if open == 0 {
+            self.fuzz(kept.as_ref(), &mut outcome);
+        }
+        self.explain(&mut outcome);
+        outcome
+    }
+
+    fn fuzz(&self, kept: Option<&Regressions>, outcome: &mut Outcome) {
+        let plan = Plan {
+            seed: self.seed,
+            cases: self.cases,
+            jobs: std::thread::available_parallelism().map_or(1, Into::into),
+            keep_going: false,
+            shard: Shard::default(),
+        };
+        let (totals, convictions) = fuzz(Engine::Leap, &self.server, plan, |_| {});
+        outcome.cases = totals.cases;
+        for conviction in convictions {
+            let cell = conviction.minimal;
+            outcome.saved.extend(kept.map(|kept| Saved {
+                scenario: cell.scenario.name.clone(),
+                file: kept.keep(&cell.scenario),
+            }));
+            outcome.convicted.push(cell);
+        }
+    }
+
+    fn judge(&self, scenario: &Arc<Scenario>) -> Cell {
+        Cell::twice(Engine::Leap, scenario, &self.server, Detail::default())
+    }
+
+    /// Runs the most telling conviction again, with its timeline and its stacks.
+    fn explain(&self, outcome: &mut Outcome) {
+        let Some(told) = crate::cell::most_telling(&outcome.convicted) else {
+            return;
+        };
+        let mut cell = Cell::twice(Engine::Leap, &told.scenario, &self.server, Detail::TOLD);
+        cell.again = Some(self.again.clone());
+        outcome.told = Some(cell);
+    }
+}
+
+impl From<Bed> for Arc<dyn Server> {
+    fn from(bed: Bed) -> Self {
+        Arc::new(bed.server)
+    }
+}
+
+fn guilty(cell: Cell) -> Option<Cell> {
+    (!cell.findings.is_empty()).then_some(cell)
+}
+
+/// The same scenario, by the file that it is kept in.
+fn named(scenario: &Scenario, name: String) -> Arc<Scenario> {
+    let mut scenario = scenario.clone();
+    scenario.name = name;
+    Arc::new(scenario)
+}
+
+/// The command that runs this test again; libtest names its threads after their tests.
+fn again() -> String {
+    match std::thread::current().name() {
+        Some(test) if test != "main" => format!("cargo test {test}"),
+        _ => "cargo test".to_owned(),
+    }
+}

@@ -1,0 +1,87 @@
+//! A server of the user's own, as a server under test.
+
+use super::dialogue;
+use super::route::Routes;
+use crate::contract::Contract;
+use crate::net::TcpListener;
+use crate::server::{Server, Serving, Shutdown};
+use crate::transport::Listener;
+use hangup_scenario::{Scenario, Verdict};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a user's server is made of: a future for a listener and a signal to shut down.
+pub(super) type Serve = dyn Fn(TcpListener, Shutdown) -> Serving + Send + Sync;
+
+/// A server of the user's own.
+#[derive(Clone)]
+pub(super) struct Own {
+    pub(super) name: String,
+    pub(super) contract: Contract,
+    pub(super) routes: Routes,
+    pub(super) tolerated: BTreeSet<Verdict>,
+    pub(super) serve: Arc<Serve>,
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Own")
+            .field("name", &self.name)
+            .field("contract", &self.contract)
+            .field("routes", &self.routes)
+            .field("tolerated", &self.tolerated)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server for Own {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn about(&self) -> &str {
+        "the server that this program was made for"
+    }
+
+    fn contract(&self) -> Contract {
+        self.contract
+    }
+
+    fn speaks_http(&self) -> bool {
+        self.routes.dialogue.is_none()
+    }
+
+    fn fresh_request(&self) -> Option<Vec<u8>> {
+        Some(self.routes.fresh_request())
+    }
+
+    fn fit(&self, scenario: &Arc<Scenario>) -> Arc<Scenario> {
+        self.routes.fit(scenario)
+    }
+
+    fn inapplicable(&self, scenario: &Scenario) -> Option<String> {
+        if !self.speaks_http() {
+            return (!dialogue::is_about_connections(scenario))
+                .then(|| "it is about HTTP".to_owned());
+        }
+        let missing = self.routes.missing(scenario);
+        let names: Vec<String> = missing
+            .iter()
+            .map(|route| format!("Route::{}", route.name()))
+            .collect();
+        (!names.is_empty()).then(|| format!("it needs {}", names.join(", ")))
+    }
+
+    fn tolerates(&self, kind: Verdict) -> bool {
+        self.tolerated.contains(&kind)
+    }
+
+    fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
+        match listener {
+            Listener::Leap(listener) => (self.serve)(TcpListener(listener), shutdown),
+            // Where a server of one's own is named, other engines are refused before a run begins.
+            _ => Box::pin(async {}),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The parts that a server's routes play in scenarios.
+//!
+//! Scenarios are written for the probe app, see [`app`](crate::server::app). A server of one's own has other routes; it
+//! says which of them play the same parts, and requests are made to those. Nothing else of a scenario changes, so a
+//! file that was found on one server runs against any other.
+
+use super::dialogue::Dialogue;
+use hangup_scenario::{Head, Piece, Scenario, Send, Step};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A part that a route can play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Route {
+    /// Answers a GET at once. It is `/` unless another is named.
+    Plain,
+    /// Takes a POST and reads its body to the end (`/echo` and `/stream` of the probe app).
+    ReadsBody,
+    /// Answers a POST without reading its body (`/reject`).
+    LeavesBody,
+    /// Answers a GET with more than sockets hold, some MiB (`/big/N`).
+    Big,
+    /// Answers a GET only after some time (`/slow/MS`).
+    Slow,
+    /// Never answers a GET (`/never`).
+    Never,
+    /// Panics at a GET (`/panic`).
+    Panics,
+}
+
+impl Route {
+    /// Every part, and its name in messages.
+    const NAMES: [(Route, &str); 7] = [
+        (Route::Plain, "Plain"),
+        (Route::ReadsBody, "ReadsBody"),
+        (Route::LeavesBody, "LeavesBody"),
+        (Route::Big, "Big"),
+        (Route::Slow, "Slow"),
+        (Route::Never, "Never"),
+        (Route::Panics, "Panics"),
+    ];
+
+    /// The name, as it stands in code.
+    pub fn name(self) -> &'static str {
+        Self::NAMES
+            .iter()
+            .find(|(route, _)| *route == self)
+            .map_or("Plain", |(_, name)| name)
+    }
+
+    /// The part that a target of the probe app plays; none for targets that are not the probe app's.
+    fn of(target: &str) -> Option<Self> {
+        Some(match target {
+            "/" => Self::Plain,
+            "/echo" | "/stream" => Self::ReadsBody,
+            "/reject" => Self::LeavesBody,
+            "/never" => Self::Never,
+            "/panic" => Self::Panics,
+            _ if target.starts_with("/big/") => Self::Big,
+            _ if target.starts_with("/slow/") => Self::Slow,
+            _ => return None,
+        })
+    }
+}
+
+/// How scenarios are fitted to a server.
+#[derive(Clone, Debug)]
+pub(super) struct Routes {
+    pub(super) targets: BTreeMap<Route, String>,
+    /// Fields that every request head gets.
+    pub(super) headers: Vec<(String, String)>,
+    /// What it speaks where that is not HTTP.
+    pub(super) dialogue: Option<Dialogue>,
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self {
+            targets: BTreeMap::from([(Route::Plain, "/".to_owned())]),
+            headers: Vec::new(),
+            dialogue: None,
+        }
+    }
+}
+
+impl Routes {
+    /// One whole request to the plain route, the last of its connection.
+    pub(super) fn fresh_request(&self) -> Vec<u8> {
+        let mut send = Send::from(Head {
+            connection: Some("close".to_owned()),
+            ..Head::default()
+        });
+        self.fit_send(&mut send);
+        let mut bytes = Vec::new();
+        send.render(&mut bytes);
+        bytes
+    }
+
+    /// The parts that a scenario needs and no route plays.
+    pub(super) fn missing(&self, scenario: &Scenario) -> Vec<Route> {
+        let mut missing: Vec<Route> = sends(scenario)
+            .flat_map(|send| &send.what)
+            .filter_map(|piece| match piece {
+                Piece::Head(head) => Route::of(&head.target),
+                _ => None,
+            })
+            .filter(|route| !self.targets.contains_key(route))
+            .collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
+    /// The scenario, with every request made to this server's routes. A part that none of them plays falls to the plain one.
+    pub(super) fn fit(&self, scenario: &Arc<Scenario>) -> Arc<Scenario> {
+        let mut fitted = Scenario::clone(scenario);
+        let steps = fitted
+            .clients
+            .iter_mut()
+            .flat_map(|client| &mut client.steps);
+        for step in steps {
+            match (step, &self.dialogue) {
+                (Step::Send(send), _) => self.fit_send(send),
+                (Step::Await(wait), Some(dialogue)) => dialogue.fit_await(wait),
+                _ => {}
+            }
+        }
+        Arc::new(fitted)
+    }
+
+    fn fit_send(&self, send: &mut Send) {
+        let before: Vec<u64> = send.what.iter().map(Piece::len).collect();
+        for piece in &mut send.what {
+            match &self.dialogue {
+                Some(dialogue) => dialogue.fit_piece(piece),
+                None => self.fit_piece(piece),
+            }
+        }
+        if let Some((from, to)) = &mut send.part {
+            let after: Vec<u64> = send.what.iter().map(Piece::len).collect();
+            *from = moved(*from, &before, &after);
+            *to = moved(*to, &before, &after);
+        }
+    }
+
+    fn fit_piece(&self, piece: &mut Piece) {
+        let Piece::Head(head) = piece else { return };
+        if let Some(route) = Route::of(&head.target)
+            && let Some(target) = self
+                .targets
+                .get(&route)
+                .or_else(|| self.targets.get(&Route::Plain))
+        {
+            head.target.clone_from(target);
+        }
+        head.headers.extend(self.headers.iter().cloned());
+    }
+}
+
+fn sends(scenario: &Scenario) -> impl Iterator<Item = &Send> {
+    let steps = scenario.clients.iter().flat_map(|client| &client.steps);
+    steps.filter_map(|step| match step {
+        Step::Send(send) => Some(send),
+        _ => None,
+    })
+}
+
+/// Where an offset into pieces of these lengths is when they have those: in the same piece, as far in it. The end of a piece
+/// stays its end, and what was before its end stays before it: half a head is half a head.
+fn moved(offset: u64, before: &[u64], after: &[u64]) -> u64 {
+    let (mut from, mut to) = (0, 0);
+    for (&before, &after) in before.iter().zip(after) {
+        if offset < from + before {
+            let within = u128::from(offset - from) * u128::from(after) / u128::from(before);
+            return to + u64::try_from(within).unwrap_or(after);
+        }
+        from += before;
+        to += after;
+    }
+    to + (offset - from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Routes {
+        let mut routes = Routes::default();
+        routes
+            .targets
+            .insert(Route::ReadsBody, "/a/much/longer/upload".to_owned());
+        routes
+    }
+
+    fn scenario(steps: &str) -> Arc<Scenario> {
+        let text = format!("name = \"x\"\n[[client]]\nsteps = [ {steps} ]\n");
+        Arc::new(Scenario::from_toml("x", text).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    fn rendered(scenario: &Scenario) -> Vec<String> {
+        sends(scenario)
+            .map(|send| {
+                let mut bytes = Vec::new();
+                send.render(&mut bytes);
+                String::from_utf8_lossy(&bytes).into_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_request_goes_to_the_route_that_plays_its_part() {
+        let asked = scenario(
+            r#"{ do = "send", head = { method = "POST", target = "/echo", length = 5 } }, { do = "send", body = 5 },
+            { do = "send", head = { target = "/" } }, { do = "send", head = { target = "/own" } }"#,
+        );
+        let fitted = rendered(&routes().fit(&asked));
+        assert!(
+            fitted[0].starts_with("POST /a/much/longer/upload HTTP/1.1\r\n"),
+            "{fitted:?}"
+        );
+        assert_eq!(fitted[1].len(), 5);
+        assert!(fitted[2].starts_with("GET / HTTP/1.1"), "{fitted:?}");
+        assert!(fitted[3].starts_with("GET /own HTTP/1.1"), "{fitted:?}");
+        assert_eq!(routes().missing(&asked), []);
+    }
+
+    #[test]
+    fn what_nobody_plays_is_missing_and_falls_to_the_plain_route() {
+        let asked = scenario(
+            r#"{ do = "send", head = { target = "/big/9" } }, { do = "send", head = { method = "POST", target = "/reject" } }"#,
+        );
+        assert_eq!(routes().missing(&asked), [Route::LeavesBody, Route::Big]);
+        let fitted = rendered(&routes().fit(&asked));
+        assert!(fitted[0].starts_with("GET / HTTP/1.1"), "{fitted:?}");
+    }
+
+    #[test]
+    fn a_cut_message_is_cut_at_the_same_place_and_nothing_of_it_is_lost() {
+        let asked = scenario(
+            r#"{ do = "send", all = [ { head = { method = "POST", target = "/echo", length = 5 } }, { body = 5 } ], part = [0, 30] },
+            { do = "send", all = [ { head = { method = "POST", target = "/echo", length = 5 } }, { body = 5 } ], part = [30, 10000] }"#,
+        );
+        let whole = scenario(
+            r#"{ do = "send", all = [ { head = { method = "POST", target = "/echo", length = 5 } }, { body = 5 } ] }"#,
+        );
+        let [cut, whole] = [asked, whole].map(|scenario| rendered(&routes().fit(&scenario)));
+        assert_eq!(cut.concat(), whole.concat());
+        assert!(!cut[0].ends_with("\r\n\r\n") && !cut[0].is_empty());
+    }
+}
