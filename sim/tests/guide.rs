@@ -89,7 +89,7 @@ fn follow(page: &str, start: &Path) {
 
 fn run(command: &str, expected: &[String], here: &Path) {
     let ran = Command::new("sh")
-        .args(["-c", &format!("{command} 2>&1")])
+        .args(["-c", &format!("exec 2>&1; {command}")])
         .current_dir(here)
         .env(
             "CARGO_TARGET_DIR",
