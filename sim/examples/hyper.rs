@@ -77,6 +77,7 @@ mod tests {
     use hangup::Bed;
     use hangup::bed::Route;
     use hangup::contract::Contract;
+    use hangup_scenario::Verdict;
 
     #[test]
     fn no_client_can_hold_a_connection() {
@@ -90,6 +91,9 @@ mod tests {
             residence: CONNECTION,
             ..Contract::default()
         })
+        // hyper does not linger: where it closes with unread bytes, its reset can erase its last answer at a client whose
+        // system does not keep what it has not read.
+        .tolerate(Verdict::Lost)
         .check();
     }
 }

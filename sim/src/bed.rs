@@ -3,6 +3,7 @@
 //! ```
 //! use hangup::Bed;
 //! use hangup::net::TcpListener;
+//! use hangup_scenario::Verdict;
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! use tokio::time::{Duration, timeout};
 //!
@@ -15,13 +16,20 @@
 //!                 head.push(stream.read_u8().await?);
 //!             }
 //!             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await?;
-//!             stream.shutdown().await
+//!             stream.shutdown().await?;
+//!             // What is left unread would have a reset erase the answer.
+//!             tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
 //!         }));
 //!     }
 //! }
 //!
 //! # fn main() {
-//! Bed::new("one-answer", |listener, _shutdown| serve(listener)).cases(500).check();
+//! Bed::new("one-answer", |listener, _shutdown| serve(listener))
+//!     // It answers before a body is there.
+//!     .tolerate(Verdict::Protocol)
+//!     .cases(300)
+//!     .keep_nothing()
+//!     .check();
 //! # }
 //! ```
 //!
