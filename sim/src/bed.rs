@@ -5,11 +5,16 @@
 //! use hangup::net::TcpListener;
 //! use hangup_scenario::Verdict;
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
-//! use tokio::time::{Duration, timeout};
+//! use tokio::time::{Duration, sleep, timeout};
 //!
 //! /// One request, one answer; ten seconds for both.
 //! async fn serve(listener: TcpListener) {
-//!     while let Ok((mut stream, _)) = listener.accept().await {
+//!     loop {
+//!         // Out of descriptors now is not out of descriptors for ever.
+//!         let Ok((mut stream, _)) = listener.accept().await else {
+//!             sleep(Duration::from_millis(100)).await;
+//!             continue;
+//!         };
 //!         tokio::spawn(timeout(Duration::from_secs(10), async move {
 //!             let mut head = Vec::new();
 //!             while !head.ends_with(b"\r\n\r\n") {

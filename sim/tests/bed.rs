@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const DEADLINE: Duration = Duration::from_secs(20);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const NEVER: Duration = Duration::MAX;
 
 /// Generic over the stream: one request a connection, `ok` to all of them.
@@ -29,7 +30,12 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> std::io
 }
 
 async fn serve(listener: TcpListener, deadline: Duration) {
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        // Out of descriptors now is not out of descriptors for ever.
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         tokio::spawn(timeout(deadline, connection(stream)));
     }
 }
