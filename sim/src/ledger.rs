@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// tokio's timers fire on whole milliseconds, rounded up.
 const TIMER_STEP: Duration = Duration::from_millis(1);
+/// However little a server's contract allows, a connection that is under way to it is waited for so long.
+const ACCEPTING: Duration = Duration::from_secs(75);
 /// Where segments are lost, acknowledgements may be late by some retransmission timeouts.
 const LOSSY: Duration = Duration::from_secs(30);
 
@@ -51,7 +53,8 @@ pub struct Connection {
     pub client_closed: Option<Duration>,
     /// The client half-closed.
     pub client_shutdown: Option<Duration>,
-    /// The server's host learned that the client is gone: its FIN after a close, or its RST.
+    /// The server's host learned that the client is gone: its FIN after a close, or its RST. While its own bytes are under way on
+    /// a link that may lose them, a FIN says no more than that the client sends nothing more: see `heard`.
     pub client_gone: Option<Duration>,
     /// The server, its sockets and tasks, had nothing more to do with it.
     pub released: Option<Duration>,
@@ -73,6 +76,10 @@ pub struct Connection {
     pub server_read: u64,
     /// See `server_read`.
     pub server_wrote: u64,
+    /// How many of those its host knows to have arrived; none while the link is as it should be, where that follows at once.
+    pub acknowledged: Option<u64>,
+    /// The last time at which it knew so of all.
+    pub heard: Duration,
     /// Bytes that the client's application took from its socket.
     pub client_read: u64,
     /// A reset reached the client's host, and how much of what had arrived before it erased unread.
@@ -115,8 +122,13 @@ impl Connection {
                 promise: Promise::Residence,
             };
         }
-        if let Some(gone) = self.client_gone {
-            let drain = gone.max(from).saturating_add(contract.drain);
+        if let Some(gone) = self.client_gone
+            && !self.unheard()
+        {
+            let drain = gone
+                .max(from)
+                .max(self.heard)
+                .saturating_add(contract.drain);
             if drain < first.at {
                 first = Breach {
                     at: drain,
@@ -125,6 +137,12 @@ impl Connection {
             }
         }
         first
+    }
+
+    /// The server waits to hear of bytes that it has sent, and may have to for long: its client may still be there and take them.
+    fn unheard(&self) -> bool {
+        self.acknowledged
+            .is_some_and(|known| known < self.server_wrote)
     }
 
     /// How many of the bytes that it has read the server must still have, since it cannot have done anything with them:
@@ -143,6 +161,18 @@ impl Connection {
             None => requests.head_at(),
         };
         from.map_or(0, |from| self.server_read.saturating_sub(from))
+    }
+
+    /// The server's host learns that so many of its bytes have arrived.
+    fn hears(&mut self, at: Duration, bytes: u64) {
+        let waited = self.unheard();
+        let before = self.acknowledged.replace(bytes);
+        if before.is_some_and(|before| before < bytes) {
+            self.last_progress = at;
+        }
+        if waited && !self.unheard() {
+            self.heard = at;
+        }
     }
 
     /// Notes a breach if a deadline has passed by `now`.
@@ -334,8 +364,12 @@ impl Ledger {
     }
 
     /// The server's application gave bytes to its socket.
-    pub(crate) fn wrote(&mut self, id: u32, bytes: u64) {
+    pub(crate) fn wrote(&mut self, at: impl FnOnce() -> Duration, id: u32, bytes: u64) {
         if let Some(connection) = self.list.get_mut((id as usize).wrapping_sub(1)) {
+            // From here on it may have to wait; what was due before stays due.
+            if connection.acknowledged.is_some() {
+                connection.check(at(), &self.contract, self.slack);
+            }
             connection.server_wrote += bytes;
         }
     }
@@ -400,9 +434,22 @@ impl Ledger {
             Event::FinArrived { to: Side::Server } if connection.client_closed.is_some() => {
                 connection.client_gone.get_or_insert(at);
             }
+            // Now it knows: nobody takes what was under way.
+            Event::ResetArrived { to: Side::Server } if connection.unheard() => {
+                connection.client_gone = Some(at);
+                connection.acknowledged = None;
+            }
+            Event::TimedOut { side: Side::Server } if connection.client_gone.is_some() => {
+                connection.client_gone = Some(at);
+                connection.acknowledged = None;
+            }
             Event::ResetArrived { to: Side::Server } => {
                 connection.client_gone.get_or_insert(at);
             }
+            Event::Acknowledged {
+                to: Side::Server,
+                bytes,
+            } => connection.hears(at, *bytes),
             Event::ResetArrived { to: Side::Client } => {
                 let unread = connection.bytes_out.saturating_sub(connection.client_read);
                 let erased = if erases { unread } else { 0 };
@@ -433,6 +480,14 @@ impl Ledger {
         }
     }
 
+    /// Brings every breach up to date.
+    pub(crate) fn look(&mut self, now: Duration) {
+        let (contract, slack) = (self.contract, self.slack);
+        for connection in &mut self.list {
+            connection.check(now, &contract, slack);
+        }
+    }
+
     /// Brings every breach up to date, and gives the time at which the next connection will be past its deadline, or
     /// should have been accepted; none when each is gone or past it already.
     pub fn next_due(&mut self, now: Duration) -> Option<Duration> {
@@ -441,7 +496,9 @@ impl Ledger {
             .iter_mut()
             .filter_map(|connection| {
                 if connection.accepted.is_none() {
-                    let patience = connection.born.saturating_add(contract.stall);
+                    let patience = connection
+                        .born
+                        .saturating_add(contract.stall.max(ACCEPTING));
                     return (!connection.stillborn && patience > now).then_some(patience);
                 }
                 connection.check(now, &contract, slack);

@@ -4,8 +4,9 @@ use crate::client::opened_by;
 use crate::exchange::{Requests, Responses};
 use crate::ledger::Opener;
 use crate::trace::{lasts, record};
-use crate::transport::Dialer;
+use crate::transport::{Dialer, Stream};
 use hangup_scenario::Network;
+use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
@@ -29,75 +30,63 @@ const LOSS_MAX: f64 = 0.6;
 /// What it says to an HTTP server that names nothing else.
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: hangup\r\nConnection: close\r\n\r\n";
 
-/// It makes this request and goes; true when it gets a whole answer that is not a server error, or when such a network says nothing
-/// about the server.
-async fn is_served(dialer: Dialer, network: &Network, request: &[u8]) -> bool {
+/// What it asks for.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    /// A whole response to this request, which is no server error.
+    Response(&'a [u8]),
+    /// Anything at all in answer to this request, which is not HTTP.
+    Byte(&'a [u8]),
+    /// To be accepted: nobody knows what to say to such a server.
+    Accept,
+}
+
+/// Asks as a server wants to be asked: over HTTP, in a protocol of its own, or, where nobody knows what to say, by connecting alone.
+/// True when it is served, or when such a network says nothing about the server.
+pub(crate) async fn is_well(
+    dialer: Dialer,
+    network: &Network,
+    (http, request): (bool, Option<&[u8]>),
+) -> bool {
+    let ask = match (http, request) {
+        (true, request) => Ask::Response(request.unwrap_or(GET)),
+        (false, Some(request)) => Ask::Byte(request),
+        (false, None) => Ask::Accept,
+    };
     if network.loss > LOSS_MAX {
         return true;
     }
     let attempts = if network.loss > 0.0 { ATTEMPTS } else { 1 };
     for _ in 0..attempts {
-        let asked = timeout(
-            patience(network),
-            opened_by(Opener::Probe, ask(dialer, request)),
-        );
-        if asked.await.unwrap_or(false) {
+        let asked = opened_by(Opener::Probe, asked(dialer, ask));
+        if let Ok(Ok(true)) = timeout(patience(network), asked).await {
             return true;
         }
     }
     false
 }
 
-/// It makes this request, which is not HTTP, and goes; true when anything comes back, or when such a network says nothing about
-/// the server.
-async fn is_answered(dialer: Dialer, network: &Network, request: &[u8]) -> bool {
-    if network.loss > LOSS_MAX {
-        return true;
-    }
-    let answered = async {
-        let mut stream = dialer.connect().await?;
-        stream.write_all(request).await?;
-        stream.read_u8().await
-    };
-    let answered = timeout(patience(network), opened_by(Opener::Probe, answered)).await;
-    matches!(answered, Ok(Ok(_)))
-}
-
-/// Asks as a server wants to be asked: over HTTP, in a protocol of its own, or, where nobody knows what to say, by connecting alone.
-pub(crate) async fn is_well(
-    dialer: Dialer,
-    network: &Network,
-    (http, request): (bool, Option<&[u8]>),
-) -> bool {
-    match (http, request) {
-        (true, request) => is_served(dialer, network, request.unwrap_or(GET)).await,
-        (false, Some(request)) => is_answered(dialer, network, request).await,
-        (false, None) => is_accepted(dialer, network).await,
-    }
-}
-
-/// It connects, stays until it is accepted, and goes; true when it is, or when such a network says nothing about the server. For
-/// servers of which it is not known what to say to them.
-async fn is_accepted(dialer: Dialer, network: &Network) -> bool {
-    if network.loss > LOSS_MAX {
-        return true;
-    }
-    let accepted = async {
-        let Ok(stream) = opened_by(Opener::Probe, dialer.connect()).await else {
-            return false;
-        };
-        let is_accepted = || {
-            record(|recorder| {
-                let connection = recorder.ledger.get(stream.connection());
-                connection.is_some_and(|connection| connection.accepted.is_some())
-            })
-        };
-        while is_accepted() == Some(false) {
-            sleep(LOOK).await;
+async fn asked(dialer: Dialer, ask: Ask<'_>) -> io::Result<bool> {
+    let mut stream = dialer.connect().await?;
+    match ask {
+        Ask::Response(request) => responds(stream, request).await,
+        Ask::Byte(request) => {
+            stream.write_all(request).await?;
+            stream.read_u8().await.map(|_| true)
         }
-        true
-    };
-    timeout(patience(network), accepted).await.unwrap_or(false)
+        Ask::Accept => {
+            let is_accepted = || {
+                record(|recorder| {
+                    let connection = recorder.ledger.get(stream.connection());
+                    connection.is_some_and(|connection| connection.accepted.is_some())
+                })
+            };
+            while is_accepted() == Some(false) {
+                sleep(LOOK).await;
+            }
+            Ok(true)
+        }
+    }
 }
 
 fn patience(network: &Network) -> Duration {
@@ -111,30 +100,22 @@ fn patience(network: &Network) -> Duration {
     lasts(patience).max(patience.min(MACHINE))
 }
 
-async fn ask(dialer: Dialer, request: &[u8]) -> bool {
-    let Ok(mut stream) = dialer.connect().await else {
-        return false;
-    };
-    if stream.write_all(request).await.is_err() {
-        return false;
-    }
+/// A whole response that is no server error.
+async fn responds(mut stream: Stream, request: &[u8]) -> io::Result<bool> {
+    stream.write_all(request).await?;
     let mut requests = Requests::default();
     requests.feed(Duration::ZERO, request);
     let mut responses = Responses::default();
     let mut buffer = [0; 1024];
     while responses.complete == 0 {
-        match stream.read(&mut buffer).await {
-            Ok(0) => {
+        match stream.read(&mut buffer).await? {
+            0 => {
                 responses.end(Duration::ZERO);
                 break;
             }
-            Ok(count) => responses.feed(Duration::ZERO, &buffer[..count], &requests),
-            Err(_) => return false,
+            count => responses.feed(Duration::ZERO, &buffer[..count], &requests),
         }
     }
-    responses.complete == 1
-        && responses
-            .list
-            .last()
-            .is_some_and(|response| response.status < 500)
+    let last = responses.list.last();
+    Ok(responses.complete == 1 && last.is_some_and(|response| response.status < 500))
 }

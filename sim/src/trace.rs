@@ -377,6 +377,12 @@ impl Recorder {
         ledger.read(|| clock.now(), connection, by, bytes);
     }
 
+    /// The server's application gave bytes to its socket.
+    pub(crate) fn wrote(&mut self, connection: u32, bytes: u64) {
+        let Self { clock, ledger, .. } = self;
+        ledger.wrote(|| clock.now(), connection, bytes);
+    }
+
     /// The path of a connection was changed.
     pub(crate) fn disturbed(&mut self, connection: u32) {
         let at = self.now();
@@ -548,7 +554,8 @@ fn fingerprint(event: &NetworkEvent<'_>) -> (u64, u64) {
         NetworkEvent::Discarded { to, bytes } => (12, side(to) << 32 | bytes.len() as u64),
         NetworkEvent::Abandoned => (13, 0),
         NetworkEvent::Vanished => (14, 0),
-        _ => (15, 0),
+        NetworkEvent::Acknowledged { to, bytes } => (15, side(to) << 48 | bytes),
+        _ => (16, 0),
     }
 }
 

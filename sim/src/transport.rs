@@ -2,7 +2,7 @@
 
 use crate::engine::{leap, turmoil, wire};
 use crate::trace::{Recorder, record};
-use hangup_network::{BlackHole, Side};
+use hangup_network::BlackHole;
 use hangup_scenario::{Blackhole, LinkChange};
 use std::io;
 use std::net::SocketAddr;
@@ -154,14 +154,6 @@ impl Stream {
     }
 }
 
-/// Enters what a server has written.
-fn wrote(id: u32, by: Side, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-    if let (Side::Server, Poll::Ready(Ok(bytes))) = (by, &written) {
-        record(|recorder| recorder.ledger.wrote(id, *bytes as u64));
-    }
-    written
-}
-
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -169,16 +161,7 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Leap(stream) => {
-                let (id, by, before) =
-                    (stream.connection().0, stream.side(), buffer.filled().len());
-                let read = Pin::new(stream).poll_read(cx, buffer);
-                let bytes = buffer.filled().len() - before;
-                if bytes > 0 {
-                    record(|recorder| recorder.read(id, by, bytes as u64));
-                }
-                read
-            }
+            Self::Leap(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Turmoil(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Wire(stream) => stream.poll_read(cx, buffer),
         }
@@ -192,10 +175,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Leap(stream) => {
-                let (id, by) = (stream.connection().0, stream.side());
-                wrote(id, by, Pin::new(stream).poll_write(cx, bytes))
-            }
+            Self::Leap(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Turmoil(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Wire(stream) => stream.poll_write(cx, bytes),
         }
@@ -207,10 +187,7 @@ impl AsyncWrite for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Leap(stream) => {
-                let (id, by) = (stream.connection().0, stream.side());
-                wrote(id, by, Pin::new(stream).poll_write_vectored(cx, slices))
-            }
+            Self::Leap(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Turmoil(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Wire(stream) => stream.poll_write_vectored(cx, slices),
         }

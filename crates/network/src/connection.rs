@@ -34,6 +34,8 @@ pub(crate) struct Connection {
     /// The listener that has, or had, the connection in its queue.
     pub(crate) listener: Option<Key>,
     pub(crate) link: Link,
+    /// Acknowledgements may come late, or not at all: the link loses segments, or was changed.
+    pub(crate) unreliable: bool,
     /// The client's host is gone.
     pub(crate) vanished: bool,
     /// When the handshake began.
@@ -62,6 +64,7 @@ impl Connection {
             client,
             server,
             listener: None,
+            unreliable: link.loss > 0.0,
             link,
             vanished: false,
             lanes: [lane(Side::Client), lane(Side::Server)],
@@ -161,6 +164,7 @@ impl Connection {
         let read = self.peek(side, most, wait, medium, put);
         if let Poll::Ready(Ok(count @ 1..)) = read {
             let (receive_buffer, mtu) = (medium.config.receive_buffer, medium.config.mtu);
+            medium.took(self.id, side, count);
             let lane = self.lane(side.peer());
             lane.consume(count);
             if !lane.fin.arrived && lane.window_is_news(receive_buffer, mtu) {
@@ -207,6 +211,7 @@ impl Connection {
         }
         end.blocked |= free == 0;
         lane.written += count as u64;
+        medium.put(self.id, side, count);
         self.transmit(side, medium);
         Poll::Ready(Ok(count))
     }

@@ -73,6 +73,14 @@ impl Medium {
         self.observer.event(now, id, &event);
     }
 
+    pub(crate) fn took(&mut self, id: ConnectionId, by: Side, bytes: usize) {
+        self.observer.took(id, by, bytes);
+    }
+
+    pub(crate) fn put(&mut self, id: ConnectionId, by: Side, bytes: usize) {
+        self.observer.put(id, by, bytes);
+    }
+
     /// Shows a packet to the observer.
     pub(crate) fn show(&mut self, id: ConnectionId, packet: &Packet<'_>) {
         self.observer.packet(id, packet);

@@ -40,6 +40,16 @@ pub trait Observer {
     /// The network is in use during the call: an observer that calls any operation of it panics.
     fn event(&mut self, at: Instant, connection: ConnectionId, event: &Event<'_>);
 
+    /// The application of one side took so many bytes out of its socket.
+    fn took(&mut self, connection: ConnectionId, by: Side, bytes: usize) {
+        let _ = (connection, by, bytes);
+    }
+
+    /// The application of one side put so many bytes into its socket.
+    fn put(&mut self, connection: ConnectionId, by: Side, bytes: usize) {
+        let _ = (connection, by, bytes);
+    }
+
     /// Whether it wants to be shown every packet. It is asked once, when the world is entered; to show packets costs
     /// more than to tell events, and changes nothing of what happens.
     fn wants_packets(&self) -> bool {
@@ -91,6 +101,14 @@ pub enum Event<'a> {
         to: Side,
         /// The payload.
         bytes: &'a [u8],
+    },
+    /// A host learnt how much of its stream has reached its peer. Told only of connections whose link loses segments or was
+    /// changed: elsewhere it follows a latency behind the arrival.
+    Acknowledged {
+        /// The host that learnt it.
+        to: Side,
+        /// Bytes from the start of its stream.
+        bytes: u64,
     },
     /// The peer's end of stream reached a host.
     FinArrived {

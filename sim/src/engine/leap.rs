@@ -23,7 +23,7 @@ use crate::task::{POLLS_MAX, Role};
 use crate::trace::{self, Actor, Clock, PausedClock, Recorder, record};
 use crate::transport::{Dialer, Listener};
 use hangup_network::{
-    Config, ConnectionId, Event, Observer, Packet, ResetPolicy, TcpListener, World,
+    Config, ConnectionId, Event, Observer, Packet, ResetPolicy, Side, TcpListener, World,
 };
 use hangup_scenario::{Rst, Scenario};
 use std::cell::RefCell;
@@ -57,6 +57,16 @@ struct Observe {
 impl Observer for Observe {
     fn event(&mut self, at: Instant, connection: ConnectionId, event: &Event<'_>) {
         record(|recorder| recorder.network(at, connection, event));
+    }
+
+    fn took(&mut self, connection: ConnectionId, by: Side, bytes: usize) {
+        record(|recorder| recorder.read(connection.0, by, bytes as u64));
+    }
+
+    fn put(&mut self, connection: ConnectionId, by: Side, bytes: usize) {
+        if by == Side::Server {
+            record(|recorder| recorder.wrote(connection.0, bytes as u64));
+        }
     }
 
     fn wants_packets(&self) -> bool {
@@ -370,6 +380,8 @@ async fn drive(
     .flatten();
     let probe_served = down.is_some() || is_served(server, scenario).await;
     let search = search().await;
+    // What was accepted only when the fresh client came is judged, too.
+    record(|recorder| recorder.ledger.look(search.until));
     let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");
     let stacks = captured(&recorder, detail).await;
     drop(open);

@@ -26,6 +26,7 @@ pub(super) fn finding(
     let opened = connection.opened.unwrap_or_default();
     let until = match outlook {
         Outlook::Ended(at) => at,
+        _ if breach.at > run.search.from => run.search.until,
         _ => run.search.from,
     };
     let phase = connection.phase();

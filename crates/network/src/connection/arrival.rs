@@ -97,13 +97,18 @@ impl Connection {
         lane.lost_ack = lane.lost_ack.filter(|lost| lost.0 > next || lost.1 > limit);
         let acked = next.min(lane.sent);
         let fin_acked = lane.fin.sent && next > lane.sent;
-        let progress = acked > lane.acked || limit > lane.limit || (fin_acked && !lane.fin.acked);
+        let news = acked > lane.acked;
+        let progress = news || limit > lane.limit || (fin_acked && !lane.fin.acked);
         lane.acked = lane.acked.max(acked);
         lane.limit = lane.limit.max(limit);
         lane.fin.acked |= fin_acked;
         if progress {
             lane.since = Some(now);
         }
+        if news && self.unreliable {
+            medium.tell(self.id, Event::Acknowledged { to, bytes: acked });
+        }
+        let lane = self.lane_ref(to);
         // Linux: a writer is woken when a third of the buffer is free.
         let roomy =
             (send_buffer - lane.buffered().min(send_buffer)).saturating_mul(3) >= send_buffer;

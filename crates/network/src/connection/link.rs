@@ -134,7 +134,10 @@ impl Connection {
     /// Changes the link. Segments under way are not touched.
     pub(crate) fn set_link(&mut self, link: Link, medium: &mut Medium) {
         self.link = link;
+        self.unreliable = true;
         for side in [Side::Client, Side::Server] {
+            let bytes = self.lane_ref(side).acked;
+            medium.tell(self.id, Event::Acknowledged { to: side, bytes });
             if let Some(Timer {
                 purpose: Purpose::GiveUp,
                 ..
