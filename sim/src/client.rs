@@ -8,7 +8,8 @@ use crate::ledger::Opener;
 use crate::report::wording;
 use crate::trace::{lasts, record};
 use crate::transport::{Dialer, Stream};
-use hangup_scenario::{Await, LinkChange, Read, Scenario, Send, Step, Until};
+use bytes::BufMut;
+use hangup_scenario::{Await, LinkChange, Read, Scenario, Send, Step, Trickle, Until};
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -94,6 +95,7 @@ pub(crate) struct Client {
     link: Vec<LinkChange>,
     /// The number of its last connection.
     connection: Option<u32>,
+    /// What it writes, or has read: never both at a time.
     buffer: Vec<u8>,
 }
 
@@ -209,23 +211,9 @@ impl Client {
         let Some(connected) = &mut self.connected else {
             return Outcome::Unconnected;
         };
-        let mut bytes = Vec::new();
-        send.render(&mut bytes);
-        let (size, every) = match &send.trickle {
-            Some(trickle) => (trickle.size as usize, trickle.every),
-            None => (bytes.len().max(1), Duration::ZERO),
-        };
-        for piece in bytes.chunks(size.max(1)) {
-            match timeout(lasts(MOVE_PATIENCE), connected.stream.write_all(piece)).await {
-                Err(_) => return Outcome::InVain,
-                Ok(Err(error)) => return Outcome::Failed(error.kind()),
-                Ok(Ok(())) => connected.requests.feed(Duration::ZERO, piece),
-            }
-            if !every.is_zero() {
-                sleep(lasts(every)).await;
-            }
-        }
-        Outcome::Done
+        self.buffer.clear();
+        send.render(&mut self.buffer);
+        connected.send(&self.buffer, send.trickle.as_ref()).await
     }
 }
 
@@ -276,10 +264,30 @@ impl Connected {
         }
     }
 
+    async fn send(&mut self, bytes: &[u8], trickle: Option<&Trickle>) -> Outcome {
+        let (size, every) = match trickle {
+            Some(trickle) => (trickle.size as usize, trickle.every),
+            None => (bytes.len(), Duration::ZERO),
+        };
+        for piece in bytes.chunks(size.max(1)) {
+            match timeout(lasts(MOVE_PATIENCE), self.stream.write_all(piece)).await {
+                Err(_) => return Outcome::InVain,
+                Ok(Err(error)) => return Outcome::Failed(error.kind()),
+                Ok(Ok(())) => self.requests.feed(Duration::ZERO, piece),
+            }
+            if !every.is_zero() {
+                sleep(lasts(every)).await;
+            }
+        }
+        Outcome::Done
+    }
+
     /// Reads once; false at the end of the stream.
     async fn read_some(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<bool> {
-        buffer.resize(most.clamp(1, READ_AT_ONCE), 0);
-        let count = self.stream.read(buffer).await?;
+        let most = most.clamp(1, READ_AT_ONCE);
+        buffer.clear();
+        buffer.reserve(most);
+        let count = self.stream.read_buf(&mut buffer.limit(most)).await?;
         if count == 0 {
             self.ended = true;
             self.responses.end(Duration::ZERO);

@@ -5,6 +5,7 @@
 //! judging ([`Requests::broken`]) rather than guess, since servers may differ there.
 
 use hangup_scenario::render::SMUGGLED_TARGET;
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 /// More head bytes than this and the observer stops following the stream.
@@ -320,9 +321,9 @@ impl Requests {
 }
 
 fn request_head(bytes: &[u8]) -> Result<Option<(Request, usize, Framing)>, ()> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut head = httparse::Request::new(&mut fields);
-    let length = match head.parse(bytes) {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut head = httparse::Request::new(&mut []);
+    let length = match head.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(()),
@@ -494,9 +495,10 @@ impl Responses {
 }
 
 fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<(u16, bool, usize, Framing)>, ()> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut head = httparse::Response::new(&mut fields);
-    let length = match head.parse(bytes) {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut head = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let length = match parser.parse_response_with_uninit_headers(&mut head, bytes, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(()),

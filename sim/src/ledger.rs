@@ -1,5 +1,8 @@
 //! The connections of a run: when each was opened, what moved on it, who let go of it and when.
 
+mod due;
+
+use self::due::Queue;
 use crate::contract::{Breach, Contract, Promise};
 use crate::exchange::{Requests, Responses};
 use crate::trace::DateField;
@@ -236,6 +239,8 @@ pub struct Ledger {
     erases: bool,
     /// Who waits for a release.
     waiting: Option<Waker>,
+    /// Whose deadline comes first.
+    queue: Queue,
 }
 
 impl Ledger {
@@ -265,6 +270,7 @@ impl Ledger {
             opaque: false,
             erases: false,
             waiting: None,
+            queue: Queue::default(),
         }
     }
 
@@ -478,6 +484,19 @@ impl Ledger {
             }
             _ => {}
         }
+        if matches!(
+            event,
+            Event::Accepted { .. }
+                | Event::FinArrived { to: Side::Server }
+                | Event::ResetArrived { to: Side::Server }
+                | Event::TimedOut { side: Side::Server }
+                | Event::Acknowledged {
+                    to: Side::Server,
+                    ..
+                }
+        ) {
+            self.queue.comes_nearer(id);
+        }
     }
 
     /// Brings every breach up to date.
@@ -486,30 +505,5 @@ impl Ledger {
         for connection in &mut self.list {
             connection.check(now, &contract, slack);
         }
-    }
-
-    /// Brings every breach up to date, and gives the time at which the next connection will be past its deadline, or
-    /// should have been accepted; none when each is gone or past it already.
-    pub fn next_due(&mut self, now: Duration) -> Option<Duration> {
-        let (contract, slack) = (self.contract, self.slack);
-        self.list
-            .iter_mut()
-            .filter_map(|connection| {
-                if connection.accepted.is_none() {
-                    let patience = connection
-                        .born
-                        .saturating_add(contract.stall.max(ACCEPTING));
-                    return (!connection.stillborn && patience > now).then_some(patience);
-                }
-                connection.check(now, &contract, slack);
-                let judged = connection.released.is_some() || connection.breach.is_some();
-                (!judged).then(|| {
-                    connection
-                        .due(&contract)
-                        .at
-                        .saturating_add(slack + TIMER_STEP)
-                })
-            })
-            .min()
     }
 }

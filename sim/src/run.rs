@@ -124,11 +124,7 @@ impl Run {
             return Outlook::Ended(released);
         }
         // A server that handles connections in its accept loop has no task for this connection alone.
-        let mut own = self
-            .tasks
-            .of_server()
-            .filter(|task| task.connection == Some(connection.id))
-            .peekable();
+        let mut own = self.tasks.of_connection(connection.id).peekable();
         let last_poll = if own.peek().is_some() {
             own.filter(|task| task.ended.is_none())
                 .map(|task| task.last_poll)
@@ -160,6 +156,11 @@ impl Run {
         }
     }
 
+    /// The connection with this id.
+    pub fn connection(&self, id: u32) -> Option<&Connection> {
+        self.connections.get((id as usize).checked_sub(1)?)
+    }
+
     /// Tasks that the scenario's connections made the server spawn: how many, and how many of them have ended.
     pub fn connection_task_counts(&self) -> (usize, usize) {
         let probe = self
@@ -185,8 +186,9 @@ impl Run {
                 .of_server()
                 .filter(|task| task.ended.is_none() && task.role == Role::Server)
         };
-        alive()
-            .find(|task| task.connection == Some(connection))
+        self.tasks
+            .of_connection(connection)
+            .find(|task| task.ended.is_none())
             .or_else(|| alive().find(|task| task.last_accepted() == Some(connection)))
             .or_else(|| {
                 alive().find(|task| task.connection.is_none() && task.last_accepted().is_some())

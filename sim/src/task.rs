@@ -4,6 +4,7 @@
 //! `tokio::spawn` itself needs no change to be accounted for.
 
 use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
 use std::panic::Location;
 use std::task::Waker;
 use std::time::Duration;
@@ -78,6 +79,8 @@ pub struct Tasks {
     /// Who is to be woken when the server spins, or when its polls have come to `alarm`.
     guard: Option<Waker>,
     alarm: Option<u64>,
+    /// The places of the server's tasks by the connections that they belong to, once somebody has asked.
+    by_connection: OnceCell<FxHashMap<u32, Vec<u32>>>,
 }
 
 impl Tasks {
@@ -111,6 +114,7 @@ impl Tasks {
         };
         let place = self.list.len();
         self.index.insert(id, place as u32);
+        self.by_connection.take();
         self.list.push(task);
         &self.list[place]
     }
@@ -201,6 +205,7 @@ impl Tasks {
     /// `task` calls accept: it is no connection's. Gives the connection that it was taken for.
     pub(crate) fn accepting(&mut self, task: Id) -> Option<u32> {
         let place = *self.index.get(&task)?;
+        self.by_connection.take();
         self.list[place as usize].connection.take()
     }
 
@@ -229,6 +234,7 @@ impl Tasks {
 
     /// What is alive now belongs to no connection; gives those that it was taken for.
     pub(crate) fn settle(&mut self) -> Vec<u32> {
+        self.by_connection.take();
         let alive = self
             .list
             .iter_mut()
@@ -244,6 +250,21 @@ impl Tasks {
     /// The server's tasks, in the order of their births.
     pub fn of_server(&self) -> impl Iterator<Item = &Task> {
         self.list.iter().filter(|task| task.role == Role::Server)
+    }
+
+    /// Those of a connection, in the order of their births.
+    pub fn of_connection(&self, connection: u32) -> impl Iterator<Item = &Task> {
+        let places = self.by_connection.get_or_init(|| {
+            let mut by_connection = FxHashMap::<u32, Vec<u32>>::default();
+            for (place, task) in (0..).zip(&self.list) {
+                if let Some(connection) = task.connection.filter(|_| task.role == Role::Server) {
+                    by_connection.entry(connection).or_default().push(place);
+                }
+            }
+            by_connection
+        });
+        let places = places.get(&connection).into_iter().flatten();
+        places.map(|&place| &self.list[place as usize])
     }
 
     /// How often any task of the server was polled.

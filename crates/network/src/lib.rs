@@ -88,4 +88,4 @@ pub use packet::{Packet, SynOptions};
 pub use stream::{
     Connect, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf,
 };
-pub use world::World;
+pub use world::{World, time_may_have_passed};

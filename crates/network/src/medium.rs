@@ -17,6 +17,8 @@ pub(crate) struct Medium {
     clock: Option<Instant>,
     /// Whether it was seen since time could last pass.
     clock_is_read: bool,
+    /// Somebody says when time may have passed; otherwise it may have before every call of an application.
+    clock_is_told: bool,
     /// When the network task is going to run by itself.
     armed: Option<Instant>,
     /// The network task.
@@ -39,6 +41,7 @@ impl Medium {
             observer,
             clock: None,
             clock_is_read: false,
+            clock_is_told: false,
             armed: None,
             task: None,
             woken: Vec::new(),
@@ -46,8 +49,8 @@ impl Medium {
         }
     }
 
-    /// The time on tokio's clock, which is read once for each call of an application: it costs as much as all
-    /// the rest of one. While a runtime is torn down that clock may be out of reach: then it is the time that was seen
+    /// The time on tokio's clock, which is read once for each call of an application, or as seldom as it is told to: it costs
+    /// as much as all the rest of one. While a runtime is torn down that clock may be out of reach: then it is the time that was seen
     /// last, since an observer must not be told real time.
     pub(crate) fn now(&mut self) -> Instant {
         match self.clock {
@@ -63,9 +66,15 @@ impl Medium {
         }
     }
 
-    /// Time may have passed.
-    pub(crate) fn forget_time(&mut self) {
+    /// An application calls. Unless somebody would have said so, time may have passed.
+    pub(crate) fn is_called(&mut self) {
+        self.clock_is_read &= self.clock_is_told;
+    }
+
+    /// Time may have passed, and from now on it does not without this being called.
+    pub(crate) fn time_may_have_passed(&mut self) {
         self.clock_is_read = false;
+        self.clock_is_told = true;
     }
 
     pub(crate) fn tell(&mut self, id: ConnectionId, event: Event<'_>) {

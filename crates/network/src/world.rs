@@ -164,7 +164,7 @@ pub(crate) fn with<R>(world: u64, work: impl FnOnce(&mut Network) -> R) -> Optio
             let network_ref = network
                 .as_deref_mut()
                 .filter(|network| network.world == world)?;
-            network_ref.medium.forget_time();
+            network_ref.medium.is_called();
             let result = work(network_ref);
             let medium = &mut network_ref.medium;
             if !medium.woken.is_empty() || !medium.discarded.is_empty() {
@@ -188,6 +188,21 @@ pub(crate) fn with<R>(world: u64, work: impl FnOnce(&mut Network) -> R) -> Optio
 pub(crate) fn current() -> io::Result<u64> {
     let world = NETWORK.try_with(|cell| cell.borrow().as_deref().map(|network| network.world));
     world.ok().flatten().ok_or_else(down)
+}
+
+/// Tells the network of this thread, if there is one, that time may have passed. From the first call on it takes it that
+/// time does not pass without one, and reads the clock once from one to the next instead of at every call of an
+/// application. It is meant for a runtime's `on_thread_unpark`: a paused clock moves only while there is nothing else
+/// to do. Whoever moves it by `tokio::time::advance` has to call this, too.
+pub fn time_may_have_passed() {
+    // While the network is borrowed the runtime is not idle.
+    let _ = NETWORK.try_with(|cell| {
+        if let Ok(mut network) = cell.try_borrow_mut()
+            && let Some(network) = network.as_deref_mut()
+        {
+            network.medium.time_may_have_passed();
+        }
+    });
 }
 
 /// What an operation without its world gives.

@@ -136,7 +136,8 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     let world = Rc::new(World::enter(network(scenario), Box::new(observe)));
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
     let course = drive(scenario, (server, contract), &world, detail, warm);
-    let outcome = runtime.block_on(guarded(course, detail));
+    // It is some kilobytes, which tokio would move from hand to hand.
+    let outcome = runtime.block_on(Box::pin(guarded(course, detail)));
     WORLD.with(|current| *current.borrow_mut() = None);
     let mut recorder = outcome.recorder;
     drop(runtime);
@@ -232,6 +233,7 @@ fn runtime(seed: u64) -> Runtime {
             record(|recorder| recorder.polled(task.id()));
         })
         .on_thread_unpark(|| {
+            hangup_network::time_may_have_passed();
             record(|recorder| {
                 recorder.clock().may_have_moved();
                 if hangup_seal::is_sealed() {

@@ -28,9 +28,8 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
 fn stray_tasks(run: &Run, findings: &mut Vec<Finding>) {
     let strays = run.tasks.of_server().filter(|task| {
         let alone = task.connection.is_none_or(|id| {
-            run.connections
-                .iter()
-                .any(|connection| connection.id == id && connection.accepted.is_none())
+            run.connection(id)
+                .is_some_and(|connection| connection.accepted.is_none())
         });
         !task.root && task.ended.is_none() && alone
     });
