@@ -139,6 +139,8 @@ impl Stream {
                 };
                 let mut link = before.unwrap_or_else(|| world.default_link());
                 link.latency = change.latency.unwrap_or(link.latency);
+                link.jitter = change.jitter.unwrap_or(link.jitter);
+                link.mtu = change.mtu.unwrap_or(link.mtu);
                 link.loss = change.loss.unwrap_or(link.loss);
                 link.black_hole = match change.blackhole {
                     Some(Blackhole::Both) => BlackHole::Both,

@@ -65,6 +65,10 @@ pub enum ResetPolicy {
 pub struct Link {
     /// How long a segment travels, one way.
     pub latency: Duration,
+    /// The most that chance adds to that (see [`Config::jitter`]).
+    pub jitter: Duration,
+    /// The most payload bytes of a segment (see [`Config::mtu`]). For what has arrived already, too, it is what one read can see.
+    pub mtu: usize,
     /// The probability, 0 to 1, that a segment is lost (see [`Config::loss`]).
     pub loss: f64,
     /// The directions in which nothing arrives any more.

@@ -50,9 +50,10 @@ impl Connection {
         id: ConnectionId,
         key: Key,
         (client, server): (SocketAddr, SocketAddr),
-        link: Link,
+        mut link: Link,
         medium: &mut Medium,
     ) -> Connection {
+        link.mtu = link.mtu.max(1);
         let config = &medium.config;
         let lane = |side: Side| {
             let purpose = u64::from(id.0) * 2 + side as u64;
@@ -131,7 +132,7 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         let lane = &self.lanes[side.peer() as usize];
         if lane.unread() > 0 {
-            let most = most.min(medium.config.mtu);
+            let most = most.min(self.link.mtu);
             return Poll::Ready(Ok(lane.peek(most, put)));
         }
         let arrived = lane.fin.arrived;
@@ -163,7 +164,7 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         let read = self.peek(side, most, wait, medium, put);
         if let Poll::Ready(Ok(count @ 1..)) = read {
-            let (receive_buffer, mtu) = (medium.config.receive_buffer, medium.config.mtu);
+            let (receive_buffer, mtu) = (medium.config.receive_buffer, self.link.mtu);
             medium.took(self.id, side, count);
             let lane = self.lane(side.peer());
             lane.consume(count);

@@ -58,6 +58,8 @@ impl Network {
     pub(crate) fn link(&self) -> Link {
         Link {
             latency: self.medium.config.latency,
+            jitter: self.medium.config.jitter,
+            mtu: self.medium.config.mtu,
             loss: self.medium.config.loss,
             black_hole: BlackHole::None,
         }

@@ -101,14 +101,18 @@ fn chaos() -> impl Strategy<Value = Chaos> {
     ];
     let link = (
         0..200u64,
+        prop_oneof![Just(0), 0..50u64],
+        prop_oneof![Just(1), 1..3000usize],
         prop_oneof![Just(0.0), 0.0..1.0f64],
         prop::sample::select(holes.to_vec()),
     );
     let fault = prop_oneof![
         Just(Fault::Vanish),
-        link.prop_map(|(ms, loss, black_hole)| {
+        link.prop_map(|(ms, jitter, mtu, loss, black_hole)| {
             Fault::Link(Link {
                 latency: Duration::from_millis(ms),
+                jitter: Duration::from_millis(jitter),
+                mtu,
                 loss,
                 black_hole,
             })

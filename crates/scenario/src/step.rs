@@ -124,6 +124,10 @@ pub struct LinkChange {
     pub heal: bool,
     /// How long a segment travels, one way.
     pub latency: Option<Duration>,
+    /// The most that chance adds to the latency of a segment.
+    pub jitter: Option<Duration>,
+    /// Largest segment in bytes, at least 1: what one read can see.
+    pub mtu: Option<usize>,
     /// Probability, 0 to 1, that a segment is lost at first.
     pub loss: Option<f64>,
     /// Where nothing arrives any more.

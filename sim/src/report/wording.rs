@@ -87,6 +87,12 @@ fn network_change(change: &LinkChange) -> String {
     if let Some(latency) = change.latency {
         let _ = write!(text, " latency {}", spell(latency));
     }
+    if let Some(jitter) = change.jitter {
+        let _ = write!(text, " jitter {}", spell(jitter));
+    }
+    if let Some(mtu) = change.mtu {
+        let _ = write!(text, " mtu {mtu}");
+    }
     if let Some(loss) = change.loss {
         let _ = write!(text, " loss {loss}");
     }

@@ -43,10 +43,9 @@ impl Connection {
             self.expect_progress(from, medium);
             return;
         }
-        let config = &medium.config;
         // Without chance, all segments arrive at the same instant: one flight.
-        let alike = self.link.loss <= 0.0 && config.jitter.is_zero();
-        let most = if alike { bytes } else { config.mtu };
+        let alike = self.link.loss <= 0.0 && self.link.jitter.is_zero();
+        let most = if alike { bytes } else { self.link.mtu };
         let end = start + bytes as u64;
         let mut next = start;
         while next < end && self.lane_ref(from).lost.is_none() {
@@ -80,7 +79,7 @@ impl Connection {
     pub(crate) fn launch(&mut self, from: Side, segment: Segment, medium: &mut Medium) {
         let delay = match self.swallows(from) {
             true => None,
-            false => self.delay(from, segment, medium),
+            false => self.delay(from, segment),
         };
         let Some(delay) = delay else {
             self.show(from, segment, None, medium);

@@ -63,9 +63,14 @@ impl Connection {
 
     /// How long a segment travels: latency, jitter, and a retransmission timeout for each time that it is lost. `None`
     /// if it never arrives.
-    pub(super) fn delay(&mut self, from: Side, segment: Segment, medium: &Medium) -> Option<Delay> {
-        let Link { latency, loss, .. } = self.link;
-        let jitter = medium.config.jitter.min(MOST).as_millis() as u64;
+    pub(super) fn delay(&mut self, from: Side, segment: Segment) -> Option<Delay> {
+        let Link {
+            latency,
+            jitter,
+            loss,
+            ..
+        } = self.link;
+        let jitter = jitter.min(MOST).as_millis() as u64;
         let random = &mut self.lane(from).random;
         // An acknowledgement is cumulative: a lost one hardly matters, and it draws nothing.
         let (carries, mut timeout) = match segment {
@@ -133,7 +138,10 @@ impl Connection {
 
     /// Changes the link. Segments under way are not touched.
     pub(crate) fn set_link(&mut self, link: Link, medium: &mut Medium) {
-        self.link = link;
+        self.link = Link {
+            mtu: link.mtu.max(1),
+            ..link
+        };
         self.unreliable = true;
         for side in [Side::Client, Side::Server] {
             let bytes = self.lane_ref(side).acked;

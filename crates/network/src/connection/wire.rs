@@ -119,7 +119,7 @@ impl Connection {
         };
         match segment {
             Segment::Syn | Segment::SynAck => {
-                let most = medium.config.mtu.min(PAYLOAD_MOST);
+                let most = self.link.mtu.min(PAYLOAD_MOST);
                 packet.sequence = initial(self.id, from);
                 packet.acknowledgement = (segment == Segment::SynAck).then(|| peers(0));
                 packet.window = field(receive_buffer as u64);
@@ -152,7 +152,7 @@ impl Connection {
                     .clamp(first, out.bytes.len().max(first));
                 let held = first.min(out.bytes.len())..last.min(out.bytes.len());
                 let bytes: Vec<u8> = out.bytes.range(held).copied().collect();
-                let most = medium.config.mtu.min(PAYLOAD_MOST);
+                let most = self.link.mtu.min(PAYLOAD_MOST);
                 let count = bytes.len().div_ceil(most);
                 for (index, piece) in bytes.chunks(most).enumerate() {
                     packet.sequence = own(from + (index * most) as u64);

@@ -306,6 +306,50 @@ fn a_link_can_be_slow_and_lossy_from_now_on() {
 }
 
 #[test]
+fn a_link_can_have_small_segments_and_jitter_from_now_on() {
+    plain(async |scene: Scene| {
+        let (_listener, mut client, mut server) = scene.pair().await;
+        let (id, usual) = (client.connection(), scene.world.default_link());
+        let mut buffer = [0; 16];
+        client.write_all(b"whole").await.unwrap();
+        assert_eq!(server.read(&mut buffer).await.unwrap(), 5);
+        // A byte of payload a segment: what one read sees, though all of them arrive at one time.
+        scene.world.set_link(id, Link { mtu: 1, ..usual });
+        client.write_all(b"bytes").await.unwrap();
+        for byte in b"bytes" {
+            assert_eq!(server.read(&mut buffer).await.unwrap(), 1);
+            assert_eq!(buffer[0], *byte);
+        }
+        // No segment of none: that would never arrive.
+        scene.world.set_link(id, Link { mtu: 0, ..usual });
+        assert_eq!(scene.world.link(id).map(|link| link.mtu), Some(1));
+        // With jitter they arrive one by one, and none before its time.
+        let jittery = Link {
+            jitter: Duration::from_millis(500),
+            mtu: 1,
+            ..usual
+        };
+        scene.world.set_link(id, jittery);
+        let begun = scene.ms();
+        client.write_all(b"jitter").await.unwrap();
+        let mut times = Vec::new();
+        for byte in b"jitter" {
+            assert_eq!(server.read_u8().await.unwrap(), *byte);
+            times.push(scene.ms() - begun);
+        }
+        assert!(
+            times.is_sorted() && times[0] >= 20 && times[5] <= 520,
+            "{times:?}"
+        );
+        assert!(times[0] < times[5], "{times:?}");
+        scene.world.heal(id);
+        assert_eq!(scene.world.link(id), Some(usual));
+        drop((client, server));
+        settle().await;
+    });
+}
+
+#[test]
 fn faults_of_a_released_connection_do_nothing() {
     plain(async |scene: Scene| {
         let (_listener, client, server) = scene.pair().await;

@@ -1,7 +1,7 @@
 //! Reading the steps.
 
 use super::{
-    bounds::{AWAITED_BYTES_MAX, SENT_BYTES_MAX},
+    bounds::{AWAITED_BYTES_MAX, MTU_MAX, SENT_BYTES_MAX},
     error::{Mistake, ReadError},
     quantity::DURATION,
     read::duration_or_zero,
@@ -265,13 +265,30 @@ fn read(table: &Table<'_>) -> Result<Read, ReadError> {
 }
 
 fn link(table: &Table<'_>) -> Result<LinkChange, ReadError> {
-    table.only(&["do", "latency", "loss", "blackhole", "heal"])?;
+    table.only(&[
+        "do",
+        "latency",
+        "jitter",
+        "mtu",
+        "loss",
+        "blackhole",
+        "heal",
+    ])?;
     Ok(LinkChange {
         heal: table.get("heal").map_or(Ok(false), |value| value.truth())?,
         latency: table
             .get("latency")
             .map(|value| value.duration())
             .transpose()?,
+        jitter: table
+            .get("jitter")
+            .map(|value| value.duration())
+            .transpose()?,
+        mtu: table
+            .get("mtu")
+            .map(|value| value.integer(1..=MTU_MAX))
+            .transpose()?
+            .map(|mtu| mtu as usize),
         loss: table
             .get("loss")
             .map(|value| value.probability())

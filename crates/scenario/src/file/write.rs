@@ -180,6 +180,8 @@ fn step_table(step: &Step) -> String {
         Step::Network(link) => {
             fields.optional("heal", link.heal.then(|| "true".into()));
             fields.optional("latency", link.latency.map(quoted));
+            fields.optional("jitter", link.jitter.map(quoted));
+            fields.optional("mtu", link.mtu.map(|mtu| mtu.to_string()));
             fields.optional("loss", link.loss.map(|loss| format!("{loss:?}")));
             fields.optional(
                 "blackhole",

@@ -75,6 +75,23 @@ fn links(change: LinkChange, depth: Depth) -> Vec<LinkChange> {
             ..change
         });
     }
+    if change.mtu.is_some() {
+        out.push(LinkChange {
+            mtu: None,
+            ..change
+        });
+    }
+    if let Some(jitter) = change.jitter {
+        out.push(LinkChange {
+            jitter: None,
+            ..change
+        });
+        let less = durations(jitter, depth);
+        out.extend(less.into_iter().map(|jitter| LinkChange {
+            jitter: Some(jitter),
+            ..change
+        }));
+    }
     if let Some(latency) = change.latency {
         out.push(LinkChange {
             latency: None,

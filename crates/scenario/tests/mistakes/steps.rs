@@ -102,6 +102,18 @@ fn steps() {
             "x.toml:5: client[0].steps[1].blackhole: unknown direction \"up\"; allowed: \"both\", \"to_server\" or \"to_client\"",
         ),
         (
+            "{ do = \"network\", mtu = 0 }",
+            "x.toml:5: client[0].steps[1].mtu: 0 is out of bounds; allowed: an integer from 1 to 65535",
+        ),
+        (
+            "{ do = \"network\", jitter = 5 }",
+            "x.toml:5: client[0].steps[1].jitter: an integer is not allowed here; allowed: <duration>",
+        ),
+        (
+            "{ do = \"network\", bandwidth = 5 }",
+            "x.toml:5: client[0].steps[1]: unknown field \"bandwidth\"; allowed: do, latency, jitter, mtu, loss, blackhole, heal",
+        ),
+        (
             "{ do = \"network\", heal = 1 }",
             "x.toml:5: client[0].steps[1].heal: an integer is not allowed here; allowed: true or false",
         ),

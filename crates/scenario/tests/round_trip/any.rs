@@ -186,12 +186,16 @@ fn link() -> impl Strategy<Value = LinkChange> {
     (
         any::<bool>(),
         option::of(duration()),
+        option::of(duration()),
+        option::of(1..=65_535_usize),
         loss,
         option::of(blackhole),
     )
-        .prop_map(|(heal, latency, loss, blackhole)| LinkChange {
+        .prop_map(|(heal, latency, jitter, mtu, loss, blackhole)| LinkChange {
             heal,
             latency,
+            jitter,
+            mtu,
             loss,
             blackhole,
         })
