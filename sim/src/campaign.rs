@@ -10,6 +10,7 @@
 //! | `judge` | how many runs a case needs |
 //! | [`attack`] | a search for the scenario that holds the most server seconds for each client byte |
 //! | [`nearest`] | the smallest change with which nothing is found any more |
+//! | [`probe`] | every incident and healthy client against a server that is running |
 //! | [`walk`], [`shard`], [`shape`] | going through the cases on all cores and machines, and grouping what was found |
 
 pub mod attack;
@@ -20,6 +21,7 @@ pub mod fuzz;
 pub mod hunt;
 mod judge;
 pub mod nearest;
+pub mod probe;
 pub mod shape;
 pub mod shard;
 pub mod sweep;

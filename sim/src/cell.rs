@@ -1,8 +1,10 @@
 //! One cell of the matrix: a scenario, a server, the run, and what the oracles say of it.
 
 use crate::engine::Engine;
+use crate::engine::wire::far::{self, NotRun};
 use crate::finding::{Finding, verdict};
 use crate::oracle;
+use crate::remote::Remote;
 use crate::run::{Detail, Run};
 use crate::server::Server;
 use hangup_scenario::{Scenario, Verdict};
@@ -103,6 +105,31 @@ impl Cell {
             findings,
             wall: start.elapsed(),
         }
+    }
+
+    /// Runs a scenario against a server that is running at `remote`, by `until` at the latest, and judges it. With `ask`, a fresh
+    /// client comes in the end.
+    ///
+    /// # Errors
+    /// When the run says nothing about the server.
+    pub fn remote(
+        scenario: &Arc<Scenario>,
+        remote: &Remote,
+        detail: Detail,
+        ask: bool,
+        until: Option<tokio::time::Instant>,
+    ) -> Result<Self, NotRun> {
+        let start = Instant::now();
+        let run = far::run(scenario, remote, detail, ask, until)?;
+        Ok(Self {
+            findings: oracle::judge(&run),
+            origin: scenario.name.clone(),
+            scenario: Arc::clone(scenario),
+            server: remote.name(),
+            run,
+            wall: start.elapsed(),
+            again: None,
+        })
     }
 
     /// The same, twice: a second run that differs from the first is a finding of its own.

@@ -81,6 +81,7 @@ struct Connected {
     /// Bytes read so far.
     read: u64,
     ended: bool,
+    patience: Duration,
 }
 
 /// One client of a run.
@@ -97,6 +98,8 @@ pub(crate) struct Client {
     connection: Option<u32>,
     /// What it writes, or has read: never both at a time.
     buffer: Vec<u8>,
+    /// How long it tries to connect, and to finish one `send` or `read`.
+    patience: Duration,
 }
 
 impl Client {
@@ -111,7 +114,13 @@ impl Client {
             link: Vec::new(),
             connection: None,
             buffer: Vec::new(),
+            patience: MOVE_PATIENCE,
         }
+    }
+
+    /// The same with this patience.
+    fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Does all steps, and gives back what is still open.
@@ -191,7 +200,7 @@ impl Client {
             return Outcome::Done;
         }
         match timeout(
-            lasts(CONNECT_PATIENCE),
+            lasts(CONNECT_PATIENCE.min(self.patience)),
             opened_by(Opener::Client(self.number), self.dialer.connect()),
         )
         .await
@@ -201,7 +210,7 @@ impl Client {
             Ok(Ok(stream)) => {
                 self.connection = Some(stream.connection());
                 self.link.iter().for_each(|change| stream.set_link(change));
-                self.connected = Some(Connected::new(stream));
+                self.connected = Some(Connected::new(stream, self.patience));
                 Outcome::Done
             }
         }
@@ -219,13 +228,22 @@ impl Client {
 
 /// Runs every client to its last step; what is still open stays open, in the hands of the caller.
 pub(crate) async fn run_all(scenario: &Arc<Scenario>, dialer: Dialer) -> Vec<Stream> {
+    run_patient(scenario, dialer, MOVE_PATIENCE).await
+}
+
+/// The same, with this patience for what can block.
+pub(crate) async fn run_patient(
+    scenario: &Arc<Scenario>,
+    dialer: Dialer,
+    patience: Duration,
+) -> Vec<Stream> {
     let mut running = Vec::new();
     let mut number = 0;
     for (entry, client) in scenario.clients.iter().enumerate() {
         for copy in 0..client.count {
             let delay = client.start + client.stagger * copy;
             let client = Client::new(Arc::clone(scenario), entry, number, dialer);
-            running.push(tokio::spawn(client.run(delay)));
+            running.push(tokio::spawn(client.patient(patience).run(delay)));
             number += 1;
         }
     }
@@ -253,8 +271,9 @@ pub(crate) async fn opened_by<F: Future>(opener: Opener, connecting: F) -> F::Ou
 }
 
 impl Connected {
-    fn new(stream: Stream) -> Self {
+    fn new(stream: Stream, patience: Duration) -> Self {
         Self {
+            patience,
             stream,
             requests: Requests::default(),
             responses: Responses::default(),
@@ -270,7 +289,7 @@ impl Connected {
             None => (bytes.len(), Duration::ZERO),
         };
         for piece in bytes.chunks(size.max(1)) {
-            match timeout(lasts(MOVE_PATIENCE), self.stream.write_all(piece)).await {
+            match timeout(lasts(self.patience), self.stream.write_all(piece)).await {
                 Err(_) => return Outcome::InVain,
                 Ok(Err(error)) => return Outcome::Failed(error.kind()),
                 Ok(Ok(())) => self.requests.feed(Duration::ZERO, piece),
@@ -350,6 +369,7 @@ impl Connected {
             Read::Bytes(count) => *count,
             Read::All => u64::MAX,
         };
+        let patience = lasts(self.patience);
         let reading = async {
             while left > 0 {
                 let most = left.min(READ_AT_ONCE as u64) as usize;
@@ -362,8 +382,6 @@ impl Connected {
             }
             Outcome::Done
         };
-        timeout(lasts(MOVE_PATIENCE), reading)
-            .await
-            .unwrap_or(Outcome::InVain)
+        timeout(patience, reading).await.unwrap_or(Outcome::InVain)
     }
 }

@@ -15,7 +15,9 @@ mod files;
 mod fuzz;
 mod hunt;
 mod list;
+mod probe;
 mod program;
+mod remote;
 mod replay;
 mod run;
 mod serve;
@@ -28,7 +30,7 @@ pub use program::{Program, cli};
 use crate::engine::Engine;
 use crate::report::Results;
 use crate::server::{self, Server};
-use crate::{cell::Cell, incident};
+use crate::{cell::Cell, healthy, incident};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use hangup_scenario::{Scenario, Verdict};
@@ -65,6 +67,8 @@ enum Command {
     Hunt(hunt::Hunt),
     /// The same run again: a case seed from fuzz, a saved file, or an incident
     Replay(replay::Replay),
+    /// The incidents over real TCP against a server that is running: a matrix with what came back, and when
+    Probe(probe::Probe),
     /// Our server on real TCP with the probe app, its ledger and metrics
     Serve(serve::Serve),
     /// Incidents, servers, engines, exchanges
@@ -189,6 +193,7 @@ fn run_with(own: program::Own) -> ExitCode {
         Some(Command::Attack(command)) => command.execute(&common),
         Some(Command::Hunt(command)) => command.execute(&common),
         Some(Command::Replay(command)) => command.execute(&common),
+        Some(Command::Probe(command)) => command.execute(&common),
         Some(Command::Serve(command)) => command.execute(&common),
         Some(Command::List(command)) => command.execute(&common),
     };
@@ -305,6 +310,9 @@ impl Common {
 fn find_scenario(origin: &str) -> anyhow::Result<Arc<Scenario>> {
     if let Some(scenario) = incident::named(origin) {
         return Ok(scenario);
+    }
+    if let Some(client) = healthy::all().find(|client| client.scenario.name == origin) {
+        return Ok(client.scenario);
     }
     let path = std::path::Path::new(origin);
     if !path.exists() && !origin.contains(['/', '.']) {

@@ -20,6 +20,7 @@
 //! | [`oracle`], [`finding`] | the rules, and what they find |
 //! | [`cell`] | scenario, server, run and findings together |
 //! | [`report`] | text, JSON, the matrix |
+//! | [`remote`] | a server that is running somewhere, and what is known of it |
 //! | [`campaign`] | many runs: check, fuzz |
 //! | [`command`] | the command line |
 //!
@@ -64,6 +65,7 @@ pub mod oracle;
 pub mod packet;
 mod panics;
 mod probe;
+pub mod remote;
 pub mod report;
 pub mod run;
 pub mod server;

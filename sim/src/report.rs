@@ -7,6 +7,7 @@ pub mod json;
 pub mod junit;
 pub mod matrix;
 pub mod pcap;
+pub mod probe;
 mod story;
 pub mod text;
 pub mod wording;

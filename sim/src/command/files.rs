@@ -29,7 +29,7 @@ impl Files {
         for (flag, path) in self.all() {
             if !judges {
                 bail!(
-                    "{flag}: this command judges no run; allowed with check, run, replay, fuzz, sweep, exhaust"
+                    "{flag}: this command judges no run; allowed with check, run, replay, fuzz, sweep, exhaust, probe"
                 );
             }
             let opened = OpenOptions::new()
@@ -39,7 +39,9 @@ impl Files {
                 .open(path);
             opened.with_context(|| format!("{flag}: {}", path.display()))?;
         }
-        if self.pcap.is_some() && matches!(command, None | Some(Command::Check(_))) {
+        if self.pcap.is_some()
+            && matches!(command, None | Some(Command::Check(_) | Command::Probe(_)))
+        {
             bail!(
                 "--pcap: a capture is of one run, not of a matrix; allowed with run, replay, fuzz, sweep, exhaust"
             );

@@ -6,6 +6,7 @@
 //! | `plan` | how much faster, what is cut, and what this engine cannot express |
 //! | `stream` | sockets for clients and for the server |
 //! | `book` | what is known of each connection, and the facts that follow |
+//! | `far` | the same against a server that is not of this process |
 //!
 //! Server and clients share one real runtime in this process, and every duration (of the scenario, the contract and the
 //! server: see [`Server::hastened`]) is divided by one factor, so that minutes take seconds. Times in the trace are
@@ -20,6 +21,7 @@
 
 mod book;
 mod clock;
+pub(crate) mod far;
 mod plan;
 mod stream;
 

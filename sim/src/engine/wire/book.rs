@@ -3,12 +3,14 @@
 //! Both ends report what they do. What has arrived at a client shows in the receive queue of its socket, which is looked at
 //! without taking anything out of it: after the server wrote, before the client reads, and every few milliseconds.
 
+use super::far::{self, Ending, Far};
 use crate::trace::record;
 use hangup_network::{ConnectionId, Event, Side};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// More than the receive queue of any socket holds at first; it grows.
@@ -31,6 +33,10 @@ struct Known {
     server_closed: bool,
     /// The client has been reported to know about that, or about a reset.
     told: bool,
+    /// The client will write nothing more.
+    client_done: bool,
+    /// The server is not of this process.
+    far: Option<Far>,
 }
 
 #[derive(Default)]
@@ -41,6 +47,10 @@ struct Book {
     queue: Vec<u8>,
     /// What has vanished.
     kept: Vec<super::TcpStream>,
+    /// The run's server is not of this process; its sockets are here, if they are of this machine.
+    far: Option<Option<Arc<far::Census>>>,
+    /// What this machine itself refused.
+    refused: Option<String>,
 }
 
 thread_local! {
@@ -53,6 +63,23 @@ fn with<R>(id: u32, work: impl FnOnce(&mut Known) -> R) -> Option<R> {
 
 fn note(id: u32, event: &Event<'_>) {
     record(|recorder| recorder.network(Instant::now(), ConnectionId(id), event));
+}
+
+/// The server of the run on this thread is not of this process.
+pub(super) fn begin_far(census: Option<Arc<far::Census>>) {
+    BOOK.with_borrow_mut(|book| book.far = Some(census));
+}
+
+/// This machine has refused something that a client needs: that is not the server's doing.
+pub(super) fn refused(what: String) {
+    BOOK.with_borrow_mut(|book| {
+        book.refused.get_or_insert(what);
+    });
+}
+
+/// What this machine refused.
+pub(super) fn take_refused() -> Option<String> {
+    BOOK.with_borrow_mut(|book| book.refused.take())
 }
 
 /// The run on this thread is over.
@@ -103,6 +130,19 @@ pub(super) fn connected(id: u32, client: TcpStream) {
     look(id);
 }
 
+/// It stands, with a server that is not of this process.
+pub(super) fn connected_far(id: u32, client: TcpStream, from: SocketAddr) {
+    let seen = BOOK.with_borrow(|book| matches!(book.far, Some(Some(_))));
+    with(id, |known| known.far = Some(Far::connected(from, seen)));
+    opened(id);
+    if !seen {
+        note(id, &Event::Accepted { task: None });
+    }
+    with(id, |known| known.client = Some(client));
+    note(id, &Event::Connected);
+    look(id);
+}
+
 fn opened(id: u32) {
     let known = record(|recorder| {
         let connection = recorder.ledger.get(id);
@@ -144,7 +184,8 @@ pub(super) fn wrote(id: u32, by: Side, bytes: &[u8]) {
                     Event::Arrived { to, bytes }
                 },
             );
-            if gone {
+            // What a server that is not of this process says to that, its socket will show.
+            if gone && with(id, |known| known.far.is_none()) == Some(true) {
                 tell(id, Event::ResetArrived { to: Side::Client });
             }
         }
@@ -154,6 +195,13 @@ pub(super) fn wrote(id: u32, by: Side, bytes: &[u8]) {
 /// The client has taken so many bytes out of its receive queue.
 pub(super) fn took(id: u32, count: usize) {
     with(id, |known| known.read += count as u64);
+}
+
+/// Has a server that is not of this process said more than any scenario is about? It may never end.
+pub(super) fn has_enough(id: u32) -> bool {
+    with(id, |known| {
+        known.far.is_some() && known.read > far::BYTES_MAX
+    }) == Some(true)
 }
 
 /// The client's host learns of the end, once.
@@ -167,7 +215,10 @@ fn tell(id: u32, event: Event<'_>) {
 pub(super) fn shut_down(id: u32, by: Side) {
     note(id, &Event::Shutdown { by });
     match by {
-        Side::Client => note(id, &Event::FinArrived { to: Side::Server }),
+        Side::Client => {
+            with(id, |known| known.client_done = true);
+            note(id, &Event::FinArrived { to: Side::Server });
+        }
         Side::Server => {
             with(id, |known| known.server_done = true);
             look(id);
@@ -192,6 +243,10 @@ pub(super) fn closed(id: u32, by: Side, reset: bool) {
                     Event::FinArrived { to }
                 },
             );
+            if with(id, |known| known.far.as_ref().is_some_and(|far| !far.seen)) == Some(true) {
+                // Nobody can see what becomes of it.
+                gone(id, false);
+            }
         }
         (Side::Server, false) => {
             with(id, |known| {
@@ -213,7 +268,10 @@ pub(super) fn look(id: u32) {
         let Book { list, queue, .. } = book;
         let known = list.get_mut(id as usize - 1)?;
         if let Some(client) = &known.client {
-            let count = peek(client, queue);
+            let (count, failed) = peek(client, queue);
+            if let Some(far) = known.far.as_mut() {
+                far.reset |= failed;
+            }
             let fresh = (known.read + count as u64).saturating_sub(known.arrived) as usize;
             known.arrived += fresh as u64;
             if fresh > 0 {
@@ -224,6 +282,7 @@ pub(super) fn look(id: u32) {
         None
     });
     if let Some((queue, fresh)) = seen {
+        accepted_far(id);
         note(
             id,
             &Event::Arrived {
@@ -233,11 +292,119 @@ pub(super) fn look(id: u32) {
         );
         BOOK.with_borrow_mut(|book| book.queue = queue);
     }
+    if with(id, |known| known.far.is_some()) == Some(true) {
+        return ends(id);
+    }
     let all = with(id, |known| {
         known.server_done && known.arrived >= known.written
     });
     if all == Some(true) {
         tell(id, Event::FinArrived { to: Side::Client });
+    }
+}
+
+/// Reports how a server that is not of this process has ended it, as far as the client's socket shows.
+fn ends(id: u32) {
+    let shown = with(id, |known| {
+        let client = known.client.as_ref()?;
+        if known.far.as_ref().is_some_and(|far| far.reset) {
+            return Some(Ending::Reset);
+        }
+        Some(far::ending(client, known.client_done))
+    });
+    let unseen = with(id, |known| known.far.as_ref().is_some_and(|far| !far.seen)) == Some(true);
+    match shown.flatten() {
+        Some(Ending::Fin) => {
+            if with(id, |known| !std::mem::replace(&mut known.server_done, true)) == Some(true) {
+                accepted_far(id);
+                note(id, &Event::Shutdown { by: Side::Server });
+                note(id, &Event::FinArrived { to: Side::Client });
+                if unseen {
+                    gone(id, false);
+                }
+            }
+        }
+        Some(Ending::Reset) => {
+            accepted_far(id);
+            gone(id, true);
+            tell(id, Event::ResetArrived { to: Side::Client });
+        }
+        Some(Ending::None) | None => {}
+    }
+}
+
+/// A call on the client's end has failed with this; true if that is an RST of a server that is not of this process.
+pub(super) fn told_by(id: u32, kind: ErrorKind) -> bool {
+    let far = with(id, |known| {
+        let far = known.far.as_mut()?;
+        far.reset |= is_reset(kind);
+        Some(far.reset)
+    });
+    let reset = far.flatten() == Some(true);
+    if reset {
+        look(id);
+    }
+    reset
+}
+
+/// Has an RST come from a server that is not of this process?
+pub(super) fn is_reset_far(id: u32) -> bool {
+    with(id, |known| known.far.is_some() && known.told) == Some(true)
+}
+
+fn is_reset(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
+/// The server has accepted it: its end is of a process, or has said something.
+fn accepted_far(id: u32) {
+    let news = with(id, |known| {
+        let far = known.far.as_mut()?;
+        Some(far.seen && !std::mem::replace(&mut far.accepted, true))
+    });
+    if news.flatten() == Some(true) {
+        note(id, &Event::Accepted { task: None });
+    }
+}
+
+/// The server has let go of it.
+fn gone(id: u32, reset: bool) {
+    if with(id, |known| {
+        !std::mem::replace(&mut known.server_closed, true)
+    }) == Some(true)
+    {
+        with(id, |known| known.server_done = true);
+        note(
+            id,
+            &Event::Closed {
+                by: Side::Server,
+                reset,
+            },
+        );
+    }
+}
+
+/// Looks at every connection to a server that is not of this process, and at its own end of it where the kernel shows that.
+pub(super) fn look_far() {
+    let census = BOOK.with_borrow(|book| book.far.clone().flatten());
+    let snapshot = census.map(|census| census.latest());
+    let count = BOOK.with_borrow(|book| book.list.len() as u32);
+    for id in 1..=count {
+        look(id);
+        if let Some(snapshot) = &snapshot {
+            let known = |known: &mut Known| {
+                let far = known.far.as_mut().filter(|_| !known.server_closed)?;
+                Some(far.observe(snapshot))
+            };
+            match with(id, known).flatten() {
+                Some(far::State::Held) => accepted_far(id),
+                Some(far::State::Released) => {
+                    accepted_far(id);
+                    gone(id, false);
+                }
+                Some(far::State::Waiting) | None => {}
+            }
+        }
     }
 }
 
@@ -253,16 +420,17 @@ pub(super) fn look_at_all() {
     behind.into_iter().for_each(look);
 }
 
-/// How many bytes lie in the receive queue; they are at the beginning of `queue` then.
-fn peek(socket: &TcpStream, queue: &mut Vec<u8>) -> usize {
+/// How many bytes lie in the receive queue, which are at the beginning of `queue` then; and whether an RST has come, which a
+/// socket tells once.
+fn peek(socket: &TcpStream, queue: &mut Vec<u8>) -> (usize, bool) {
     queue.resize(queue.len().max(QUEUE), 0);
     loop {
         match socket.peek(queue) {
             Ok(count) if count == queue.len() => queue.resize(2 * count, 0),
-            Ok(count) => return count,
+            Ok(count) => return (count, false),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // Nothing there, or nothing any more.
-            Err(_) => return 0,
+            Err(error) => return (0, is_reset(error.kind())),
         }
     }
 }

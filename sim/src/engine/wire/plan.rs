@@ -121,11 +121,11 @@ fn trickles(scenario: &mut Scenario) -> impl Iterator<Item = &mut Duration> {
         .filter(|every| !every.is_zero() && every.as_millis().is_multiple_of(GRID))
 }
 
-fn on_the_grid(scenario: &Scenario) -> bool {
+pub(super) fn on_the_grid(scenario: &Scenario) -> bool {
     trickles(&mut scenario.clone()).next().is_some()
 }
 
-fn move_off(scenario: &mut Scenario) {
+pub(super) fn move_off(scenario: &mut Scenario) {
     trickles(scenario).for_each(|every| *every += OFF_THE_GRID);
 }
 

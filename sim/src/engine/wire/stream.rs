@@ -81,6 +81,8 @@ impl Listener {
 pub struct Dialer {
     address: SocketAddr,
     buffers: Buffers,
+    /// Nobody of this process listens there.
+    far: bool,
 }
 
 impl Dialer {
@@ -88,11 +90,23 @@ impl Dialer {
         Self {
             address,
             buffers: Buffers::of(network),
+            far: false,
+        }
+    }
+
+    /// To a server that is not of this process.
+    pub(super) fn far(address: SocketAddr, network: &Network) -> Self {
+        Self {
+            far: true,
+            ..Self::to(address, network)
         }
     }
 
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
+        if self.far {
+            return self.connect_far().await;
+        }
         let socket = self.buffers.socket()?;
         let mut attempt = Attempt(Some(book::connecting(socket.local_addr()?.port())));
         let connected = socket.connect(self.address).await;
@@ -113,6 +127,43 @@ impl Dialer {
                 Err(error)
             }
         }
+    }
+}
+
+impl Dialer {
+    async fn connect_far(&self) -> io::Result<TcpStream> {
+        let mut attempt = Attempt(Some(book::connecting(0)));
+        let own = |error: io::Error| {
+            book::refused(format!("a socket: {error}"));
+            error
+        };
+        let socket = match self.address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }
+        .map_err(own)?;
+        socket.set_send_buffer_size(self.buffers.send)?;
+        socket.set_recv_buffer_size(self.buffers.receive)?;
+        let connected = socket.connect(self.address).await;
+        let id = attempt.0.take().unwrap_or_default();
+        let socket = connected.inspect_err(|error| {
+            // No port or no buffer is left here.
+            if matches!(
+                error.kind(),
+                io::ErrorKind::AddrNotAvailable
+                    | io::ErrorKind::AddrInUse
+                    | io::ErrorKind::OutOfMemory
+            ) {
+                book::refused(format!("a connection: {error}"));
+            }
+            book::failed(id, error.kind());
+        })?;
+        // One write is one segment.
+        socket.set_nodelay(true)?;
+        let from = socket.local_addr()?;
+        let handle = socket.as_fd().try_clone_to_owned().map_err(own)?;
+        book::connected_far(id, handle.into(), from);
+        Ok(TcpStream::new(id, Side::Client, socket))
     }
 }
 
@@ -174,9 +225,23 @@ impl TcpStream {
             return Pin::new(&mut self.socket).poll_read(cx, buffer);
         }
         book::look(self.id);
+        if book::has_enough(self.id) {
+            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.socket).poll_read(cx, buffer);
-        book::took(self.id, buffer.filled().len() - before);
+        let count = buffer.filled().len() - before;
+        book::took(self.id, count);
+        match &polled {
+            Poll::Ready(Err(error)) => {
+                book::told_by(self.id, error.kind());
+            }
+            // The look has taken the error from the socket.
+            Poll::Ready(Ok(())) if count == 0 && book::is_reset_far(self.id) => {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            _ => {}
+        }
         polled
     }
 
@@ -185,7 +250,10 @@ impl TcpStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
+        let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes));
+        let count = written.inspect_err(|error| {
+            book::told_by(self.id, error.kind());
+        })?;
         book::wrote(self.id, self.side, &bytes[..count]);
         Poll::Ready(Ok(count))
     }
