@@ -119,18 +119,6 @@ fn provocation(canary: &str) -> Arc<Scenario> {
     ))
 }
 
-/// Canaries that the fuzzer does not find in so many cases, and what it would have to generate.
-const NOT_BY_CHANCE: [(&str, &str); 2] = [
-    (
-        "canary-reject-inline",
-        "more clients at once than the server has permits",
-    ),
-    (
-        "canary-hasty-shutdown",
-        "a handler that is at work for seconds when the shutdown is asked for",
-    ),
-];
-
 #[test]
 fn every_canary_is_convicted_and_its_twin_acquitted() {
     for (canary, verdict) in CANARIES {
@@ -163,11 +151,8 @@ fn every_canary_in_the_list_is_tried() {
 }
 
 #[test]
-fn the_fuzzer_finds_all_canaries_but_two_by_itself() {
+fn the_fuzzer_finds_every_canary_by_itself() {
     for (canary, _) in CANARIES {
-        if NOT_BY_CHANCE.iter().any(|(name, _)| *name == canary) {
-            continue;
-        }
         let server = server::named(canary).expect("it is built in");
         let plan = Plan {
             seed: 1,

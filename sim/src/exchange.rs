@@ -187,7 +187,7 @@ impl Messages {
                             see(Seen::End(fed_to - bytes.len() as u64));
                             Some(if self.last { State::Ended } else { State::Head })
                         }
-                        State::Trailer => Some(State::Trailer),
+                        State::Trailer => is_field_line(line).then_some(State::Trailer),
                         _ => chunk_size(line).map(|size| match size {
                             0 => State::Trailer,
                             size => State::ChunkData(size),
@@ -215,6 +215,17 @@ impl Messages {
             _ => true,
         }
     }
+}
+
+/// A name, and a colon right behind it (RFC 9112 section 5).
+fn is_field_line(line: &[u8]) -> bool {
+    let colon = line.iter().position(|&byte| byte == b':');
+    colon.is_some_and(|colon| colon > 0 && line[..colon].iter().all(|&byte| is_token(byte)))
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn chunk_size(line: &[u8]) -> Option<u64> {

@@ -61,7 +61,7 @@ pub struct Connection {
     pub client_gone: Option<Duration>,
     /// The server, its sockets and tasks, had nothing more to do with it.
     pub released: Option<Duration>,
-    /// The last byte that reached either host, or else the opening.
+    /// The last byte that reached either host, or that the server gave to its own; or else the opening.
     pub last_progress: Duration,
     /// Bytes that reached the server's host.
     pub bytes_in: u64,
@@ -83,12 +83,16 @@ pub struct Connection {
     pub acknowledged: Option<u64>,
     /// The last time at which it knew so of all.
     pub heard: Duration,
+    /// When it gave the last of them.
+    pub said_at: Duration,
     /// Bytes that the client's application took from its socket.
     pub client_read: u64,
     /// A reset reached the client's host, and how much of what had arrived before it erased unread.
     pub client_reset: Option<(Duration, u64)>,
     /// Its path was changed, or its client's host vanished: what is not there may be under way.
     pub disturbed: bool,
+    /// Segments are lost on its way: what a server wrote at once may come bit by bit.
+    pub lossy: bool,
     /// The application was given a request that is hidden in bodies.
     pub smuggled: u32,
     /// The first time that the server kept more of it for itself than it claims, and how much.
@@ -237,6 +241,8 @@ pub struct Ledger {
     opaque: bool,
     /// A reset erases what is unread.
     erases: bool,
+    /// The network loses segments.
+    lossy: bool,
     /// Who waits for a release.
     waiting: Option<Waker>,
     /// Whose deadline comes first.
@@ -256,6 +262,7 @@ impl Ledger {
         let slack = 2 * (network.latency + network.jitter) + lossy + TIMER_STEP;
         Self {
             erases: network.rst == Rst::Erase,
+            lossy: network.loss > 0.0,
             ..Self::with_slack(contract, slack)
         }
     }
@@ -269,6 +276,7 @@ impl Ledger {
             opener: None,
             opaque: false,
             erases: false,
+            lossy: false,
             waiting: None,
             queue: Queue::default(),
         }
@@ -321,6 +329,7 @@ impl Ledger {
                 probe,
                 born: at,
                 opaque: self.opaque,
+                lossy: self.lossy,
                 ..Connection::default()
             });
         }
@@ -371,12 +380,15 @@ impl Ledger {
 
     /// The server's application gave bytes to its socket.
     pub(crate) fn wrote(&mut self, at: impl FnOnce() -> Duration, id: u32, bytes: u64) {
+        let (contract, slack) = (self.contract, self.slack);
         if let Some(connection) = self.list.get_mut((id as usize).wrapping_sub(1)) {
+            let at = at();
             // From here on it may have to wait; what was due before stays due.
-            if connection.acknowledged.is_some() {
-                connection.check(at(), &self.contract, self.slack);
-            }
+            connection.check(at, &contract, slack);
             connection.server_wrote += bytes;
+            // It cannot know what has become of it where the client takes nothing: to say something is progress for it.
+            connection.last_progress = connection.last_progress.max(at);
+            connection.said_at = at;
         }
     }
 

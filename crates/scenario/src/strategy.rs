@@ -76,11 +76,19 @@ pub struct Options {
     pub server_events: bool,
 }
 
+/// Most clients of a case that is no crowd.
+const FEW: u32 = 3;
+/// Fewest of a crowd: as many as a small server has room for.
+const CROWD: u64 = 5;
+/// They come within so many milliseconds of each other.
+const STAGGER_MS: u64 = 50;
+
 impl Default for Options {
-    /// Up to 3 clients of up to 12 steps, [`DEADLINES`], nothing vanishes, nothing is lost, nothing happens to the server.
+    /// Up to 3 clients of up to 12 steps, now and then a crowd of up to 8, [`DEADLINES`], nothing vanishes, nothing is lost, nothing
+    /// happens to the server.
     fn default() -> Self {
         Self {
-            clients_max: 3,
+            clients_max: 8,
             steps_max: 12,
             deadlines: Cow::Borrowed(&DEADLINES),
             vanish: false,
@@ -104,17 +112,26 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
         options,
         round_trip,
     };
-    let mut left = options.clients_max.max(1);
+    // What a server does when it is full is seen only where many come at once, and many are dear.
+    let crowded = several && u64::from(options.clients_max) >= CROWD && crowd.chance(1, 24);
+    let mut left = match crowded {
+        true => options.clients_max,
+        false => options.clients_max.clamp(1, FEW),
+    };
     let mut clients = Vec::with_capacity(entries as usize);
     for entry in 0..entries {
         if left == 0 {
             break;
         }
-        let client = draw(Stream::indexed(case_seed, "client", entry)).client(if several {
+        let mut client = draw(Stream::indexed(case_seed, "client", entry)).client(if several {
             left
         } else {
             1
         });
+        if crowded && entry == 0 {
+            client.count = crowd.between(CROWD, u64::from(left)) as u32;
+            client.stagger = Duration::from_millis(crowd.below(STAGGER_MS));
+        }
         left -= client.count;
         clients.push(client);
     }

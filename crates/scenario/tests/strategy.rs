@@ -89,7 +89,7 @@ fn cases_stay_within_their_bounds() {
         steps_max: 5,
         ..Options::default()
     };
-    for (most_clients, most_steps, options) in [(3, 12, Options::default()), (2, 5, options)] {
+    for (most_clients, most_steps, options) in [(8, 12, Options::default()), (2, 5, options)] {
         let (mut clients, mut longest) = (0, 0);
         for case in cases(&options) {
             clients = clients.max(case.client_count());

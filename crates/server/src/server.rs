@@ -166,8 +166,9 @@ where
         self.serve_with_shutdown(listener, pending()).await;
     }
 
-    /// Serves until `signal` is ready. Then the listener is closed; connections with nothing under way go at once, requests
-    /// under way are answered with `Connection: close`, and what is still there after [`Limits::shutdown`] is cut.
+    /// Serves until `signal` is ready. Then the listener is closed; connections with nothing under way get a FIN at once (who had a
+    /// response may still be reading it, and has [`Limits::linger`] to go), requests under way are answered with
+    /// `Connection: close`, and what is still there after [`Limits::shutdown`] is cut.
     pub async fn serve_with_shutdown<L: Listener>(
         self,
         mut listener: L,

@@ -59,19 +59,23 @@ fn closed(connection: &Connection) -> Option<(Duration, bool)> {
     (stays(connection.client_closed) && stays(connection.client_gone)).then_some((at, reset))
 }
 
+/// It closed without giving the client any time: no while behind its FIN, and none behind the last that it said. Where segments are lost, a
+/// response may come only after a server has waited as long as it should.
+fn at_once(connection: &Connection, closed_at: Duration) -> bool {
+    let shut = connection.server_shutdown.unwrap_or(closed_at);
+    let from = shut.min(connection.said_at);
+    !connection.lossy && closed_at <= from + AT_ONCE
+}
+
 fn erased(run: &Run, connection: &Connection) -> Lost {
     let (closed_at, _) = closed(connection)?;
     let (at, bytes) = connection.client_reset?;
     let stays = connection.client_closed.is_none_or(|left| left > at);
     let last = connection.responses.list.last()?;
     let complete = last.complete_at.filter(|_| last.is_final())?;
-    // Where segments are lost, the response may come only after a server has waited as long as it should.
-    let waited = connection
-        .server_shutdown
-        .is_some_and(|shut| shut + AT_ONCE <= closed_at);
     // A shutdown cuts the wait short at its bound.
     let mut asked = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
-    let waited = waited || asked.any(|asked| asked <= closed_at);
+    let waited = !at_once(connection, closed_at) || asked.any(|asked| asked <= closed_at);
     // The network may bring a response long after a server that did wait has closed.
     let late = complete > closed_at + AT_ONCE;
     let inside = connection.responses.inside();
@@ -102,6 +106,9 @@ fn cut(run: &Run, connection: &Connection) -> Lost {
     let told = asked.any(|asked| (last.at..=at).contains(&asked));
     if !ended
         || told
+        || !at_once(connection, at)
+        // The server's host gave a client up that takes nothing.
+        || connection.client_reset.is_some_and(|(reset, _)| reset > at + AT_ONCE)
         || !whole
         || !last.is_final()
         || !connection.responses.inside()

@@ -162,8 +162,8 @@ fn too_many(connection: &Connection) -> Broken {
         .iter()
         .find(|response| response.is_final() && response.answers >= response.requests)?;
     let is_last = list.last().is_some_and(|last| last == excess);
-    let refuses =
-        excess.status == 408 || (excess.status >= 400 && connection.requests.list.is_empty());
+    // The first request may come when the refusal is under way.
+    let refuses = excess.status == 408 || (excess.status >= 400 && excess.requests == 0);
     if is_last && refuses {
         return None;
     }
@@ -215,29 +215,42 @@ fn unanswered(run: &Run, connection: &Connection) -> Broken {
         .list
         .iter()
         .filter(|response| response.is_final());
+    // It may have begun on a request only when the one before was answered.
+    let mut before = Duration::ZERO;
     let may_close = connection
         .requests
         .list
         .iter()
         .zip(finals)
         .any(|(request, response)| {
+            let begun = std::mem::replace(&mut before, response.at);
             let early = request.has_body
                 && request
                     .complete_at
-                    .is_none_or(|at| response.at < at + CROSSING);
+                    .is_none_or(|at| response.at < at.max(begun) + CROSSING);
             request.close || request.old || response.close || early
         });
     let complete_at = connection.requests.list.get(answered)?.complete_at?;
-    // A request may cross the signal to shut down, too.
-    let mut shutdowns = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
-    if shutdowns.any(|asked| asked <= closed_at && asked < complete_at + CROSSING) {
+    // A request may cross the signal to shut down, too, and when the time for that is up, what is under way is cut.
+    let shut_down = run.life.shutdowns.iter().any(|shutdown| {
+        let crosses = shutdown.asked < complete_at + CROSSING;
+        shutdown.asked <= closed_at && (crosses || shutdown.at_least <= closed_at)
+    });
+    if shut_down {
+        return None;
+    }
+    // Until all of the response before was taken, the server was still at it.
+    let taken_at = previous.map_or(Some(Duration::ZERO), |response| response.complete_at)?;
+    let under_way = match connection.lossy {
+        true => Duration::ZERO,
+        false => CROSSING,
+    };
+    if taken_at > closed_at + under_way {
         return None;
     }
     let ready_at = previous.map_or(connection.opened?, |response| response.at);
-    // What comes when the server has begun to close, or was told to shut down, crosses the close however early it is.
-    let mut told = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
-    let crosses =
-        complete_at > closed_at || told.any(|asked| (asked..=closed_at).contains(&complete_at));
+    // What comes when the server has begun to close crosses the close however early it is.
+    let crosses = complete_at > closed_at;
     let in_time = complete_at + CROSSING < closed_at
         || ((answered == 0 || connection.client_shutdown.is_some())
             && !crosses

@@ -23,6 +23,8 @@ const ACTIONS: [ServerAction; 12] = [
 
 /// As long as most exchanges take.
 const SOON_MS: u64 = 500;
+/// As long as a handler takes that is slow.
+const LATER_MS: u64 = 10_000;
 
 impl Draw<'_> {
     /// What happens to the server, in the order of time: nothing in most cases, since what it does to the connections
@@ -35,10 +37,11 @@ impl Draw<'_> {
         let mut events: Vec<ServerEvent> = (0..count)
             .map(|_| {
                 let action = *self.stream.pick(&ACTIONS);
-                // In the middle of the exchange, or while nothing happens.
-                let at = match self.stream.chance(1, 2) {
-                    true => Duration::from_millis(self.stream.below(SOON_MS)),
-                    false => self.delay(),
+                // In the middle of the exchange, of one that takes its time, or while nothing happens.
+                let at = match self.stream.below(8) {
+                    0..3 => Duration::from_millis(self.stream.below(SOON_MS)),
+                    3..6 => Duration::from_millis(self.stream.below(LATER_MS)),
+                    _ => self.delay(),
                 };
                 ServerEvent { at, action }
             })

@@ -66,7 +66,7 @@ enum Action {
     Network,
 }
 
-const PHASES: [(Phase, Family); 12] = [
+const PHASES: [(Phase, Family); 13] = [
     (Phase::Opening, 0),
     (Phase::Head, 0),
     (Phase::Head, 0),
@@ -75,6 +75,7 @@ const PHASES: [(Phase, Family); 12] = [
     (Phase::Expect, EXPECT),
     (Phase::Body, 0),
     (Phase::Body, CHUNKED),
+    (Phase::Handler, 0),
     (Phase::Handler, 0),
     (Phase::Response, 0),
     (Phase::Idle, 0),
@@ -179,7 +180,7 @@ impl Draw<'_> {
             Phase::Expect => self.post(true),
             Phase::Body => self.post(false),
             Phase::Handler => {
-                let target = format!("/slow/{}", self.stream.below(100));
+                let target = self.slow();
                 self.get_of(target)
             }
             Phase::Response => {

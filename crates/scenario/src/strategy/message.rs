@@ -14,6 +14,9 @@ use crate::{
 /// How many writes a trickle has at most. Each costs the run about a microsecond, so that many are the exception.
 const TRICKLE_WRITES_MAX: [u64; 4] = [10, 30, 60, 200];
 
+/// Just longer than servers let a handler work.
+const SLOW_MS_MAX: u64 = 31_000;
+
 /// Bytes that are no request, or a strange one.
 const MALFORMED: [&[u8]; 18] = [
     b"\r\n\r\n",
@@ -110,7 +113,7 @@ impl Draw<'_> {
         }
         let target = match self.stream.below(8) {
             0 => self.big(),
-            1 => format!("/slow/{}", self.stream.below(100)),
+            1 => self.slow(),
             2 => "/missing".to_owned(),
             _ => "/".to_owned(),
         };
@@ -124,6 +127,15 @@ impl Draw<'_> {
         let mut head = Head::new(method, target);
         self.vary(&mut head);
         Message::of(vec![Piece::Head(head)])
+    }
+
+    /// The target of a response that takes its time: some milliseconds, or so long that something else happens meanwhile.
+    pub(super) fn slow(&mut self) -> String {
+        let ms = match self.stream.chance(1, 2) {
+            true => self.stream.between(1000, SLOW_MS_MAX),
+            false => self.stream.below(100),
+        };
+        format!("/slow/{ms}")
     }
 
     /// The target of a response with many bytes.

@@ -71,7 +71,13 @@ where
             Err(Gone) => return self.gone(Phase::Response, cx),
         }
         if empty && self.stopping {
-            return self.silent(CloseReason::Shutdown);
+            if self.life.entry().requests == 0 {
+                return self.silent(CloseReason::Shutdown);
+            }
+            // The last response may still be under way, and a request that crosses our FIN must not take it back.
+            self.life.because(CloseReason::Shutdown);
+            self.stage = Stage::Linger { closed: false };
+            return Step::Again;
         }
         if self.input.ended {
             if empty {
