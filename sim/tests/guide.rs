@@ -1,7 +1,8 @@
 //! The guide's steps, followed word for word: its files are written, its commands run, its output compared.
 //!
-//! It builds a crate outside this workspace from nothing, so it is slow, needs the registry, and runs only when asked:
-//! `cargo test -p hangup --test guide -- --ignored`.
+//! It builds a crate outside this workspace, so it is slow and runs only when asked, as CI does:
+//! `cargo test -p hangup --test guide -- --ignored`. What it does not take over from the guide: the crate gets this workspace's versions,
+//! profile and target folder, so that what is built already is not built again, and it needs no registry.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,21 +81,32 @@ fn follow(page: &str, start: &Path) {
                 fs::write(&path, text).unwrap_or_else(|error| panic!("{file}: {error}"));
             }
             Action::Run { command, output } => match command.strip_prefix("cd ") {
-                Some(folder) => here = here.join(folder),
+                Some(folder) => {
+                    here = here.join(folder);
+                    let versions = repository().join("Cargo.lock");
+                    fs::copy(versions, here.join("Cargo.lock")).expect("every workspace has one");
+                }
                 None => run(&command, &output, &here),
             },
         }
     }
 }
 
+/// Where this workspace is.
+fn repository() -> PathBuf {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    repository.canonicalize().expect("this file is in it")
+}
+
 fn run(command: &str, expected: &[String], here: &Path) {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    let target = target.expect("cargo's folder for tests is in the target folder");
     let ran = Command::new("sh")
         .args(["-c", &format!("exec 2>&1; {command}")])
         .current_dir(here)
-        .env(
-            "CARGO_TARGET_DIR",
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join("guide"),
-        )
+        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_NET_OFFLINE", "true")
         .env("CARGO_TERM_COLOR", "never")
         .output()
         .unwrap_or_else(|error| panic!("{command}: {error}"));
@@ -127,14 +139,15 @@ fn a_page_is_its_files_and_its_commands() {
 }
 
 #[test]
-#[ignore = "builds a crate from nothing"]
+#[ignore = "builds a crate; .ci/run runs it"]
 fn the_steps_of_your_own_server_work_word_for_word() {
-    let folder = std::env::temp_dir().join(format!("hangup-guide-{}", std::process::id()));
+    // Outside of this workspace, and the same each time, so that cargo knows what it has built there.
+    let name = repository().display().to_string().replace('/', "-");
+    let folder = std::env::temp_dir().join(format!("hangup-guide{name}"));
+    let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("the system has a folder for such things");
     let folder = Folder(folder);
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let repository = repository.canonicalize().expect("this file is in it");
-    std::os::unix::fs::symlink(repository, folder.0.join("hangup"))
+    std::os::unix::fs::symlink(repository(), folder.0.join("hangup"))
         .expect("a link beside the crate");
     follow(include_str!("../guide/your-server.md"), &folder.0);
 }
