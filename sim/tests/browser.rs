@@ -1,12 +1,15 @@
-//! The page in a browser: Debian's headless Chromium; `.ci/run` does not run it yet.
+//! The page in a browser: Debian's headless Chromium. `cargo test -p hangup --test browser -- --ignored`, as CI does.
 
+#[path = "browser/chromium.rs"]
+mod chromium;
+
+use chromium::{Chromium, Page};
 use png::ColorType;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What the browser is asked about the page, in JSON: written into the page itself, from where the test reads it.
+/// What the browser is asked about the page.
 const PROBE: &str = include_str!("browser/probe.js");
 
 const LIGHT: Theme = Theme {
@@ -41,7 +44,7 @@ fn folder() -> PathBuf {
     folder
 }
 
-/// A page, with the probe at its end.
+/// What `hangup` writes.
 fn page(name: &str, arguments: &[&str]) -> PathBuf {
     let file = folder().join(name);
     let output = Command::new(env!("CARGO_BIN_EXE_hangup"))
@@ -52,103 +55,15 @@ fn page(name: &str, arguments: &[&str]) -> PathBuf {
         .expect("the program was built for this test");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code().is_some_and(|code| code < 2), "{error}");
-    let text = std::fs::read_to_string(&file).expect("it was written");
-    // The listener for errors has to be there before the page's own script.
-    let listener = "<script>window.mistakes = []; addEventListener('error', (event) => mistakes.push(String(event.message)));\
-                    addEventListener('securitypolicyviolation', (event) => mistakes.push(event.violatedDirective));</script>";
-    let text = text.replacen("<title>", &format!("{listener}<title>"), 1);
-    let text = text.replacen("</body>", &format!("<script>{PROBE}</script></body>"), 1);
-    std::fs::write(&file, text).expect("a file");
     file
 }
 
-/// A browser that has not ended by then did not come up, as happens on a machine with too much to do.
-const SECONDS_MAX: &str = "60";
-/// So often it is started.
-const STARTS_MAX: u32 = 3;
-
-/// Chromium's stdout; a word on its console fails the test.
-fn chromium(
-    file: &Path,
-    hash: &str,
-    theme: &Theme,
-    size: (u32, u32),
-    arguments: &[&str],
-) -> String {
-    static STARTS: AtomicU32 = AtomicU32::new(0);
-    for _ in 0..STARTS_MAX {
-        let start = STARTS.fetch_add(1, Ordering::Relaxed);
-        let profile = folder().join(format!("profile-{}-{start}", std::process::id()));
-        let mut command = Command::new("timeout");
-        command
-            .args(["--kill-after=5", SECONDS_MAX, "chromium", "--headless=new"])
-            .args(["--no-sandbox", "--disable-gpu", "--hide-scrollbars"])
-            .args(["--enable-logging=stderr", "--virtual-time-budget=5000"])
-            .arg("--force-device-scale-factor=1")
-            .arg(format!("--user-data-dir={}", profile.display()))
-            .arg(format!("--window-size={},{}", size.0, size.1))
-            .args(arguments);
-        if theme.dark {
-            command.arg("--blink-settings=preferredColorScheme=0");
-        }
-        command.arg(format!("file://{}{hash}", file.display()));
-        let output = command
-            .output()
-            .expect("chromium and coreutils are installed");
-        if profile.exists() {
-            std::fs::remove_dir_all(&profile).expect("the browser has ended");
-        }
-        let error = String::from_utf8_lossy(&output.stderr);
-        // What `timeout` says of a command that it had to end.
-        if matches!(output.status.code(), Some(124 | 137)) {
-            eprintln!("started again: {error}");
-            continue;
-        }
-        assert!(output.status.success(), "{error}");
-        let console: Vec<&str> = error
-            .lines()
-            .filter(|line| line.contains("CONSOLE"))
-            .collect();
-        assert!(console.is_empty(), "{console:?}");
-        return String::from_utf8_lossy(&output.stdout).into_owned();
-    }
-    panic!("chromium did not come up in {STARTS_MAX} starts of {SECONDS_MAX} s");
-}
-
-/// Chromium's windows are not narrower than this.
-const WINDOW_MIN: u32 = 500;
-
-/// A page that shows another one in a frame of this size, and takes what its probe found.
-fn framed(file: &Path, hash: &str, (width, height): (u32, u32)) -> PathBuf {
-    let frame = file.with_extension("frame.html");
-    let text = format!(
-        "<!DOCTYPE html><title>frame</title><script>addEventListener('message', (event) => {{ \
-         const answer = document.createElement('script'); answer.type = 'application/json'; answer.id = 'probe'; \
-         answer.textContent = event.data; document.body.append(answer); }});</script>\
-         <body style='margin: 0'><iframe style='border: 0' width={width} height={height} src='file://{}{hash}'></iframe>",
-        file.display()
-    );
-    std::fs::write(&frame, text).expect("a file");
-    frame
-}
-
 /// What the probe found.
-fn probed(file: &Path, hash: &str, theme: &Theme, size: (u32, u32)) -> Value {
-    let dom = if size.0 < WINDOW_MIN {
-        let frame = framed(file, hash, size);
-        chromium(&frame, "", theme, (WINDOW_MIN, size.1), &["--dump-dom"])
-    } else {
-        chromium(file, hash, theme, size, &["--dump-dom"])
-    };
-    let (_, rest) = dom
-        .split_once("<script type=\"application/json\" id=\"probe\">")
-        .unwrap_or_else(|| panic!("the probe did not run:\n{}", &dom[..dom.len().min(2000)]));
-    let json = rest
-        .split("</script>")
-        .next()
-        .expect("split gives one at least");
-    let found: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
+fn probed(page: &mut Page<'_>) -> Value {
+    let found = page.value(PROBE);
     assert_eq!(found["mistakes"], serde_json::json!([]), "{found}");
+    let complaints = page.complaints();
+    assert!(complaints.is_empty(), "{complaints:?}");
     found
 }
 
@@ -158,14 +73,11 @@ struct Picture {
 }
 
 impl Picture {
-    fn taken(file: &Path, hash: &str, theme: &Theme, size: (u32, u32), name: &str) -> Self {
-        let shot = folder().join(name);
-        if shot.exists() {
-            std::fs::remove_file(&shot).expect("it is ours");
-        }
-        let argument = format!("--screenshot={}", shot.display());
-        chromium(file, hash, theme, size, &[&argument]);
-        let file = std::io::BufReader::new(std::fs::File::open(&shot).expect("a screenshot"));
+    /// Of what the page shows now; kept under this name, to be looked at.
+    fn taken(page: &mut Page<'_>, name: &str) -> Self {
+        let shot = page.shot();
+        std::fs::write(folder().join(name), &shot).expect("cargo gives tests a folder to write in");
+        let file = std::io::Cursor::new(shot);
         let mut decoder = png::Decoder::new(file);
         decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
         let mut reader = decoder.read_info().expect("a PNG");
@@ -176,7 +88,6 @@ impl Picture {
             ColorType::Rgba => 4,
             other => panic!("{other:?}"),
         };
-        assert_eq!(info.width, size.0);
         let pixels = bytes[..info.buffer_size()]
             .chunks_exact(step)
             .flat_map(|pixel| pixel[..3].to_vec());
@@ -209,17 +120,36 @@ fn number(value: &Value) -> f64 {
         .unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-const MATRIX: [&str; 1] = ["check"];
+/// Servers enough for every verdict, and a page that is not too long to be opened many times.
+const MATRIX: [&str; 11] = [
+    "check",
+    "--server",
+    "hangup",
+    "--server",
+    "hangup-unbounded",
+    "--server",
+    "hyper",
+    "--server",
+    "hyper-timeouts",
+    "--server",
+    "axum",
+];
+
+/// All rows of it are in a window so high.
+const HEIGHT: u32 = 3000;
 
 #[test]
-#[ignore = "needs chromium, which .ci/run does not install yet"]
+#[ignore = "needs chromium, which .ci/run installs"]
 fn every_verdict_has_its_colour_where_it_stands() {
     let file = page("colours.html", &MATRIX);
+    let mut browser = Chromium::start(&folder());
+    let mut page = browser.page();
     for theme in [LIGHT, DARK] {
-        let size = (1280, 1000);
+        page.dress(theme.dark, (1280, HEIGHT));
+        page.open(&file, "");
         let name = format!("matrix-{}.png", if theme.dark { "dark" } else { "light" });
-        let found = probed(&file, "", &theme, size);
-        let picture = Picture::taken(&file, "", &theme, size, &name);
+        let picture = Picture::taken(&mut page, &name);
+        let found = probed(&mut page);
         assert_eq!(picture.at(2, 2), theme.paper);
         let mut seen = [0; 3];
         for half in found["halves"].as_array().expect("a list") {
@@ -227,7 +157,7 @@ fn every_verdict_has_its_colour_where_it_stands() {
                 number(&half["x"]) as usize + 4,
                 number(&half["y"]) as usize + 4,
             );
-            if half["visible"] != true || y + 20 > 1000 || x + 10 > 1280 {
+            if half["visible"] != true || y + 20 > HEIGHT as usize || x + 10 > 1280 {
                 continue;
             }
             let (nth, color) = match half["grade"].as_str() {
@@ -244,19 +174,24 @@ fn every_verdict_has_its_colour_where_it_stands() {
 }
 
 #[test]
-#[ignore = "needs chromium, which .ci/run does not install yet"]
+#[ignore = "needs chromium, which .ci/run installs"]
 fn nothing_is_wider_than_the_window_and_all_text_can_be_read() {
-    let matrix = page("wide.html", &MATRIX);
+    let widest = page("wide.html", &["check"]);
+    let matrix = page("some.html", &MATRIX);
     let one = page("one.html", &["run", "fasthttp-1834", "--server", "hyper"]);
-    for theme in [LIGHT, DARK] {
-        for width in [1280, 400] {
-            for (file, hash) in [
-                (&matrix, ""),
-                (&matrix, "#fasthttp-1834@hyper"),
-                (&matrix, "#fasthttp-1834-storm@hangup"),
-                (&one, ""),
-            ] {
-                let found = probed(file, hash, &theme, (width, 900));
+    let mut browser = Chromium::start(&folder());
+    let mut page = browser.page();
+    for (file, hash) in [
+        (&widest, ""),
+        (&matrix, "#fasthttp-1834@hyper"),
+        (&matrix, "#fasthttp-1834-storm@hangup"),
+        (&one, ""),
+    ] {
+        page.open(file, hash);
+        for theme in [LIGHT, DARK] {
+            for width in [1280, 400] {
+                page.dress(theme.dark, (width, 900));
+                let found = probed(&mut page);
                 assert_eq!(
                     found["width"], width,
                     "the window is as wide as it was asked for"
@@ -278,10 +213,14 @@ fn nothing_is_wider_than_the_window_and_all_text_can_be_read() {
 }
 
 #[test]
-#[ignore = "needs chromium, which .ci/run does not install yet"]
+#[ignore = "needs chromium, which .ci/run installs"]
 fn the_keyboard_does_everything() {
     let file = page("keys.html", &MATRIX);
-    let found = probed(&file, "", &LIGHT, (1280, 900));
+    let mut browser = Chromium::start(&folder());
+    let mut page = browser.page();
+    page.dress(false, (1280, 900));
+    page.open(&file, "");
+    let found = probed(&mut page);
     let keys = &found["keys"];
     let cells: Vec<&str> = found["cells"]
         .as_array()
@@ -321,11 +260,15 @@ fn the_keyboard_does_everything() {
 }
 
 #[test]
-#[ignore = "needs chromium, which .ci/run does not install yet"]
+#[ignore = "needs chromium, which .ci/run installs"]
 fn a_story_is_drawn_in_its_colours_and_says_what_it_shows() {
     let file = page("story.html", &MATRIX);
+    let mut browser = Chromium::start(&folder());
+    let mut page = browser.page();
+    page.dress(false, (1280, 900));
     for hash in ["#body-trickle@hyper-timeouts", "#response-never-read@hyper"] {
-        let found = probed(&file, hash, &LIGHT, (1280, 900));
+        page.open(&file, hash);
+        let found = probed(&mut page);
         assert_eq!(found["crossed"], serde_json::json!([]), "{hash}");
         assert_eq!(found["cut"], serde_json::json!([]), "{hash}");
     }
@@ -335,8 +278,10 @@ fn a_story_is_drawn_in_its_colours_and_says_what_it_shows() {
             ("#fasthttp-1834@hyper", "hung", true),
             ("#fasthttp-1834@hangup", "clean", false),
         ] {
-            let size = (1280, 1400);
-            let found = probed(&file, hash, &theme, size);
+            page.dress(theme.dark, (1280, 1400));
+            page.open(&file, hash);
+            let picture = Picture::taken(&mut page, &format!("{name}-{shade}.png"));
+            let found = probed(&mut page);
             let text = found["story_text"].as_str().expect("text");
             let says = if held {
                 "never ends"
@@ -357,7 +302,6 @@ fn a_story_is_drawn_in_its_colours_and_says_what_it_shows() {
                 "no two labels are on one another"
             );
             assert_eq!(found["cut"], serde_json::json!([]), "labels are whole");
-            let picture = Picture::taken(&file, hash, &theme, size, &format!("{name}-{shade}.png"));
             assert!(picture.count(theme.read) > 500, "a phase is drawn");
             let over = if theme.dark {
                 [0xff, 0x6b, 0x62]

@@ -295,6 +295,7 @@ fn key() -> Markup {
             li { i.rest {} "idle or closing" }
             li { i.due {} "time to its deadline" }
             li { i.over {} "past its deadline" }
+            li { i.life {} "its task is alive" }
         }
     }
 }
