@@ -2,7 +2,8 @@
 //! the other. Nothing else differs.
 
 use super::net::{
-    OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream, connect, listen, set_linger,
+    OwnedReadHalf, OwnedWriteHalf, PATIENCE, TcpListener, TcpStream, connect, connect_lost, listen,
+    lose, patient, set_linger,
 };
 use crate::script::{CLIENTS, Class, DELAY, End, Op, Script};
 use bytes::BufMut;
@@ -32,6 +33,7 @@ pub(crate) async fn interpret(script: &Script, place: Address, pause: Duration) 
         accepting: None,
         accepted: 0,
         accepted_now: false,
+        lost: false,
         places: std::array::from_fn(|_| Place::default()),
         outcomes: vec![String::from("-"); script.ops.len()],
     };
@@ -47,6 +49,10 @@ pub(crate) async fn interpret(script: &Script, place: Address, pause: Duration) 
             .await;
         }
         run.start(step, op).await;
+        let pause = match run.lost {
+            true => pause + PATIENCE,
+            false => pause,
+        };
         run.pass(step, Instant::now() + pause, pause).await;
     }
     if script.class == Class::Timed {
@@ -82,6 +88,8 @@ struct Run {
     accepting: Option<usize>,
     accepted: usize,
     accepted_now: bool,
+    /// Some host is gone, and whoever waits for it gives up after each operation.
+    lost: bool,
     places: [Place; 2 * CLIENTS],
     outcomes: Vec<String>,
 }
@@ -188,6 +196,22 @@ impl Run {
                 address.set_port(9);
                 self.connect(step, n, address);
             }
+            Op::ConnectLost(n) => {
+                let mut address = self.place.connect;
+                address.set_port(7);
+                let class = self.class;
+                self.lost = true;
+                self.connect_by(step, n, || Box::pin(connect_lost(address, class)));
+            }
+            Op::Lose => {
+                // Who has no stream any more cannot be cut off.
+                if let (Some(client), Some(server)) =
+                    (self.places[0].stream(), self.places[CLIENTS].stream())
+                {
+                    lose(client, server);
+                    self.lost = true;
+                }
+            }
             Op::CancelConnect(n) => self.places[n].connecting = None,
             Op::Accept => self.accepting = Some(step),
             Op::CancelAccept => self.accepting = None,
@@ -256,13 +280,18 @@ impl Run {
     }
 
     fn connect(&mut self, step: usize, n: usize, address: SocketAddr) {
+        let class = self.class;
+        self.connect_by(step, n, || Box::pin(connect(address, class)));
+    }
+
+    fn connect_by(&mut self, step: usize, n: usize, connecting: impl FnOnce() -> Connecting) {
         // A client that has a stream, or is about to, keeps it.
         let place = &mut self.places[n];
         if place.connecting.is_none()
             && matches!(place.hold, Hold::Nothing)
             && place.taken + place.given == 0
         {
-            place.connecting = Some((step, Box::pin(connect(address, self.class))));
+            place.connecting = Some((step, connecting()));
             place.bells[0].ring();
         }
     }
@@ -331,6 +360,7 @@ impl Run {
             self.accepting = None;
             if let Ok((stream, _)) = result {
                 stream.set_nodelay(self.class == Class::Timed).ok();
+                patient(&stream, self.class);
                 let place = &mut self.places[CLIENTS + self.accepted];
                 place.hold = Hold::Whole(stream);
                 place.ring();

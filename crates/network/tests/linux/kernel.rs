@@ -16,10 +16,44 @@ mod net {
     pub(super) use tokio::net::{TcpListener, TcpStream};
 
     use crate::script::Class;
+    use socket2::{SockFilter, SockRef};
     use std::io;
     use std::net::SocketAddr;
     use std::time::Duration;
     use tokio::net::TcpSocket;
+
+    /// A host gives up when so long after it has sent something again (200 ms later) there is still no acknowledgement. Without
+    /// `TCP_USER_TIMEOUT` it would wait for `tcp_retries2`, 924.6 s and more.
+    pub(super) const PATIENCE: Duration = Duration::from_millis(600);
+
+    /// A filter of one instruction, "keep nothing of the packet": what arrives for this socket is dropped, as if it were lost.
+    fn deafen(socket: &SockRef<'_>) {
+        const RETURN: u16 = 0x06;
+        let nothing = SockFilter::new(RETURN, 0, 0, 0);
+        socket.attach_filter(&[nothing]).unwrap();
+    }
+
+    /// From now on nothing arrives at either end.
+    pub(super) fn lose(client: &TcpStream, server: &TcpStream) {
+        for stream in [client, server] {
+            deafen(&SockRef::from(stream));
+        }
+    }
+
+    /// Gives up as soon as the script needs it to.
+    pub(super) fn patient(stream: &TcpStream, class: Class) {
+        if class == Class::Lost {
+            let socket = SockRef::from(stream);
+            socket.set_tcp_user_timeout(Some(PATIENCE)).unwrap();
+        }
+    }
+
+    /// Connects to a host that is not there: its listener hears nothing.
+    pub(super) async fn connect_lost(address: SocketAddr, class: Class) -> io::Result<TcpStream> {
+        let listener = listen(address, 16, class).await?;
+        deafen(&SockRef::from(&listener));
+        connect(address, class).await
+    }
 
     /// Small enough that the writes of a big script wait.
     const BUFFER: u32 = 32 * 1024;
@@ -28,7 +62,10 @@ mod net {
         let socket = TcpSocket::new_v4()?;
         // A timed script must not wait for Nagle, who waits for acknowledgements; the model does not know him.
         socket.set_nodelay(class == Class::Timed)?;
-        if class == Class::Big {
+        if class == Class::Lost {
+            SockRef::from(&socket).set_tcp_user_timeout(Some(PATIENCE))?;
+        }
+        if matches!(class, Class::Big | Class::Lost) {
             socket.set_send_buffer_size(BUFFER)?;
             socket.set_recv_buffer_size(BUFFER)?;
         }
@@ -47,7 +84,7 @@ mod net {
     }
 
     pub(super) fn set_linger(stream: &TcpStream, linger: Option<Duration>) -> io::Result<()> {
-        socket2::SockRef::from(stream).set_linger(linger)
+        SockRef::from(stream).set_linger(linger)
     }
 
     pub(super) async fn connect(address: SocketAddr, class: Class) -> io::Result<TcpStream> {
@@ -59,7 +96,7 @@ mod net {
 fn place(n: u32, class: Class) -> Address {
     let host = |first: u32, count: u32| Ipv4Addr::from(first + n % count);
     match class {
-        Class::Small | Class::Big => {
+        Class::Small | Class::Big | Class::Lost => {
             let address = SocketAddr::from((host(0x7f01_0001, 0x00f0_0000), 8000));
             Address {
                 listen: address,

@@ -18,6 +18,7 @@
 //! |---|---|---|
 //! | `HANGUP_SCRIPTS` | how many small scripts | 4000 |
 //! | `HANGUP_BIG_SCRIPTS` | how many scripts whose data does not fit into the buffers | 300 |
+//! | `HANGUP_LOST_SCRIPTS` | how many scripts whose hosts lose each other | 150 |
 //! | `HANGUP_TIMED_SCRIPTS` | how many over the delaying interface | 2000 |
 //! | `HANGUP_SEED` | the first one's seed | 1 |
 
@@ -138,6 +139,22 @@ fn big_scripts_give_the_same_results_on_linux() {
     let (reports, suspects) = judge(&scripts, 60, &pauses);
     println!(
         "{count} big scripts, {suspects} run again alone, {} differ",
+        reports.len()
+    );
+    assert!(reports.is_empty(), "{}", reports.join("\n"));
+}
+
+#[test]
+fn lost_scripts_give_the_same_results_on_linux() {
+    let (first, count) = (number("HANGUP_SEED", 1), number("HANGUP_LOST_SCRIPTS", 150));
+    let scripts: Vec<Script> = (first..first + count).map(Script::lost).collect();
+    let pauses = Pauses {
+        together: Duration::from_millis(600),
+        alone: Duration::from_millis(1000),
+    };
+    let (reports, suspects) = judge(&scripts, 75, &pauses);
+    println!(
+        "{count} lost scripts, {suspects} run again alone, {} differ",
         reports.len()
     );
     assert!(reports.is_empty(), "{}", reports.join("\n"));

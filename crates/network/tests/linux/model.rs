@@ -6,17 +6,51 @@ mod interpreter;
 use crate::script::{Class, DELAY, Script};
 use hangup_network::{Config, World};
 use interpreter::Address;
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+thread_local! {
+    /// The network of the script that runs.
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
 
 /// What the interpreter is written against.
 mod net {
     pub(super) use hangup_network::{OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream};
 
+    use super::WORLD;
     use crate::script::Class;
+    use hangup_network::{BlackHole, Link};
     use std::io;
     use std::net::SocketAddr;
     use std::time::Duration;
+
+    /// Longer than any host waits for an acknowledgement.
+    pub(super) const PATIENCE: Duration = Duration::from_secs(1000);
+
+    /// A path on which nothing arrives.
+    fn lost() -> Link {
+        let link = WORLD.with_borrow(|world| world.as_ref().expect("a script runs").default_link());
+        Link {
+            black_hole: BlackHole::Both,
+            ..link
+        }
+    }
+
+    pub(super) fn lose(client: &TcpStream, _: &TcpStream) {
+        let link = lost();
+        WORLD.with_borrow(|world| {
+            let world = world.as_ref().expect("a script runs");
+            world.set_link(client.connection(), link);
+        });
+    }
+
+    pub(super) fn patient(_: &TcpStream, _: Class) {}
+
+    pub(super) async fn connect_lost(address: SocketAddr, _: Class) -> io::Result<TcpStream> {
+        TcpStream::connect_from(None, address, Some(lost())).await
+    }
 
     pub(super) async fn listen(
         address: SocketAddr,
@@ -45,7 +79,7 @@ pub(crate) fn run(script: &Script) -> Vec<String> {
     // A whole script that is not timed takes less than a second, in which nothing is sent again; so it does on Linux. Only
     // what does not fit into the buffers needs more round trips to settle.
     let (latency, pause) = match script.class {
-        Class::Small => (1, 10),
+        Class::Small | Class::Lost => (1, 10),
         Class::Big => (1, 10_000),
         Class::Timed => (DELAY, 0),
     };
@@ -58,11 +92,14 @@ pub(crate) fn run(script: &Script) -> Vec<String> {
     runtime.block_on(async {
         let world = World::enter(config, Box::new(()));
         tokio::spawn(world.run());
+        WORLD.set(Some(world));
         let address = SocketAddr::from(([10, 0, 0, 1], 8000));
         let place = Address {
             listen: address,
             connect: address,
         };
-        interpreter::interpret(script, place, Duration::from_millis(pause)).await
+        let outcomes = interpreter::interpret(script, place, Duration::from_millis(pause)).await;
+        WORLD.set(None);
+        outcomes
     })
 }

@@ -27,6 +27,8 @@ impl End {
 pub(crate) enum Op {
     Connect(usize),
     ConnectClosedPort(usize),
+    /// To a host that is gone.
+    ConnectLost(usize),
     CancelConnect(usize),
     Accept,
     CancelAccept,
@@ -78,6 +80,8 @@ pub(crate) enum Op {
     DropWriteHalf(End),
     /// Drop the write half without shutting it down.
     ForgetWriteHalf(End),
+    /// From now on nothing arrives at either end of the first connection.
+    Lose,
 }
 
 /// How long a segment of a timed script travels, one way, in milliseconds.
@@ -104,6 +108,8 @@ pub(crate) enum Class {
     Small,
     /// Writes are far larger than the buffers; the network settles after each operation.
     Big,
+    /// As small, until nothing arrives any more and whoever waits for an acknowledgement gives up; then also with big writes.
+    Lost,
     /// As small, but the operations come at their times, while segments are under way.
     Timed,
 }
@@ -218,6 +224,40 @@ impl Script {
             smaller.at.drain(range);
         }
         smaller
+    }
+
+    /// A script of one connection that is cut at some point, so that both hosts are gone for each other.
+    pub(crate) fn lost(seed: u64) -> Script {
+        let mut dice = Dice(seed);
+        let end = |dice: &mut Dice| match dice.one_in(2) {
+            true => End::Client(0),
+            false => End::Server(0),
+        };
+        let mut ops = match dice.one_in(12) {
+            true => vec![Op::ConnectLost(0), Op::Accept],
+            false => vec![Op::Connect(0), Op::Accept],
+        };
+        for _ in 0..dice.roll(4) {
+            let end = end(&mut dice);
+            ops.push(using(&mut dice, end));
+        }
+        ops.push(Op::Lose);
+        for _ in 0..2 + dice.roll(6) {
+            let end = end(&mut dice);
+            ops.push(match dice.one_in(6) {
+                true => Op::WriteAll(end, 2_000_000),
+                false => using(&mut dice, end),
+            });
+        }
+        ops.push(Op::Drain(End::Client(0), 65_536));
+        ops.push(Op::Drain(End::Server(0), 65_536));
+        Script {
+            seed,
+            backlog: 16,
+            ops,
+            class: Class::Lost,
+            at: Vec::new(),
+        }
     }
 
     /// A script of one connection whose writes are far larger than the buffers, so that they wait.
