@@ -3,9 +3,9 @@
 
 use super::net::{
     OwnedReadHalf, OwnedWriteHalf, PATIENCE, TcpListener, TcpStream, connect, connect_lost, listen,
-    lose, patient, set_linger,
+    lose, luck, patient, set_linger,
 };
-use crate::script::{CLIENTS, Class, DELAY, End, Op, Script};
+use crate::script::{CLIENTS, Class, DELAY, End, Heard, Luck, Op, Script};
 use bytes::BufMut;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -34,6 +34,7 @@ pub(crate) async fn interpret(script: &Script, place: Address, pause: Duration) 
         accepted: 0,
         accepted_now: false,
         lost: false,
+        heard: Heard::All,
         places: std::array::from_fn(|_| Place::default()),
         outcomes: vec![String::from("-"); script.ops.len()],
     };
@@ -49,6 +50,13 @@ pub(crate) async fn interpret(script: &Script, place: Address, pause: Duration) 
             .await;
         }
         run.start(step, op).await;
+        if script.class == Class::Hasty {
+            run.hurry(step, luck(script, step)).await;
+            if step + 1 < script.ops.len() {
+                continue;
+            }
+            // What is under way at the end arrives.
+        }
         let pause = match run.lost {
             true => pause + PATIENCE,
             false => pause,
@@ -90,6 +98,8 @@ struct Run {
     accepted_now: bool,
     /// Some host is gone, and whoever waits for it gives up after each operation.
     lost: bool,
+    /// What is polled now.
+    heard: Heard,
     places: [Place; 2 * CLIENTS],
     outcomes: Vec<String>,
 }
@@ -318,14 +328,41 @@ impl Run {
         }
     }
 
+    /// Goes on at once, as far as luck has it.
+    async fn hurry(&mut self, step: usize, luck: Luck) {
+        self.heard = luck.heard;
+        self.poll_now(step).await;
+        self.heard = Heard::All;
+        if luck.busy > 0 {
+            tokio::time::sleep(Duration::from_millis(luck.busy)).await;
+        }
+        if luck.turn {
+            self.poll_now(step).await;
+        }
+    }
+
+    /// Polls what is pending and was woken, once.
+    async fn poll_now(&mut self, step: usize) {
+        poll_fn(|cx| {
+            self.poll_pending(step, cx);
+            Poll::Ready(())
+        })
+        .await;
+        if std::mem::take(&mut self.accepted_now) {
+            tokio::time::sleep(TURN).await;
+        }
+    }
+
     /// Polls everything that is pending, always in the same order.
     fn poll_pending(&mut self, step: usize, cx: &mut Context<'_>) {
         let at = |begun: usize| match step - begun {
             0 => String::new(),
             later => format!(" @+{later}"),
         };
+        let heard = self.heard;
         for place in &mut self.places {
             if let Some((begun, connecting)) = &mut place.connecting
+                && (heard == Heard::All || *begun == step)
                 && let Some(result) =
                     place.bells[0].poll(cx, |cx| ready(connecting.as_mut().poll(cx)))
             {
@@ -339,10 +376,19 @@ impl Run {
         for (index, place) in self.places.iter_mut().enumerate() {
             let from = usize::from(index >= CLIENTS);
             let [_, read, write] = place.bells.clone();
-            if let Some((begun, outcome)) = read.poll(cx, |cx| place.poll_reading(1 - from, cx)) {
+            let hears = |begun: Option<usize>| match heard {
+                Heard::All => true,
+                Heard::New => begun == Some(step),
+                Heard::Connect => false,
+            };
+            if hears(place.reading.as_ref().map(|(begun, _)| *begun))
+                && let Some((begun, outcome)) = read.poll(cx, |cx| place.poll_reading(1 - from, cx))
+            {
                 self.outcomes[begun] = outcome + &at(begun);
             }
-            if let Some((begun, outcome)) = write.poll(cx, |cx| place.poll_writing(from, cx)) {
+            if hears(place.writing.as_ref().map(|(begun, _)| *begun))
+                && let Some((begun, outcome)) = write.poll(cx, |cx| place.poll_writing(from, cx))
+            {
                 self.outcomes[begun] = outcome + &at(begun);
             }
         }
@@ -350,6 +396,7 @@ impl Run {
         // it takes the stream for ready, and a short read then hides for one turn that the peer is gone.
         if let (Some(begun), Some(listener)) = (self.accepting, &self.listener)
             && self.accepted < CLIENTS
+            && (heard == Heard::All || (heard == Heard::New && begun == step))
             && let Poll::Ready(result) = listener.poll_accept(cx)
         {
             self.outcomes[begun] = format!(

@@ -15,7 +15,7 @@ mod net {
     pub(super) use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
     pub(super) use tokio::net::{TcpListener, TcpStream};
 
-    use crate::script::Class;
+    use crate::script::{Class, Luck, Script};
     use socket2::{SockFilter, SockRef};
     use std::io;
     use std::net::SocketAddr;
@@ -25,6 +25,11 @@ mod net {
     /// A host gives up when so long after it has sent something again (200 ms later) there is still no acknowledgement. Without
     /// `TCP_USER_TIMEOUT` it would wait for `tcp_retries2`, 924.6 s and more.
     pub(super) const PATIENCE: Duration = Duration::from_millis(600);
+
+    /// Reality brings its own.
+    pub(super) fn luck(_: &Script, _: usize) -> Luck {
+        Luck::NONE
+    }
 
     /// A filter of one instruction, "keep nothing of the packet": what arrives for this socket is dropped, as if it were lost.
     fn deafen(socket: &SockRef<'_>) {
@@ -96,7 +101,7 @@ mod net {
 fn place(n: u32, class: Class) -> Address {
     let host = |first: u32, count: u32| Ipv4Addr::from(first + n % count);
     match class {
-        Class::Small | Class::Big | Class::Lost => {
+        Class::Small | Class::Big | Class::Lost | Class::Hasty => {
             let address = SocketAddr::from((host(0x7f01_0001, 0x00f0_0000), 8000));
             Address {
                 listen: address,

@@ -20,7 +20,7 @@ mod net {
     pub(super) use hangup_network::{OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream};
 
     use super::WORLD;
-    use crate::script::Class;
+    use crate::script::{Class, Luck, Script};
     use hangup_network::{BlackHole, Link};
     use std::io;
     use std::net::SocketAddr;
@@ -28,6 +28,10 @@ mod net {
 
     /// Longer than any host waits for an acknowledgement.
     pub(super) const PATIENCE: Duration = Duration::from_secs(1000);
+
+    pub(super) fn luck(script: &Script, step: usize) -> Luck {
+        script.luck.get(step).copied().unwrap_or(Luck::NONE)
+    }
 
     /// A path on which nothing arrives.
     fn lost() -> Link {
@@ -79,7 +83,7 @@ pub(crate) fn run(script: &Script) -> Vec<String> {
     // A whole script that is not timed takes less than a second, in which nothing is sent again; so it does on Linux. Only
     // what does not fit into the buffers needs more round trips to settle.
     let (latency, pause) = match script.class {
-        Class::Small | Class::Lost => (1, 10),
+        Class::Small | Class::Lost | Class::Hasty => (1, 10),
         Class::Big => (1, 10_000),
         Class::Timed => (DELAY, 0),
     };

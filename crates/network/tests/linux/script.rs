@@ -90,6 +90,38 @@ pub(crate) const DELAY: u64 = 192;
 const SLOT: u64 = 12;
 const SLOTS: u64 = DELAY / SLOT;
 
+/// What happens by luck after an operation of a hasty script. tokio hears of a socket's readiness when its driver has a turn,
+/// and the driver does not between operations that follow each other at once: a call may find nothing where there is
+/// something, and what is woken may be polled much later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Luck {
+    /// Which operations are polled at first.
+    pub(crate) heard: Heard,
+    /// Then the network gets so many milliseconds, in which nothing is polled.
+    pub(crate) busy: u64,
+    /// Then everything that was woken is polled.
+    pub(crate) turn: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Everything that was woken.
+    All,
+    /// What begins.
+    New,
+    /// What begins, if it connects: that asks the network for something at once.
+    Connect,
+}
+
+impl Luck {
+    /// Nothing is waited for.
+    pub(crate) const NONE: Luck = Luck {
+        heard: Heard::All,
+        busy: 0,
+        turn: false,
+    };
+}
+
 /// What a script is run with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Script {
@@ -99,6 +131,8 @@ pub(crate) struct Script {
     pub(crate) class: Class,
     /// When each operation begins, in milliseconds; only if it is timed.
     pub(crate) at: Vec<u64>,
+    /// Of each operation in the model; only if it is hasty.
+    pub(crate) luck: Vec<Luck>,
 }
 
 /// What a script is about.
@@ -110,6 +144,8 @@ pub(crate) enum Class {
     Big,
     /// As small, until nothing arrives any more and whoever waits for an acknowledgement gives up; then also with big writes.
     Lost,
+    /// As small, but the operations follow each other at once: what has arrived in between is a matter of luck.
+    Hasty,
     /// As small, but the operations come at their times, while segments are under way.
     Timed,
 }
@@ -191,6 +227,7 @@ impl Script {
             ops,
             class: Class::Small,
             at: Vec::new(),
+            luck: Vec::new(),
         }
     }
 
@@ -216,12 +253,48 @@ impl Script {
         script
     }
 
+    /// A short script whose operations do not wait for the network.
+    pub(crate) fn hasty(seed: u64) -> Script {
+        let mut script = Script::small(seed);
+        let mut dice = Dice(!seed);
+        script.class = Class::Hasty;
+        // Few enough that luck has not too many outcomes.
+        script.ops.truncate(5 + dice.roll(6));
+        script.luck = vec![Luck::NONE; script.ops.len()];
+        script
+    }
+
+    /// The same script with another luck: what the model does after each operation.
+    pub(crate) fn with_luck(&self, luck: u64) -> Script {
+        let mut dice = Dice(self.seed ^ luck.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let mut lucky = self.clone();
+        // On loopback everything arrives at once, and most often the driver has no turn in the whole script.
+        let swift = dice.one_in(2);
+        lucky.luck.fill_with(|| match swift && !dice.one_in(4) {
+            true => Luck {
+                heard: dice.of(&[Heard::New, Heard::New, Heard::Connect]),
+                busy: 10,
+                turn: dice.one_in(8),
+            },
+            false => Luck {
+                heard: dice.of(&[Heard::All, Heard::New, Heard::Connect]),
+                // A latency is 1 ms: nothing, one way, there and back, and until nothing more happens.
+                busy: dice.of(&[0, 0, 1, 2, 10]),
+                turn: dice.one_in(2),
+            },
+        });
+        lucky
+    }
+
     /// The script without some of its operations. The others keep their times.
     pub(crate) fn without(&self, range: std::ops::Range<usize>) -> Script {
         let mut smaller = self.clone();
         smaller.ops.drain(range.clone());
         if !smaller.at.is_empty() {
-            smaller.at.drain(range);
+            smaller.at.drain(range.clone());
+        }
+        if !smaller.luck.is_empty() {
+            smaller.luck.drain(range);
         }
         smaller
     }
@@ -257,6 +330,7 @@ impl Script {
             ops,
             class: Class::Lost,
             at: Vec::new(),
+            luck: Vec::new(),
         }
     }
 
@@ -295,6 +369,7 @@ impl Script {
             ops,
             class: Class::Big,
             at: Vec::new(),
+            luck: Vec::new(),
         }
     }
 }
