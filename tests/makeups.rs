@@ -12,6 +12,8 @@ use hangup::server::{Server, Serving, Shutdown, UNCLAIMED, app};
 use hangup::transport::{Listener, Stream};
 use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::scenario;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,7 +21,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 
@@ -60,7 +62,7 @@ async fn bounded(stream: Stream, mut builder: http1::Builder) {
     let _ = timeout(Duration::from_secs(60), connection).await;
 }
 
-const HEALTHY: [MakeUp; 8] = [
+const HEALTHY: [MakeUp; 9] = [
     MakeUp {
         name: "pipeline-flush",
         serve: |mut listener| {
@@ -172,6 +174,10 @@ const HEALTHY: [MakeUp; 8] = [
         },
     },
     MakeUp {
+        name: "farmed-out",
+        serve: |listener| Box::pin(farmed_out(listener)),
+    },
+    MakeUp {
         name: "task-in-task",
         serve: |mut listener| {
             Box::pin(async move {
@@ -184,6 +190,43 @@ const HEALTHY: [MakeUp; 8] = [
         },
     },
 ];
+
+/// A request, and who waits for its answer.
+type Job = (Request<Incoming>, oneshot::Sender<Answered>);
+type Answered = Result<Response<app::Answer<Incoming>>, app::BoxError>;
+
+/// The handlers are tasks of none of the connections: each asks for one over a channel. One that panics lets go of its end.
+async fn farmed_out(mut listener: Listener) {
+    let (ask, mut jobs) = mpsc::unbounded_channel::<Job>();
+    tokio::spawn(async move {
+        while let Some((request, mut waits)) = jobs.recv().await {
+            tokio::spawn(async move {
+                tokio::select! {
+                    answered = app::answer(request) => drop(waits.send(answered)),
+                    () = waits.closed() => {}
+                }
+            });
+        }
+    });
+    while let Ok((stream, _)) = listener.accept().await {
+        let ask = ask.clone();
+        let service = service_fn(move |request| {
+            let (waits, answered) = oneshot::channel();
+            let asked = ask.send((request, waits));
+            async move {
+                asked.map_err(|_| "nobody takes requests")?;
+                answered.await?
+            }
+        });
+        let mut builder = http1::Builder::new();
+        builder
+            .half_close(true)
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(30));
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(timeout(Duration::from_secs(60), connection));
+    }
+}
 
 /// What each guilty one is convicted of when a client asks for `/` and stays, and whether it is proved to last for ever.
 const GUILTY: [(MakeUp, Verdict, bool); 7] = [
@@ -348,20 +391,11 @@ const RIGHTLY_CONVICTED: [(&str, &str, Verdict, &str); 1] = [(
      close` with the response still in its buffer",
 )];
 
-/// Incidents that say nothing about who accepts and serves, and why.
-const BESIDE: [(&str, &str); 1] = [(
-    "handler-panics",
-    "in some of these a panic ends more than the connection's own task",
-)];
-
 #[test]
 fn a_bounded_connection_is_acquitted_whoever_accepts_and_serves_it() {
     let mut surprises = Vec::new();
     for server in &HEALTHY {
-        let tells = |incident: &&Arc<Scenario>| {
-            incident.server_events.is_empty()
-                && BESIDE.iter().all(|(name, _)| *name != incident.name)
-        };
+        let tells = |incident: &&Arc<Scenario>| incident.server_events.is_empty();
         for incident in incident::all().iter().filter(tells) {
             let cell = judged(incident, server);
             let known = RIGHTLY_CONVICTED

@@ -97,7 +97,7 @@ pub struct Connection {
     pub smuggled: u32,
     /// The first time that the server kept more of it for itself than it claims, and how much.
     pub hoarded: Option<(Duration, u64)>,
-    /// A task of it panicked.
+    /// A task of it panicked; or one that is no connection's, between its last request and its end.
     pub panicked: Option<Duration>,
     /// The server's process died with it.
     pub killed: Option<Duration>,
@@ -247,6 +247,8 @@ pub struct Ledger {
     waiting: Option<Waker>,
     /// Whose deadline comes first.
     queue: Queue,
+    /// When tasks of the server panicked that are no connection's.
+    panics: Vec<Duration>,
 }
 
 impl Ledger {
@@ -279,6 +281,7 @@ impl Ledger {
             lossy: false,
             waiting: None,
             queue: Queue::default(),
+            panics: Vec::new(),
         }
     }
 
@@ -392,6 +395,15 @@ impl Ledger {
         }
     }
 
+    /// A task panics: of a connection, or of none, such as one that serves whom others have accepted. Whose answer has died with
+    /// that one is not known; perhaps that of any connection which ends without having got one.
+    pub(crate) fn panicked(&mut self, at: Duration, connection: Option<u32>) {
+        match connection {
+            Some(connection) => self.entry(at, connection).panicked = Some(at),
+            None => self.panics.push(at),
+        }
+    }
+
     /// The server's process dies at `at`, and all that it holds with it.
     pub(crate) fn killed(&mut self, at: Duration) {
         for connection in &mut self.list {
@@ -415,6 +427,7 @@ impl Ledger {
     /// A fact from the network.
     pub fn network(&mut self, at: Duration, id: u32, event: &Event<'_>) {
         let (contract, slack, erases) = (self.contract, self.slack, self.erases);
+        let panic = self.panics.last().copied();
         let connection = self.entry(at, id);
         connection.check(at, &contract, slack);
         match event {
@@ -490,6 +503,13 @@ impl Ledger {
                     connection.client_waited = connection.client_closed.is_none();
                 }
                 connection.server_closed = Some((at, *reset));
+                let unanswered = connection.requests.list.get(connection.responses.finals);
+                if connection.panicked.is_none()
+                    && let Some(whole) = unanswered.and_then(|request| request.complete_at)
+                    && let Some(panic) = panic.filter(|panic| *panic >= whole)
+                {
+                    connection.panicked = Some(panic);
+                }
                 if connection.let_go(at) {
                     self.wake();
                 }

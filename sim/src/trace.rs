@@ -358,9 +358,7 @@ impl Recorder {
             return false;
         };
         let (at, connection) = (self.now(), task.connection);
-        if let Some(connection) = connection {
-            self.ledger.entry(at, connection).panicked = Some(at);
-        }
+        self.ledger.panicked(at, connection);
         self.mix([
             7,
             at.as_nanos() as u64,
