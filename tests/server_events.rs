@@ -305,3 +305,26 @@ fn a_request_may_cross_the_signal_to_shut_down() {
         }
     }
 }
+
+#[test]
+fn a_panic_is_for_the_process_that_lives_not_for_what_is_left_of_a_dead_one() {
+    // The dead process still has a request in hand, and another behind it, when the panic falls due.
+    let steps = r#"{ do = "send", head = { method = "GET", target = "/slow/3000" } }, { do = "send", head = { method = "GET", target = "/" } },
+        { do = "stall", for = "6s" }, { do = "reconnect" }, { do = "send", head = { method = "GET", target = "/" } },
+        { do = "await", status = "final", within = "2s" }"#;
+    let events = [
+        ("1s", "crash"),
+        ("2s", "restart"),
+        ("2500ms", "handler_panic"),
+    ];
+    let cell = judged(&with_events(steps, &events), "hangup");
+    assert_eq!(cell.verdict(), Verdict::Clean, "{:?}", cell.findings);
+    let second = &cell.run.connections[1].responses.list;
+    assert_eq!(
+        second
+            .iter()
+            .map(|response| response.status)
+            .collect::<Vec<_>>(),
+        [500]
+    );
+}

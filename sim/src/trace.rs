@@ -396,9 +396,13 @@ impl Recorder {
         }
     }
 
-    /// A handler begins; true if it is to panic.
+    /// A handler begins; true if it is to panic. The tasks of a process that has died may go on, and are nobody's any more.
     pub(crate) fn takes_panic(&mut self) -> bool {
-        let due = self.life.panics_due > 0;
+        let lives = || {
+            let task = tokio::task::try_id().and_then(|task| self.tasks.get(task));
+            task.is_some_and(|task| task.role == Role::Server && task.ended.is_none())
+        };
+        let due = self.life.panics_due > 0 && lives();
         self.life.panics_due -= u32::from(due);
         due
     }
