@@ -8,7 +8,7 @@ use hangup_tests::{judged, scenario};
 use std::sync::Arc;
 use std::time::Instant;
 
-const CANARIES: [(&str, Verdict); 20] = [
+const CANARIES: [(&str, Verdict); 27] = [
     ("canary-no-write-deadline", Verdict::Hung),
     ("canary-task-leak", Verdict::Leftover),
     ("canary-long-idle", Verdict::Late),
@@ -29,6 +29,13 @@ const CANARIES: [(&str, Verdict); 20] = [
     ("canary-rst-at-close", Verdict::Lost),
     ("canary-endless-head", Verdict::Hoard),
     ("canary-hasty-shutdown", Verdict::Lost),
+    ("canary-reads-on", Verdict::Protocol),
+    ("canary-hostless", Verdict::Protocol),
+    ("canary-loses-byte", Verdict::Lost),
+    ("canary-swapped", Verdict::Protocol),
+    ("canary-head-in-one-read", Verdict::Protocol),
+    ("canary-hasty-idle", Verdict::Protocol),
+    ("canary-evicts", Verdict::Protocol),
 ];
 
 /// A client behaviour that brings each defect out.
@@ -105,6 +112,38 @@ fn provocation(canary: &str) -> Arc<Scenario> {
             1,
             r#"{ do = "send", head = { method = "GET", target = "/slow/5000" } }, { do = "await", status = "final", within = "9s" }, { do = "close" }"#,
         ),
+        "canary-reads-on" => (
+            1,
+            r#"{ do = "send", bytes = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n" },
+               { do = "send", head = { method = "GET", target = "/" } }"#,
+        ),
+        "canary-hostless" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/", host = false } }"#,
+        ),
+        "canary-loses-byte" => (
+            1,
+            r#"{ do = "send", all = [ { head = { method = "POST", target = "/stream", length = 9000 } }, { body = 9000 } ] }"#,
+        ),
+        "canary-swapped" => (
+            1,
+            r#"{ do = "send", all = [ { head = { method = "GET", target = "/slow/50", headers = [["X-Why", "one read takes both"]] } },
+                 { head = { method = "GET", target = "/big/10" } } ] }"#,
+        ),
+        "canary-head-in-one-read" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" }, { do = "close" }"#,
+        ),
+        "canary-hasty-idle" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" },
+               { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" }"#,
+        ),
+        "canary-evicts" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" }, { do = "stall", for = "8s" },
+               { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" }, { do = "close" }"#,
+        ),
         other => panic!("no provocation for {other}"),
     };
     let steps = steps.replace("<40000>", &"x".repeat(40_000));
@@ -148,6 +187,15 @@ fn every_canary_in_the_list_is_tried() {
         .collect();
     listed.retain(|name| name != "twin");
     assert_eq!(listed, CANARIES.map(|(name, _)| name));
+}
+
+/// The page has a row for each.
+#[test]
+fn the_page_is_whole() {
+    let rows = include_str!("canaries.md").lines();
+    let rows = rows.filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let rows: Vec<String> = rows.map(|name| format!("canary-{name}")).collect();
+    assert_eq!(rows, CANARIES.map(|(name, _)| name));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::wire::far::{self, NotRun};
 use crate::finding::{Finding, verdict};
+use crate::metamorphic;
 use crate::oracle;
 use crate::remote::Remote;
 use crate::run::{Detail, Run};
@@ -132,14 +133,27 @@ impl Cell {
         })
     }
 
-    /// The same, twice: a second run that differs from the first is a finding of its own.
-    pub fn twice(
+    /// The same, and where nothing is found, with what must not matter changed (see `metamorphic`): if it does, that is a finding.
+    pub fn varied(
         engine: Engine,
         scenario: &Arc<Scenario>,
         server: &dyn Server,
         detail: Detail,
     ) -> Self {
         let mut cell = Self::of(engine, scenario, server, detail);
+        cell.findings
+            .extend(metamorphic::finding(engine, &cell, server));
+        cell
+    }
+
+    /// The same, twice: a second run that differs from the first is a finding of its own. And as [`varied`](Self::varied).
+    pub fn twice(
+        engine: Engine,
+        scenario: &Arc<Scenario>,
+        server: &dyn Server,
+        detail: Detail,
+    ) -> Self {
+        let mut cell = Self::varied(engine, scenario, server, detail);
         // Real time is never the same twice.
         if engine == Engine::Wire {
             return cell;
@@ -160,9 +174,9 @@ impl Cell {
             };
             cell.findings
                 .push(oracle::nondeterministic::finding(one, other));
-            cell.findings
-                .sort_by_key(|finding| std::cmp::Reverse(finding.kind));
         }
+        cell.findings
+            .sort_by_key(|finding| std::cmp::Reverse(finding.kind));
         cell
     }
 

@@ -78,7 +78,7 @@ enum Command {
 /// Flags of every command.
 #[derive(Debug, Args, Clone)]
 struct Common {
-    /// Server under test, by name (repeatable; see `hangup list`)
+    /// Server under test, by name (repeatable, and canary-* is every server whose name begins like that; see `hangup list`)
     #[arg(long, global = true, value_name = "NAME")]
     server: Vec<String>,
     /// What carries the bytes and the clock
@@ -252,9 +252,15 @@ impl Common {
         let servers: Vec<Arc<dyn Server>> = if !self.server.is_empty() {
             // Who is named twice is tried once.
             let mut seen = BTreeSet::new();
-            let named = self.server.iter().filter(|name| seen.insert(name.as_str()));
-            let found = named.map(|name| self.find_server(name));
-            found.collect::<anyhow::Result<_>>()?
+            let mut found = Vec::new();
+            for name in &self.server {
+                match name.split_once('*') {
+                    Some((start, end)) => found.extend(self.matching(name, start, end)?),
+                    None => found.push(self.find_server(name)?),
+                }
+            }
+            found.retain(|server| seen.insert(server.name().to_owned()));
+            found
         } else if !self.own.is_empty() {
             self.own.0.clone()
         } else {
@@ -271,6 +277,19 @@ impl Common {
             );
         }
         Ok(servers)
+    }
+
+    /// Every server whose name begins and ends like this.
+    fn matching(&self, name: &str, start: &str, end: &str) -> anyhow::Result<Vec<Arc<dyn Server>>> {
+        let mut all = self.all_servers();
+        all.retain(|server| {
+            let rest = server.name().strip_prefix(start);
+            rest.is_some_and(|rest| rest.ends_with(end))
+        });
+        if all.is_empty() {
+            bail!("--server: no server is named like \"{name}\" (see `hangup list`)");
+        }
+        Ok(all)
     }
 
     /// The one server that was named, or that this program brings along first, or else `default`.

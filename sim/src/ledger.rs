@@ -4,7 +4,8 @@ mod due;
 
 use self::due::Queue;
 use crate::contract::{Breach, Contract, Promise};
-use crate::exchange::{Requests, Responses};
+use crate::exchange::asks::{self, Asked, Fit};
+use crate::exchange::{Requests, Response, Responses};
 use crate::trace::DateField;
 use hangup_network::{Event, Side};
 use hangup_scenario::Rst;
@@ -93,6 +94,8 @@ pub struct Connection {
     pub disturbed: bool,
     /// Segments are lost on its way: what a server wrote at once may come bit by bit.
     pub lossy: bool,
+    /// How many requests of it the probe app was given.
+    pub probe_app: u32,
     /// The application was given a request that is hidden in bodies.
     pub smuggled: u32,
     /// The first time that the server kept more of it for itself than it claims, and how much.
@@ -109,6 +112,26 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Is this response what the request with this number asks for? It is known of the probe app alone, and of what came whole.
+    pub fn fit(&self, response: &Response, request: usize) -> Fit {
+        let requests = &self.requests;
+        let known = self.probe_app > 0
+            && response.complete_at.is_some()
+            && !(requests.broken && request + 1 >= requests.list.len());
+        let asked = requests.list.get(request).filter(|_| known);
+        let answer = self.responses.contents.get(response.answers);
+        let (Some(asked), Some(answer)) = (asked, answer) else {
+            return Fit::Unknown;
+        };
+        let asked = Asked {
+            asks: asked.asks,
+            content: requests.contents.get(request),
+            whole: asked.complete_at.is_some(),
+            head_only: asked.head_only,
+        };
+        asks::fit(asked, response.status, answer)
+    }
+
     /// Does the server still have a socket or a task of it?
     pub fn held(&self) -> bool {
         self.accepted.is_some() && self.released.is_none()

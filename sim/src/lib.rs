@@ -60,6 +60,7 @@ pub mod healthy;
 pub mod incident;
 pub mod ledger;
 pub mod life;
+mod metamorphic;
 pub mod net;
 pub mod oracle;
 pub mod packet;

@@ -4,6 +4,7 @@
 //! `server::canary` that it convicts, and a healthy twin that it acquits.
 
 mod deaf;
+mod echo;
 mod held;
 mod hoard;
 mod hung;

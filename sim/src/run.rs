@@ -56,6 +56,16 @@ pub struct Search {
     pub wakes: u64,
 }
 
+impl Search {
+    /// How far it went, in whole years.
+    pub fn years(&self) -> u64 {
+        self.until.saturating_sub(self.from).as_secs() / YEAR
+    }
+}
+
+/// In seconds.
+const YEAR: u64 = 365 * 24 * 60 * 60;
+
 /// One finished run of a scenario against a server.
 #[derive(Debug)]
 pub struct Run {
@@ -107,7 +117,7 @@ pub enum Outlook {
 }
 
 /// A hang counts as proved when nothing of it was polled for this long at the end of the search: a year.
-const PROOF: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const PROOF: Duration = Duration::from_secs(YEAR);
 
 impl Run {
     /// The time that the run counts as its end: the last deadline, or the last connection's end where that was later.

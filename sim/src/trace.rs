@@ -387,12 +387,14 @@ impl Recorder {
         self.ledger.entry(at, connection).disturbed = true;
     }
 
-    /// An application was given a request that is hidden in bodies.
-    pub(crate) fn smuggled(&mut self) {
+    /// The probe app was given a request; `smuggled` if it is one that is hidden in bodies.
+    pub(crate) fn asked(&mut self, smuggled: bool) {
         let task = tokio::task::try_id().and_then(|task| self.tasks.get(task));
         if let Some(connection) = task.and_then(|task| task.connection) {
             let at = self.now();
-            self.ledger.entry(at, connection).smuggled += 1;
+            let connection = self.ledger.entry(at, connection);
+            connection.probe_app += 1;
+            connection.smuggled += u32::from(smuggled);
         }
     }
 

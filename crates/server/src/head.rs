@@ -14,6 +14,9 @@ const FIELDS_ON_STACK: usize = 128;
 /// No method that anyone implements is longer (RFC 9112 section 3 then says 501).
 const METHOD_BYTES_MAX: usize = 32;
 
+/// So much of a head is looked at byte by byte, behind that line by line.
+const FIRST_BYTES: usize = 256;
+
 /// Finds the end of a head. To build it costs as much as to use it.
 static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
 
@@ -45,10 +48,11 @@ pub(crate) fn take(
         let bytes = input.split_to(from + at + 4).freeze();
         return parse_whole(&bytes, limits).map(Some);
     }
-    // A line more, or the first bytes of all: what can never become a head is refused now, not at the deadline.
+    // Within the first bytes, or where a line ends: what can never become a head is refused now, not at the deadline.
     let fresh = &input[(*scanned).min(within)..within];
-    if *scanned == 0 || memchr::memchr(b'\n', fresh).is_some() {
-        refuse_hopeless(&input[..within], limits)?;
+    if *scanned < FIRST_BYTES || memchr::memchr(b'\n', fresh).is_some() {
+        let lines = memchr::memrchr(b'\n', &input[..within]).map_or(0, |at| at + 1);
+        refuse_hopeless(&input[..lines.max(within.min(FIRST_BYTES))], limits)?;
     }
     *scanned = within;
     if input.len() >= limits.head_bytes {

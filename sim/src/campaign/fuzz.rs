@@ -130,12 +130,11 @@ pub fn scenario(case_seed: u64, server: &dyn Server) -> Scenario {
 /// proptest's shrinking, then by the minimiser. None if the case is innocent.
 pub fn explain(engine: Engine, server: &dyn Server, case_seed: u64) -> Option<Cell> {
     let mut tree = strategy::case(case_seed, &options(server));
-    let found = judge::again(engine, &Arc::new(tree.current()), server, Detail::default());
+    let (found, judge) = judge::again(engine, &Arc::new(tree.current()), server, Detail::default());
     let kind = match found.verdict() {
         Verdict::Clean => return None,
         kind => kind,
     };
-    let judge = judge::of_kind(kind);
     let guilty = |scenario: &Scenario| {
         let scenario = Arc::new(scenario.clone());
         judge(engine, &scenario, server, Detail::default()).verdict() == kind

@@ -134,7 +134,7 @@ fn shape(engine: Engine, server: &dyn Server, cases: &dyn Cases, index: u64) -> 
         ..Detail::default()
     };
     let scenario = Arc::new(cases.scenario(index));
-    Shape::of(&judge::again(engine, &scenario, server, detail))
+    Shape::of(&judge::again(engine, &scenario, server, detail).0)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

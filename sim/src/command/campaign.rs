@@ -220,23 +220,9 @@ pub(super) fn totals(
         cells: convicted.iter().collect(),
     })?;
     let found: u64 = totals.by_kind.values().sum();
-    let wall = wall.as_secs_f64();
-    let per_second = totals.cases as f64 / wall;
+    let per_second = totals.cases as f64 / wall.as_secs_f64();
     if common.json {
-        let mut line = Map::new();
-        let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
-        put("server", server.name().into());
-        put("engine", Engine::from(common.engine).name().into());
-        more.into_iter().for_each(|(name, value)| {
-            put(name, value);
-        });
-        put("cases", totals.cases.into());
-        put("findings", found.into());
-        put("by_kind", serde_json::to_value(&totals.by_kind)?);
-        put("sim_s", totals.simulated.as_secs_f64().into());
-        put("wall_s", wall.into());
-        put("cases_per_s", per_second.round().into());
-        println_json(&serde_json::json!({ "totals": line }))?;
+        totals_json(common, server, totals, wall, more)?;
     } else {
         let verdict = if found == 0 {
             text::verdict(Verdict::Clean)
@@ -248,12 +234,38 @@ pub(super) fn totals(
             format!("{found} found ({})", kinds.join(", "))
         };
         say!(
-            "\n{verdict}: {} cases, {} of simulated time, {wall:.2} s, {per_second:.0} cases a second",
+            "\n{verdict}: {} cases, {} of simulated time, {:.2} s, {per_second:.0} cases a second",
             totals.cases,
-            spell_days(totals.simulated)
+            spell_days(totals.simulated),
+            wall.as_secs_f64()
         );
     }
     Ok(if found == 0 { CLEAN } else { FOUND })
+}
+
+/// The last line as JSON.
+pub(super) fn totals_json(
+    common: &Common,
+    server: &dyn Server,
+    totals: &Totals,
+    wall: Duration,
+    more: impl IntoIterator<Item = (&'static str, Value)>,
+) -> anyhow::Result<()> {
+    let wall = wall.as_secs_f64();
+    let mut line = Map::new();
+    let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
+    put("server", server.name().into());
+    put("engine", Engine::from(common.engine).name().into());
+    more.into_iter().for_each(|(name, value)| {
+        put(name, value);
+    });
+    put("cases", totals.cases.into());
+    put("findings", totals.by_kind.values().sum::<u64>().into());
+    put("by_kind", serde_json::to_value(&totals.by_kind)?);
+    put("sim_s", totals.simulated.as_secs_f64().into());
+    put("wall_s", wall.into());
+    put("cases_per_s", (totals.cases as f64 / wall).round().into());
+    println_json(&serde_json::json!({ "totals": line }))
 }
 
 /// Groups that are told of with their whole report; of the others there is a line.

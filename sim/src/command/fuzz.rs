@@ -1,5 +1,7 @@
 //! `hangup fuzz`: generated scenarios from a seed.
 
+mod many;
+
 use super::Common;
 use super::campaign::{Found, Progress, Spread, totals};
 use crate::campaign::fuzz::{Plan, fuzz};
@@ -27,7 +29,7 @@ pub(super) struct Fuzz {
 
 impl Fuzz {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
-        let server = common.one_server("hangup")?;
+        let mut servers = common.servers_or(&["hangup"])?;
         if Engine::from(common.engine) == Engine::Wire && self.cases > WIRE_CASES_MAX {
             bail!(
                 "--cases {}: --engine wire runs in real time, and takes at most {WIRE_CASES_MAX} cases",
@@ -41,6 +43,10 @@ impl Fuzz {
             shard: self.spread.shard,
             keep_going: self.keep_going,
         };
+        if !common.server.is_empty() && servers.len() > 1 {
+            return many::fuzz_each(common, &servers, plan, &self.spread);
+        }
+        let server = servers.swap_remove(0);
         if !common.json {
             say!(
                 "fuzz {} with seed {}: {} cases{}",

@@ -310,6 +310,10 @@ fn exhausted(recorder: &Recorder) -> Vec<String> {
 
 /// What there is to tell of a run that ends now.
 async fn cut(detail: Detail) -> Outcome {
+    record(|recorder| {
+        let now = recorder.now();
+        recorder.ledger.look(now);
+    });
     let mut recorder = trace::end().expect("the recorder is taken only at the end of a run");
     let at = recorder.now();
     let spins = recorder.tasks.spin().is_some();

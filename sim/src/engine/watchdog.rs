@@ -1,8 +1,11 @@
 //! A server that blocks its thread stops the run, and with it the clock that could tell. So a thread of its own looks, in
-//! wall time, whether the runs of this process get on; it changes nothing in any of them.
+//! wall time, whether the runs of this process get on; it changes nothing in any of them. Who sits in a debugger sets `HANGUP_PATIENCE` to more than
+//! a minute (`1h`).
 
+use crate::finding::spell;
 use hangup_scenario::Scenario;
 use std::cell::OnceCell;
+use std::env;
 use std::io::{Write, stderr};
 use std::process::exit;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +13,10 @@ use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// One poll of a task may take so long. A whole run takes some microseconds.
+/// One poll of a task may take so long, unless `HANGUP_PATIENCE` says otherwise. A whole run takes some microseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it looks.
-const LOOK: Duration = Duration::from_secs(5);
+/// It looks so often while that lasts.
+const LOOKS: u32 = 12;
 /// As for other findings.
 const STATUS: i32 = 1;
 
@@ -81,10 +84,18 @@ fn enlist() -> Arc<Post> {
     post
 }
 
+/// What is no time is as good as nothing said.
+fn patience() -> Duration {
+    let said = env::var("HANGUP_PATIENCE").ok();
+    let said = said.and_then(|text| humantime::parse_duration(&text).ok());
+    said.filter(|time| !time.is_zero()).unwrap_or(PATIENCE)
+}
+
 fn look_on() {
+    let patience = patience();
     let mut seen: Vec<(Weak<Post>, u64, Instant)> = Vec::new();
     loop {
-        thread::sleep(LOOK);
+        thread::sleep(patience / LOOKS);
         let now = Instant::now();
         let posts = POSTS.lock().unwrap_or_else(PoisonError::into_inner).clone();
         seen.retain(|(post, ..)| post.strong_count() > 0);
@@ -93,8 +104,8 @@ fn look_on() {
             let beats = post.beats.load(Ordering::Relaxed);
             match seen.iter_mut().find(|(known, ..)| known.ptr_eq(&weak)) {
                 Some((_, last, since)) if *last == beats => {
-                    if now.duration_since(*since) >= PATIENCE {
-                        stop(&post);
+                    if now.duration_since(*since) >= patience {
+                        stop(&post, patience);
                         *since = now;
                     }
                 }
@@ -106,21 +117,21 @@ fn look_on() {
 }
 
 /// Ends the process, if a run is under way there: a thread that blocks cannot be stopped by itself.
-fn stop(post: &Post) {
+fn stop(post: &Post, patience: Duration) {
     let run = post.run.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((scenario, server)) = &*run {
         // Where nobody can be told, the process ends all the same.
-        let _ = writeln!(stderr(), "{}", message(scenario, server));
+        let _ = writeln!(stderr(), "{}", message(scenario, server, patience));
         exit(STATUS);
     }
 }
 
-fn message(scenario: &Scenario, server: &str) -> String {
+fn message(scenario: &Scenario, server: &str, patience: Duration) -> String {
     format!(
-        "hangup: server {server} blocks its thread: in scenario {} (seed {}) one poll has taken over {} s of wall time, and \
+        "hangup: server {server} blocks its thread: in scenario {} (seed {}) one poll has taken over {} of wall time, and \
          nothing else can run meanwhile",
         scenario.name,
         scenario.seed,
-        PATIENCE.as_secs()
+        spell(patience)
     )
 }

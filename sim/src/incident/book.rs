@@ -137,7 +137,7 @@ const MEASURED: [Measured; 28] = [
         "no Host",
         "host-missing",
         ["200", "200", "200"],
-        "a MUST of RFC 9112, but none that holds a connection; the oracles do not judge it",
+        "a MUST of RFC 9112; hyper leaves it to its application",
     ),
     measured(
         "GET, then FIN at once",

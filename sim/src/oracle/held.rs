@@ -58,7 +58,8 @@ pub(super) fn finding(
         }
         Outlook::Never => {
             format!(
-                "connection {id} is still held {held}; nothing is armed that could end it (phase: {phase})"
+                "connection {id} is still held {held}; nothing is armed that could end it, in {} simulated years that were searched (phase: {phase})",
+                run.search.years()
             )
         }
         Outlook::Woken(wakes) => {

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | erased | the response was there, and a reset of the server's that came right behind it erased it (RFC 9112 §9.6) |
 //! | cut | the server closed right behind the head of a response whose rest never came |
+//! | changed | what a request carried, or what its answer did, is not what came (the probe app tells) |
 //! | dropped | a graceful shutdown was over before its time, and a request was left that had come well before it began |
 //!
 //! A client that closed or reset, a path that was changed, a process that died and a handler that panicked are reasons of
 //! their own, and so is a client that does not read: where a server waited before it closed, or closed when a deadline had
 //! passed, nothing is found.
 
+use super::echo;
 use crate::finding::{Finding, spell};
 use crate::ledger::Connection;
 use crate::run::Run;
@@ -24,7 +26,8 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         return;
     }
     for connection in &run.connections {
-        let lost = erased(run, connection)
+        let lost = echo::changed(connection)
+            .or_else(|| erased(run, connection))
             .or_else(|| cut(run, connection))
             .or_else(|| dropped(run, connection));
         if let Some((at, says)) = lost {

@@ -42,9 +42,7 @@ pub enum Answer<B> {
 
 /// What the probe app does with each request first: it takes note of one that was hidden in a body, and panics if it is to.
 pub(crate) fn begin(target: &str) {
-    if target == SMUGGLED_TARGET {
-        record(Recorder::smuggled);
-    }
+    record(|recorder| recorder.asked(target == SMUGGLED_TARGET));
     panic_if_asked();
 }
 

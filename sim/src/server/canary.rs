@@ -58,6 +58,20 @@ pub enum Defect {
     WallClock,
     /// A shutdown waits for nothing.
     HastyShutdown,
+    /// Behind a request that is malformed it reads on.
+    ReadsOn,
+    /// Nobody looks for a Host.
+    Hostless,
+    /// A byte of a body is lost where a read ends.
+    LosesByte,
+    /// What comes behind a slow request is answered first.
+    Swapped,
+    /// A head is to come in one read.
+    HeadInOneRead,
+    /// Behind a response the next request is to come at once.
+    HastyIdle,
+    /// Who is idle has to make way for a new connection.
+    Evicts,
 }
 
 /// A canary, or the twin.
@@ -69,7 +83,7 @@ pub struct Canary {
 }
 
 /// The twin without a defect, and every canary.
-pub const CANARIES: [Canary; 21] = [
+pub const CANARIES: [Canary; 28] = [
     Canary {
         name: "twin",
         about: "the canaries' healthy twin",
@@ -174,6 +188,41 @@ pub const CANARIES: [Canary; 21] = [
         name: "canary-hasty-shutdown",
         about: "defect: a shutdown does not wait for requests that are under way (lost)",
         defect: Defect::HastyShutdown,
+    },
+    Canary {
+        name: "canary-reads-on",
+        about: "defect: what comes behind a framing error is read as a request (protocol)",
+        defect: Defect::ReadsOn,
+    },
+    Canary {
+        name: "canary-hostless",
+        about: "defect: requests without a Host, or with two, are served (protocol)",
+        defect: Defect::Hostless,
+    },
+    Canary {
+        name: "canary-loses-byte",
+        about: "defect: a byte of a body is lost at a buffer's end (lost)",
+        defect: Defect::LosesByte,
+    },
+    Canary {
+        name: "canary-swapped",
+        about: "defect: what comes behind a slow request is answered before it (protocol)",
+        defect: Defect::Swapped,
+    },
+    Canary {
+        name: "canary-head-in-one-read",
+        about: "defect: a head must come in one read (protocol, by metamorphic rule)",
+        defect: Defect::HeadInOneRead,
+    },
+    Canary {
+        name: "canary-hasty-idle",
+        about: "defect: the next request has 30 ms, less than a round trip (protocol, by metamorphic rule)",
+        defect: Defect::HastyIdle,
+    },
+    Canary {
+        name: "canary-evicts",
+        about: "defect: a new connection ends those that are idle (protocol, by metamorphic rule)",
+        defect: Defect::Evicts,
     },
 ];
 

@@ -1,7 +1,8 @@
 //! What is a request and what is not (RFC 9112 sections 2 to 7): refused with its status, and closed.
 
-use crate::client::Client;
+use crate::client::{Client, ms, secs};
 use hangup_server::Limits;
+use tokio::time::sleep;
 
 /// Sends `bytes` and returns the status of the only answer, which must close.
 async fn refused(bytes: impl AsRef<[u8]>) -> u16 {
@@ -247,4 +248,34 @@ async fn a_request_without_a_length_has_no_body() {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(client.response().await.1, "");
     assert_eq!(client.response().await.1, "ok");
+}
+
+/// Nor does it hang on the cuts when such a head is refused, where no end of the stream tells.
+#[tokio::test(start_paused = true)]
+async fn a_hopeless_beginning_is_refused_at_once_however_it_is_cut() {
+    let long = format!("GET /{} HTTP/1.1\r\nHost : a\r\nX", "x".repeat(600));
+    for head in [
+        "GET / GET",
+        "\0",
+        "GET / HTTP/1.x",
+        "\r\n\r\n/",
+        long.as_str(),
+    ] {
+        for size in [1, 2, 7, 300, 1000] {
+            let mut client = Client::connect();
+            for piece in head.as_bytes().chunks(size) {
+                if !client.try_send(piece).await {
+                    break;
+                }
+                sleep(ms(1)).await;
+            }
+            let end = client.end().await;
+            assert!(
+                end.said.starts_with("HTTP/1.1 400 "),
+                "{head:?} by {size}: {}",
+                end.said
+            );
+            assert!(end.at < secs(2), "{head:?} by {size}: at {:?}", end.at);
+        }
+    }
 }

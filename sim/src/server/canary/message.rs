@@ -9,6 +9,8 @@ pub(super) struct Head {
     pub(super) close: bool,
     pub(super) expects: bool,
     pub(super) body: Body,
+    /// How many Host fields there are.
+    pub(super) hosts: usize,
     /// Bytes of the head.
     pub(super) length: usize,
 }
@@ -40,6 +42,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
         close: request.version == Some(0),
         expects: false,
         body: Body::Length(0),
+        hosts: 0,
         length,
     };
     let mut framed = false;
@@ -58,6 +61,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
                 framed = true;
             }
             "content-length" | "transfer-encoding" => return Err(Malformed),
+            "host" => head.hosts += 1,
             "expect" => head.expects |= value.eq_ignore_ascii_case("100-continue"),
             "connection" => {
                 head.close |= value
@@ -68,6 +72,13 @@ pub(super) fn head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
         }
     }
     Ok(Some(head))
+}
+
+impl Head {
+    /// It says for which host it is, as HTTP/1.1 has to.
+    pub(super) fn has_host(&self) -> bool {
+        self.old || self.hosts == 1
+    }
 }
 
 /// Takes a whole body off the front of `bytes`: its length on the wire and its content; none while it is not complete.

@@ -31,12 +31,15 @@ pub(super) const BODY_MAX: usize = 4 * 1024 * 1024;
 pub(super) const SHUTDOWN: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// Of the canary that is in a hurry: less than a round trip over most networks.
+const HURRY: Duration = Duration::from_millis(30);
 /// A deadline longer than any search: none.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: Defect) {
     let permits = Arc::new(Semaphore::new(PERMITS));
     let mut connections = JoinSet::new();
+    let newcomer = Arc::new(Notify::new());
     let mut told = pin!(shutdown.clone().given());
     loop {
         let accepted = tokio::select! {
@@ -53,7 +56,9 @@ pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: De
                 continue;
             }
         };
+        newcomer.notify_waiters();
         let mut connection = Connection {
+            newcomer: Arc::clone(&newcomer),
             stream,
             read: Vec::new(),
             shutdown: shutdown.clone(),
@@ -82,6 +87,8 @@ struct Connection {
     /// What has been read and not been used.
     read: Vec<u8>,
     shutdown: Shutdown,
+    /// Told when there is a new connection.
+    newcomer: Arc<Notify>,
     /// Told when a response has been written.
     answered: Notify,
     defect: Defect,
@@ -131,6 +138,9 @@ impl Connection {
             match self.exchange(first).await {
                 Ok(true) => first = false,
                 Ok(false) => return self.linger().await,
+                Err(Broken::Status(400)) if self.defect == Defect::ReadsOn && self.skip() => {
+                    self.respond(400, b"", false, false).await?;
+                }
                 Err(Broken::Status(status)) => {
                     self.refuse(status).await?;
                     return Err(io::ErrorKind::InvalidData.into());
@@ -140,21 +150,30 @@ impl Connection {
         }
     }
 
+    /// Drops what is there up to an empty line; false if there is none.
+    fn skip(&mut self) -> bool {
+        let end = self.read.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        end.map(|end| self.read.drain(..end + 4)).is_some()
+    }
+
     /// One request and its response; false when the connection is to be closed.
     async fn exchange(&mut self, first: bool) -> Result<bool, Broken> {
         let idle = match self.defect {
             _ if first => HEAD_DEADLINE,
             Defect::LongIdle => 20 * IDLE_DEADLINE,
+            Defect::HastyIdle => HURRY,
             _ => IDLE_DEADLINE,
         };
         if self.read.is_empty() {
             let told = self.shutdown.clone().given();
             let patient = self.defect == Defect::PatientShutdown;
+            let (evicts, newcomer) = (self.defect == Defect::Evicts, Arc::clone(&self.newcomer));
             let filled = tokio::select! {
                 biased;
                 filled = timeout(idle, self.fill()) => filled,
                 // Nothing is under way.
                 () = told, if !patient => return Ok(false),
+                () = newcomer.notified(), if evicts => return Ok(false),
             };
             match filled {
                 Ok(Ok(true)) => {}
@@ -183,10 +202,10 @@ impl Connection {
                 Err(_) => return Err(Broken::Status(408)),
             },
         };
-        let (status, body) = match timeout(HANDLER_DEADLINE, answer(&head, body)).await {
-            Ok(answer) => answer,
-            Err(_) => (503, Vec::new()),
-        };
+        if self.defect == Defect::Swapped && head.target.starts_with("/slow/") {
+            self.overtake().await?;
+        }
+        let (status, body) = handled(&head, body).await;
         let close = match self.defect {
             Defect::CloseIgnored if !self.read.is_empty() => false,
             _ => head.close || self.shutdown.is_given(),
@@ -197,11 +216,30 @@ impl Connection {
         Ok(!close)
     }
 
+    /// Answers the next request, if it is there and has no body.
+    async fn overtake(&mut self) -> Result<(), Broken> {
+        if let Some(next) = message::head(&self.read)?
+            && next.body == Body::Length(0)
+        {
+            self.read.drain(..next.length);
+            let (status, body) = handled(&next, Vec::new()).await;
+            self.respond(status, &body, false, next.method == "HEAD")
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn head(&mut self) -> Result<Head, Broken> {
         loop {
             if let Some(head) = message::head(&self.read)? {
+                if !head.has_host() && self.defect != Defect::Hostless {
+                    return Err(Broken::Status(400));
+                }
                 self.read.drain(..head.length);
                 return Ok(head);
+            }
+            if self.defect == Defect::HeadInOneRead && !self.read.is_empty() {
+                return Err(Broken::Status(400));
             }
             if self.read.len() > HEAD_MAX && self.defect != Defect::EndlessHead {
                 return Err(Broken::Status(431));
@@ -222,8 +260,11 @@ impl Connection {
             self.write(CONTINUE).await?;
         }
         loop {
-            if let Some((length, body)) = message::body(&self.read, head.body)? {
+            if let Some((length, mut body)) = message::body(&self.read, head.body)? {
                 self.read.drain(..length);
+                if self.defect == Defect::LosesByte && body.len() > READ_MAX {
+                    body.remove(READ_MAX);
+                }
                 return Ok(body);
             }
             if !asked {
@@ -305,6 +346,12 @@ impl Connection {
     }
 }
 
+/// What the application says to a request, in time or not.
+async fn handled(head: &Head, body: Vec<u8>) -> (u16, Vec<u8>) {
+    let answer = timeout(HANDLER_DEADLINE, answer(head, body)).await;
+    answer.unwrap_or((503, Vec::new()))
+}
+
 /// The probe app, as far as it can be misused by a client.
 async fn answer(head: &Head, body: Vec<u8>) -> (u16, Vec<u8>) {
     app::begin(&head.target);
@@ -325,7 +372,7 @@ async fn answer(head: &Head, body: Vec<u8>) -> (u16, Vec<u8>) {
         );
     }
     match (head.method.as_str(), head.target.as_str()) {
-        (_, "/") => (200, b"ok".to_vec()),
+        ("GET" | "HEAD", "/") => (200, b"ok".to_vec()),
         ("POST", "/echo") => {
             let digest: String = Sha256::digest(&body)
                 .iter()

@@ -1,0 +1,99 @@
+//! What messages carried, as far as somebody will ask.
+
+/// More than this of one direction is not kept.
+const KEPT_MAX: usize = 1 << 20;
+/// What `/big` is made of.
+const FILLER: u8 = b'x';
+
+/// The content of some messages of one direction, in order.
+#[derive(Debug, Default)]
+pub struct Contents {
+    bytes: Vec<u8>,
+    list: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    message: usize,
+    from: usize,
+    length: u64,
+    /// All of it is filler.
+    filler: bool,
+    /// Every byte of it is kept.
+    kept: bool,
+    /// Only the close ended it.
+    by_close: bool,
+}
+
+/// The content of one message.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    /// Every byte, or none if that was too much.
+    pub bytes: Option<&'a [u8]>,
+    /// How many there were.
+    pub length: u64,
+    /// They are all the filler of `/big`.
+    pub filler: bool,
+    /// Only the close ended it, so that it may have been meant to be longer.
+    pub by_close: bool,
+}
+
+impl Contents {
+    /// From here on content belongs to the message with this number; what is only filler is counted and not kept.
+    pub(super) fn begin(&mut self, message: usize) {
+        self.list.push(Entry {
+            message,
+            from: self.bytes.len(),
+            length: 0,
+            filler: true,
+            kept: true,
+            by_close: false,
+        });
+    }
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        let Some(entry) = self.list.last_mut() else {
+            return;
+        };
+        let before = entry.length;
+        entry.length += bytes.len() as u64;
+        if entry.filler {
+            if bytes.iter().all(|&byte| byte == FILLER) {
+                return;
+            }
+            // It only began like that.
+            entry.filler = false;
+            entry.kept = before == 0;
+        }
+        entry.kept &= self.bytes.len() + bytes.len() <= KEPT_MAX;
+        if entry.kept {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    pub(super) fn ended_by_close(&mut self) {
+        if let Some(entry) = self.list.last_mut() {
+            entry.by_close = true;
+        }
+    }
+
+    /// The content of this message; none if nobody was to ask.
+    pub fn get(&self, message: usize) -> Option<Content<'_>> {
+        let place = self
+            .list
+            .binary_search_by_key(&message, |entry| entry.message)
+            .ok()?;
+        let entry = &self.list[place];
+        let to = self
+            .list
+            .get(place + 1)
+            .map_or(self.bytes.len(), |next| next.from);
+        let whole = entry.kept && (!entry.filler || entry.length == 0);
+        Some(Content {
+            bytes: whole.then(|| &self.bytes[entry.from..to]),
+            length: entry.length,
+            filler: entry.filler,
+            by_close: entry.by_close,
+        })
+    }
+}

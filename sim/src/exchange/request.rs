@@ -1,0 +1,213 @@
+//! The client's direction.
+
+use super::asks::Asks;
+use super::contents::Contents;
+use super::fault::{Fault, Faulty, space_before_colon};
+use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
+use hangup_scenario::render::SMUGGLED_TARGET;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+/// One request whose head reached the server's host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// HTTP/1.0: no 100 may ever be sent for it (RFC 9110 §15.2).
+    pub old: bool,
+    /// Responses to HEAD have no body.
+    pub head_only: bool,
+    /// Asked for `100 Continue`.
+    pub expects: bool,
+    /// Said `Connection: close`: nothing behind it is a request (RFC 9112 §9.6).
+    pub close: bool,
+    /// It announced a body that is not empty.
+    pub has_body: bool,
+    /// It asks for what is hidden in every body.
+    pub smuggled: bool,
+    /// How many Host fields it has, counted to 2.
+    pub hosts: u8,
+    /// What it asks the probe app for.
+    pub asks: Asks,
+    /// When its last byte reached the server's host.
+    pub complete_at: Option<Duration>,
+    /// How many bytes of the stream are its own, and those before it.
+    pub end: Option<u64>,
+}
+
+/// The client's direction: requests, as they reach the server's host.
+#[derive(Debug)]
+pub struct Requests {
+    messages: Messages,
+    /// Every request whose head is complete, in order.
+    pub list: Vec<Request>,
+    /// Bytes came that are no valid request; from there on nothing is followed.
+    pub broken: bool,
+    /// They were a framing error.
+    pub fault: Option<Faulty>,
+    /// What those carry whose answer hangs on it.
+    pub contents: Contents,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            messages: Messages::new(),
+            list: Vec::new(),
+            broken: false,
+            fault: None,
+            contents: Contents::default(),
+        }
+    }
+}
+
+impl Requests {
+    /// Follows bytes that reached the server's host at `at`.
+    pub fn feed(&mut self, at: Duration, bytes: &[u8]) {
+        if self.broken {
+            return;
+        }
+        let Self {
+            list,
+            contents,
+            messages,
+            ..
+        } = self;
+        let mut fault = None;
+        let whole = messages.feed(bytes, |seen| match seen {
+            Seen::Head(bytes) => match request_head(bytes) {
+                Ok(Some((request, bytes, framing))) => {
+                    if request.asks.sends_back() {
+                        contents.begin(list.len());
+                    }
+                    list.push(request);
+                    Head::Whole {
+                        bytes,
+                        framing,
+                        last: request.close,
+                    }
+                }
+                Ok(None) => Head::Partial,
+                Err(why) => {
+                    fault = why.map(|fault| (fault, list.len()));
+                    Head::Broken
+                }
+            },
+            Seen::Data(bytes) => {
+                if list.last().is_some_and(|last| last.asks.sends_back()) {
+                    contents.add(bytes);
+                }
+                Head::Partial
+            }
+            Seen::End(end) => {
+                if let Some(last) = list.last_mut() {
+                    last.complete_at = Some(at);
+                    last.end = Some(end);
+                }
+                Head::Partial
+            }
+        });
+        self.broken = !whole;
+        if self.messages.chunk_fault {
+            fault = Some((Fault::Chunk, self.list.len().saturating_sub(1)));
+        }
+        self.fault = fault.map(|(fault, request)| Faulty { fault, request, at });
+    }
+
+    /// Is a part of a head there, but not all of it?
+    pub fn in_head(&self) -> bool {
+        self.messages.state == State::Head && self.messages.inside()
+    }
+
+    /// Where the head begins of which a part is there.
+    pub fn head_at(&self) -> Option<u64> {
+        self.in_head().then_some(self.messages.head_at)
+    }
+
+    /// Is a head there, but not all of its body?
+    pub fn in_body(&self) -> bool {
+        !matches!(self.messages.state, State::Head | State::Ended)
+    }
+}
+
+/// A whole head; an error says what is wrong if it is the framing.
+fn request_head(bytes: &[u8]) -> Result<Option<(Request, usize, Framing)>, Option<Fault>> {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut head = httparse::Request::new(&mut []);
+    let length = match head.parse_with_uninit_headers(bytes, &mut fields) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(_) => return Err(space_before_colon(bytes).then_some(Fault::SpaceBeforeColon)),
+    };
+    let (method, target) = (
+        head.method.unwrap_or_default(),
+        head.path.unwrap_or_default(),
+    );
+    let mut request = Request {
+        old: head.version == Some(0),
+        head_only: method == "HEAD",
+        expects: false,
+        close: false,
+        has_body: false,
+        smuggled: target == SMUGGLED_TARGET,
+        hosts: 0,
+        asks: Asks::of(method, target),
+        complete_at: None,
+        end: None,
+    };
+    if method == "CONNECT" {
+        return Err(None);
+    }
+    let (mut said, mut coding): (Option<&[u8]>, Option<&[u8]>) = (None, None);
+    let (mut twice, mut upgrade) = (false, false);
+    for field in head.headers.iter() {
+        let (name, value) = (field.name, field.value.trim_ascii());
+        if name.eq_ignore_ascii_case("content-length") {
+            if said.is_some_and(|said| said != value) {
+                return Err(Some(Fault::Length));
+            }
+            twice |= said.replace(value).is_some();
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            twice |= coding.replace(value).is_some();
+        } else if name.eq_ignore_ascii_case("host") {
+            request.hosts = (request.hosts + 1).min(2);
+        } else if name.eq_ignore_ascii_case("expect") {
+            request.expects |= has_token(value, "100-continue");
+        } else if name.eq_ignore_ascii_case("connection") {
+            request.close |= has_token(value, "close");
+        } else if name.eq_ignore_ascii_case("upgrade") {
+            upgrade = true;
+        }
+    }
+    let framing = match (said, coding) {
+        (Some(_), Some(_)) => return Err(Some(Fault::LengthAndChunked)),
+        (None, Some(_)) if request.old => return Err(Some(Fault::ChunkedInOld)),
+        (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Framing::Chunked,
+        (None, Some(coding)) => {
+            let last = coding
+                .rsplit(|&byte| byte == b',')
+                .next()
+                .unwrap_or_default();
+            let chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
+            return Err((!chunked).then_some(Fault::NotChunked));
+        }
+        (Some(length), None) => Framing::Length(content_length(length)?),
+        (None, None) => Framing::None,
+    };
+    // What may be merged, or makes another protocol of it, is not followed.
+    if twice || upgrade {
+        return Err(None);
+    }
+    request.has_body = !matches!(framing, Framing::None | Framing::Length(0));
+    Ok(Some((request, length, framing)))
+}
+
+fn content_length(value: &[u8]) -> Result<u64, Option<Fault>> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    // A list of equal numbers may be taken for one of them, and what is beyond all numbers is one.
+    let strange = digits || value.contains(&b',');
+    let number = std::str::from_utf8(value)
+        .ok()
+        .and_then(|value| value.parse().ok());
+    number
+        .filter(|_| digits)
+        .ok_or((!strange).then_some(Fault::Length))
+}

@@ -1,0 +1,41 @@
+//! **lost**, where it is what a request carried, or what its answer did: the probe app tells what it got, so that what came back
+//! shows whether every byte was there, in its order and once.
+
+use crate::exchange::asks::{Asks, Fit};
+use crate::finding::spell;
+use crate::ledger::Connection;
+use std::time::Duration;
+
+/// The first response that came whole and is not what the probe app answers, and how it differs.
+pub(super) fn changed(connection: &Connection) -> Option<(Duration, String)> {
+    let finals = connection.responses.list.iter();
+    let mut finals = finals.filter(|response| response.is_final());
+    let wrong = finals.find(|response| connection.fit(response, response.answers) == Fit::Wrong)?;
+    let which = wrong.answers;
+    let request = connection.requests.list.get(which)?;
+    let at = wrong.complete_at?;
+    let length = connection.responses.contents.get(which)?.length;
+    let back = matches!(request.asks, Asks::Echo | Asks::Stream);
+    let sent = connection.requests.contents.get(which);
+    let says = match (back, request.complete_at) {
+        (true, None) => format!(
+            "request {} was answered {} at {}, as if all of its body had come",
+            which + 1,
+            wrong.status,
+            spell(at)
+        ),
+        (true, Some(_)) => format!(
+            "request {} sent {} bytes, and what came back of them at {} is not the same",
+            which + 1,
+            sent.map_or(0, |sent| sent.length),
+            spell(at)
+        ),
+        (false, _) => format!(
+            "response {} was whole at {}, with status {} and {length} bytes, and is not what the application gave",
+            which + 1,
+            spell(at),
+            wrong.status
+        ),
+    };
+    Some((at, says))
+}

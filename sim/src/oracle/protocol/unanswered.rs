@@ -1,0 +1,102 @@
+//! A whole request is not dropped in silence.
+
+use super::{Broken, CROSSING};
+use crate::finding::spell;
+use crate::ledger::Connection;
+use crate::run::Run;
+use std::time::Duration;
+
+/// Who closes so long after a whole request did not drop it: its deadline for the handler was over (§9.5).
+const GIVEN_UP: Duration = Duration::from_secs(10);
+
+/// The server closed, though the client still waited and had made a whole request, every earlier response had come
+/// whole, and none had announced a close or had been given before its request's body was there, which allows a close too
+/// (§9.3). A client that half-closed does wait (RFC 9112 §9.6).
+///
+/// A request may cross the close of a connection that was idle (§9.5). So only a request counts that was whole well before
+/// the close, or that came before any idle clock could have run out: the first one, or one behind which the client half-closed.
+pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
+    // Neither a process that dies nor a handler that panics has a choice.
+    if connection.killed.is_some() || connection.panicked.is_some() {
+        return None;
+    }
+    let (closed_at, _) = connection.server_closed?;
+    let closed_at = connection
+        .server_shutdown
+        .map_or(closed_at, |shut| shut.min(closed_at));
+    // What the client's full window keeps back is not lost by the server: only behind its FIN nothing more can come.
+    let all_arrived = connection.server_fin_arrived && !connection.responses.inside();
+    if !connection.client_waited || !all_arrived || connection.responses.broken {
+        return None;
+    }
+    let answered = connection.responses.finals;
+    let previous = connection
+        .responses
+        .list
+        .iter()
+        .rev()
+        .find(|response| response.is_final());
+    let finals = connection
+        .responses
+        .list
+        .iter()
+        .filter(|response| response.is_final());
+    // It may have begun on a request only when the one before was answered.
+    let mut before = Duration::ZERO;
+    let may_close = connection
+        .requests
+        .list
+        .iter()
+        .zip(finals)
+        .any(|(request, response)| {
+            let begun = std::mem::replace(&mut before, response.at);
+            let early = request.has_body
+                && request
+                    .complete_at
+                    .is_none_or(|at| response.at < at.max(begun) + CROSSING);
+            request.close || request.old || response.close || early
+        });
+    let complete_at = connection.requests.list.get(answered)?.complete_at?;
+    // A request may cross the signal to shut down, too, and when the time for that is up, what is under way is cut.
+    let shut_down = run.life.shutdowns.iter().any(|shutdown| {
+        let crosses = shutdown.asked < complete_at + CROSSING;
+        shutdown.asked <= closed_at && (crosses || shutdown.at_least <= closed_at)
+    });
+    if shut_down {
+        return None;
+    }
+    // Until all of the response before was taken, the server was still at it.
+    let taken_at = previous.map_or(Some(Duration::ZERO), |response| response.complete_at)?;
+    let under_way = match connection.lossy {
+        true => Duration::ZERO,
+        false => CROSSING,
+    };
+    if taken_at > closed_at + under_way {
+        return None;
+    }
+    let ready_at = previous.map_or(connection.opened?, |response| response.at);
+    // What comes when the server has begun to close crosses the close however early it is.
+    let crosses = complete_at > closed_at;
+    let in_time = complete_at + CROSSING < closed_at
+        || ((answered == 0 || connection.client_shutdown.is_some())
+            && !crosses
+            && complete_at < ready_at + CROSSING);
+    let given_up = complete_at.max(ready_at) + GIVEN_UP <= closed_at;
+    if may_close || given_up || !in_time {
+        return None;
+    }
+    let half_closed = if connection.client_shutdown.is_some() {
+        ", after the client's half-close"
+    } else {
+        ""
+    };
+    Some((
+        closed_at,
+        format!(
+            "request {} was whole at {} and was never answered: the server closed at {}{half_closed}",
+            answered + 1,
+            spell(complete_at),
+            spell(closed_at)
+        ),
+    ))
+}
