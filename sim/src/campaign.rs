@@ -19,7 +19,7 @@ pub mod exchange;
 pub mod exhaust;
 pub mod fuzz;
 pub mod hunt;
-mod judge;
+pub(crate) mod judge;
 pub mod nearest;
 pub mod probe;
 pub mod shape;

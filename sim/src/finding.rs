@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Finding {
     /// The rule.
     pub kind: Verdict,
+    /// Which of its parts, where it has several: `host`, `framing`, `segmentation`, `erased` ...
+    pub part: Option<&'static str>,
     /// The client, counted from 0, whose behaviour it was.
     pub client: Option<u32>,
     /// The connection that it was seen on.

@@ -88,6 +88,7 @@ fn broken(
     }
     Some(Finding {
         kind: Verdict::Protocol,
+        part: Some(rule.name()),
         client: first.client,
         connection: Some(first.connection),
         at: first.at,
@@ -149,6 +150,14 @@ impl Rule {
         Some((other, change))
     }
 
+    fn name(self) -> &'static str {
+        match self {
+            Self::Segmentation => "segmentation",
+            Self::Latency => "latency",
+            Self::Company => "company",
+        }
+    }
+
     fn why(self) -> &'static str {
         match self {
             Self::Segmentation => "how a stream is cut says nothing",
@@ -191,13 +200,18 @@ fn trickles(scenario: &Scenario) -> bool {
 /// Is nothing in this run left to chance, to a race, or to a limit?
 fn comparable(scenario: &Scenario, run: &Run) -> bool {
     let network = &scenario.network;
-    run.speaks_http
-        && scenario.server_events.is_empty()
+    scenario.server_events.is_empty()
         && scenario.client_count() <= 2
         && network.loss == 0.0
         && network.jitter.is_zero()
         && network.send_buffer.min(network.receive_buffer) >= WINDOW_MIN
         && steps(scenario).all(is_comparable)
+        && in_order(run)
+}
+
+/// Nobody's course hangs by a hair.
+fn in_order(run: &Run) -> bool {
+    run.speaks_http
         && clients(run).all(|connection| {
             let little = connection.bytes_in.max(connection.bytes_out) <= BYTES_MAX;
             little && is_plain(connection) && leaves_in_peace(connection)
@@ -225,12 +239,14 @@ fn is_plain(connection: &Connection) -> bool {
         && requests.list.iter().all(whole)
 }
 
-/// A client that goes while something is under way for it decides by a hair what it gets.
+/// A client that goes while something is under way for it decides by a hair what it gets, unless the server has ended it before.
 fn leaves_in_peace(connection: &Connection) -> bool {
     let left = connection.client_closed.or(connection.client_gone);
     let requests = &connection.requests;
     let all = connection.responses.complete == requests.list.len() && !requests.in_head();
-    left.is_none_or(|left| all || connection.last_progress + PATIENT <= left)
+    let ended = connection.client_waited
+        && (connection.server_fin_arrived || connection.client_reset.is_some());
+    left.is_none_or(|left| all || ended || connection.last_progress + PATIENT <= left)
 }
 
 /// Every pause longer by far more than all round trips, or shorter.
@@ -302,6 +318,9 @@ struct Difference {
 
 /// The first of the base's connections that went another way; none where the runs say nothing about each other.
 fn difference(base: &Run, other: &Run) -> Option<Difference> {
+    if !in_order(other) {
+        return None;
+    }
     let by_client = |run: &Run, client| -> Vec<u32> {
         let ids = clients(run).filter(|one| one.client == client);
         ids.map(|one| one.id).collect()

@@ -224,6 +224,53 @@ fn fuzz_finds_a_small_hang_and_both_replays_show_it() {
     assert_eq!(by_file["trace_hash"], by_seed["trace_hash"]);
 }
 
+/// Each canary has a line, and what was found shows itself again from its file: also what takes several runs to see.
+#[test]
+fn fuzz_of_several_servers_is_a_line_each() {
+    let out = folder("several");
+    let out = out.to_str().expect("a path of this test");
+    let arguments = [
+        "fuzz",
+        "--server",
+        "canary-e*",
+        "--cases",
+        "20000",
+        "--jobs",
+        "1",
+        "--out",
+        out,
+    ];
+    let output = hangup(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(status(&output), Some(1));
+    let totals: Vec<Value> = lines(&output)
+        .iter()
+        .map(|line| line["totals"].clone())
+        .collect();
+    let names: Vec<&str> = totals
+        .iter()
+        .filter_map(|line| line["server"].as_str())
+        .collect();
+    assert_eq!(names, ["canary-endless-head", "canary-evicts"]);
+    for (line, (kind, part)) in totals
+        .iter()
+        .zip([("hoard", None), ("protocol", Some("company"))])
+    {
+        assert_eq!(
+            (&line["by_kind"][kind], &line["findings"]),
+            (&1.into(), &1.into()),
+            "{line}"
+        );
+        let (file, server) = (&line["files"][0], &line["server"]);
+        let named = |value: &Value| value.as_str().expect("it is a name").to_owned();
+        let (status, cell) = one(&["replay", &named(file), "--server", &named(server), "--json"]);
+        assert_eq!((status, &cell["verdict"]), (Some(1), &kind.into()));
+        assert_eq!(cell["findings"][0]["part"].as_str(), part);
+    }
+    let table = String::from_utf8(hangup(&arguments).stdout).expect("it is text");
+    let rows = table.lines().filter(|line| line.starts_with("canary-"));
+    assert_eq!(rows.count(), 2, "{table}");
+}
+
 #[test]
 fn a_mistake_is_one_line_and_exit_2() {
     let file = folder("mistakes").join("typo.toml");

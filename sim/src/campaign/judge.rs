@@ -9,7 +9,7 @@ use hangup_scenario::Scenario;
 use std::sync::Arc;
 
 /// One way to judge a scenario.
-pub(super) type Judge = fn(Engine, &Arc<Scenario>, &dyn Server, Detail) -> Cell;
+pub(crate) type Judge = fn(Engine, &Arc<Scenario>, &dyn Server, Detail) -> Cell;
 
 /// Every so many-th case of a campaign is run twice. Who is not deterministic is hardly so in one case alone.
 const TWICE_EVERY: u64 = 64;
@@ -28,7 +28,7 @@ pub(super) fn of_case(index: u64) -> Judge {
 }
 
 /// Judges a case that was convicted, in one run if that is enough; and how it was judged.
-pub(super) fn again(
+pub(crate) fn again(
     engine: Engine,
     scenario: &Arc<Scenario>,
     server: &dyn Server,

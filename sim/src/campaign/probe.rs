@@ -333,6 +333,7 @@ pub fn cut_off(cell: &Cell) -> Option<Finding> {
     };
     Some(Finding {
         kind: Verdict::Deaf,
+        part: None,
         client: connection.client,
         connection: Some(connection.id),
         at: end.unwrap_or(cell.run.search.from),

@@ -1,4 +1,4 @@
-//! What findings have in common that are the same defect: kind, phase, and the place where the task is stuck.
+//! What findings have in common that are the same defect: kind, part, phase, and the place where the task is stuck.
 
 use crate::cell::Cell;
 use crate::finding::Finding;
@@ -12,6 +12,8 @@ use std::hash::{Hash, Hasher};
 pub struct Shape {
     /// The rule.
     pub kind: Verdict,
+    /// Which of its parts.
+    pub part: Option<&'static str>,
     /// The phase of the connection, as seen from outside.
     pub phase: Option<&'static str>,
     /// The innermost frame of the stuck task's await stack that is not the network's or a runtime's.
@@ -27,6 +29,7 @@ impl Shape {
         let finding = cell.findings.first()?;
         Some(Self {
             kind: finding.kind,
+            part: finding.part,
             phase: finding.phase,
             place: place(finding),
         })
@@ -45,6 +48,9 @@ fn place(finding: &Finding) -> Option<String> {
 impl Display for Shape {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kind)?;
+        if let Some(part) = self.part {
+            write!(f, " ({part})")?;
+        }
         if let Some(phase) = self.phase {
             write!(f, " in {phase}")?;
         }
@@ -65,7 +71,13 @@ impl Look {
     pub(super) fn of(cell: &Cell) -> Option<(Self, Verdict)> {
         let finding = cell.findings.first()?;
         let mut hasher = rustc_hash::FxHasher::default();
-        (finding.kind, finding.phase, finding.never_ends).hash(&mut hasher);
+        (
+            finding.kind,
+            finding.part,
+            finding.phase,
+            finding.never_ends,
+        )
+            .hash(&mut hasher);
         let spawned_at = finding.task.as_ref().map(|task| &task.spawned_at);
         spawned_at.hash(&mut hasher);
         let connection = finding

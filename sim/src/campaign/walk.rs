@@ -213,6 +213,7 @@ mod tests {
     fn at(place: &str) -> Option<Shape> {
         Some(Shape {
             kind: Verdict::Hung,
+            part: None,
             phase: Some("body"),
             place: Some(place.to_owned()),
         })

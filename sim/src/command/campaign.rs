@@ -1,6 +1,7 @@
 //! What the commands of many runs have in common: cores, shards, the progress bar, the files, the last line.
 
 use super::{CLEAN, Common, FOUND, println_json};
+use crate::campaign::judge::again;
 use crate::campaign::nearest::nearest;
 use crate::campaign::shard::Shard;
 use crate::campaign::walk::{Cases, Group, Totals, Walk, walk};
@@ -135,9 +136,11 @@ impl Found {
         out: &Path,
         json: bool,
     ) -> anyhow::Result<Cell> {
+        // Who is clean in one run may not be in two.
+        let (_, judge) = again(engine, &self.cell.scenario, server, Detail::default());
         let nearest = nearest(&self.cell.scenario, |scenario| {
             let scenario = Arc::new(scenario.clone());
-            Cell::of(engine, &scenario, server, Detail::default()).verdict() == Verdict::Clean
+            judge(engine, &scenario, server, Detail::default()).verdict() == Verdict::Clean
         });
         let file = save(out, &self.cell)?.display().to_string();
         self.cell.origin = file.clone();
@@ -298,7 +301,7 @@ pub(super) fn all_of(
     for (nth, group) in groups.iter().enumerate() {
         let scenario = Arc::new(cases.scenario(group.first));
         let found = Found {
-            cell: Cell::of(engine, &scenario, &**server, Detail::WHOLE),
+            cell: again(engine, &scenario, &**server, Detail::WHOLE).0,
             case_seed: None,
             cases: group.cases,
         };

@@ -23,6 +23,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         .find(|task| task.ended.is_none() && task.connection.is_none());
     findings.push(Finding {
         kind: Verdict::Deaf,
+        part: None,
         client: None,
         connection: probe.map(|connection| connection.id),
         at: run.search.from,

@@ -73,6 +73,7 @@ pub(super) fn finding(
     };
     Finding {
         kind,
+        part: None,
         client: connection.client,
         connection: Some(id),
         at: breach.at,

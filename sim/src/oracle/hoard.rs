@@ -19,6 +19,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         };
         findings.push(Finding {
             kind: Verdict::Hoard,
+            part: None,
             client: connection.client,
             connection: Some(connection.id),
             at,

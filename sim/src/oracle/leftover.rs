@@ -38,6 +38,7 @@ fn stray_tasks(run: &Run, findings: &mut Vec<Finding>) {
         let stuck = StuckTask::new(run, task);
         findings.push(Finding {
             kind: Verdict::Leftover,
+            part: None,
             client: None,
             connection: None,
             at: run.search.from,

@@ -26,13 +26,15 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         return;
     }
     for connection in &run.connections {
-        let lost = echo::changed(connection)
-            .or_else(|| erased(run, connection))
-            .or_else(|| cut(run, connection))
-            .or_else(|| dropped(run, connection));
-        if let Some((at, says)) = lost {
+        let named = |part, lost: Lost| lost.map(|lost| (part, lost));
+        let lost = named("changed", echo::changed(connection))
+            .or_else(|| named("erased", erased(run, connection)))
+            .or_else(|| named("cut", cut(run, connection)))
+            .or_else(|| named("dropped", dropped(run, connection)));
+        if let Some((part, (at, says))) = lost {
             findings.push(Finding {
                 kind: Verdict::Lost,
+                part: Some(part),
                 client: connection.client,
                 connection: Some(connection.id),
                 at,
@@ -77,8 +79,8 @@ fn erased(run: &Run, connection: &Connection) -> Lost {
     let last = connection.responses.list.last()?;
     let complete = last.complete_at.filter(|_| last.is_final())?;
     // A shutdown cuts the wait short at its bound.
-    let mut asked = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
-    let waited = !at_once(connection, closed_at) || asked.any(|asked| asked <= closed_at);
+    let mut bounds = run.life.shutdowns.iter().map(|shutdown| shutdown.at_least);
+    let waited = !at_once(connection, closed_at) || bounds.any(|bound| bound <= closed_at);
     // The network may bring a response long after a server that did wait has closed.
     let late = complete > closed_at + AT_ONCE;
     let inside = connection.responses.inside();
@@ -104,11 +106,10 @@ fn cut(run: &Run, connection: &Connection) -> Lost {
     let request = connection.requests.list.get(last.answers)?;
     let ended = connection.server_fin_arrived || connection.client_reset.is_some();
     let whole = request.complete_at.is_some_and(|whole| whole <= at);
-    // A response that was written, and that only the client's full window keeps back, does not hold a shutdown up.
-    let mut asked = run.life.shutdowns.iter().map(|shutdown| shutdown.asked);
-    let told = asked.any(|asked| (last.at..=at).contains(&asked));
+    // A shutdown cuts what is under way at its bound.
+    let mut bounds = run.life.shutdowns.iter().map(|shutdown| shutdown.at_least);
     if !ended
-        || told
+        || bounds.any(|bound| bound <= at)
         || !at_once(connection, at)
         // The server's host gave a client up that takes nothing.
         || connection.client_reset.is_some_and(|(reset, _)| reset > at + AT_ONCE)

@@ -27,6 +27,7 @@ pub(crate) fn finding(first: &Run, second: &Run) -> Finding {
     };
     Finding {
         kind: Verdict::Nondeterministic,
+        part: None,
         client: None,
         connection,
         at: differing.map_or(first.search.from, |entry| entry.at),

@@ -41,9 +41,10 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         return;
     }
     for connection in &run.connections {
-        if let Some((at, says)) = broken(run, connection) {
+        if let Some((part, (at, says))) = broken(run, connection) {
             findings.push(Finding {
                 kind: Verdict::Protocol,
+                part: Some(part),
                 client: connection.client,
                 connection: Some(connection.id),
                 at,
@@ -57,15 +58,16 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The first rule that a connection breaks.
-fn broken(run: &Run, connection: &Connection) -> Broken {
-    garbage::judge(connection)
-        .or_else(|| continues::judge(connection))
-        .or_else(|| smuggled::judge(connection))
-        .or_else(|| framing::judge(run, connection))
-        .or_else(|| host::judge(connection))
-        .or_else(|| order::judge(connection))
-        .or_else(|| too_many::judge(connection))
-        .or_else(|| not_closed::judge(run, connection))
-        .or_else(|| unanswered::judge(run, connection))
+/// The first rule that a connection breaks, by its name.
+fn broken(run: &Run, connection: &Connection) -> Option<(&'static str, (Duration, String))> {
+    let named = |part, broken: Broken| broken.map(|broken| (part, broken));
+    named("garbage", garbage::judge(connection))
+        .or_else(|| named("continue", continues::judge(connection)))
+        .or_else(|| named("smuggled", smuggled::judge(connection)))
+        .or_else(|| named("framing", framing::judge(run, connection)))
+        .or_else(|| named("host", host::judge(connection)))
+        .or_else(|| named("order", order::judge(connection)))
+        .or_else(|| named("too-many", too_many::judge(connection)))
+        .or_else(|| named("not-closed", not_closed::judge(run, connection)))
+        .or_else(|| named("unanswered", unanswered::judge(run, connection)))
 }

@@ -33,6 +33,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         .unwrap_or(task.born);
     findings.push(Finding {
         kind: Verdict::Spin,
+        part: None,
         client: connection.and_then(|connection| connection.client),
         connection: connection.map(|connection| connection.id),
         at: spin.at,

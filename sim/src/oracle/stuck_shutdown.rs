@@ -41,6 +41,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
             .find(|task| task.ended.is_none() && task.root);
         findings.push(Finding {
             kind: Verdict::StuckShutdown,
+            part: None,
             client: held.and_then(|one| one.client),
             connection: held.map(|one| one.id),
             at: shutdown.due,

@@ -31,6 +31,8 @@ pub struct CellJson<'a> {
 #[derive(Debug, Serialize)]
 pub struct FindingJson<'a> {
     kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<&'a str>,
     client: Option<u32>,
     connection: Option<u32>,
     at_s: f64,
@@ -75,6 +77,7 @@ impl<'a> From<&'a Finding> for FindingJson<'a> {
     fn from(finding: &'a Finding) -> Self {
         Self {
             kind: finding.kind.to_string(),
+            part: finding.part,
             client: finding.client,
             connection: finding.connection,
             at_s: seconds(finding.at),
