@@ -255,6 +255,8 @@ where
 {
     type Output = CloseReason;
 
+    // tokio's task dumps end at the function of the task's root: drawn into that, this one would be cut off with it.
+    #[inline(never)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = self.get_mut();
         let span = this.account.span.clone();

@@ -176,7 +176,8 @@ fn plain_name(name: &str) -> String {
             _ => {}
         }
     }
-    plain.replace("::{{closure}}", "")
+    // What is left of `module::<impl Type>::method` has a gap.
+    plain.replace("::{{closure}}", "").replace("::::", "::")
 }
 
 /// Splits behind the `>` that closes what was opened before `text`.
@@ -195,7 +196,7 @@ fn split_at_close(text: &str) -> Option<(&str, &str)> {
 
 /// Frames between the server's own: the language's, the runtime's, and the test bed's transport.
 fn is_plumbing(name: &str) -> bool {
-    const PLUMBING: [&str; 10] = [
+    const PLUMBING: [&str; 11] = [
         "core::",
         "std::",
         "alloc::",
@@ -206,6 +207,7 @@ fn is_plumbing(name: &str) -> bool {
         "hangup_network::stream::leaf",
         "hangup_network::stream::TcpStream::poll_",
         "hangup::transport::",
+        "hangup::server::hyper::outlined",
     ];
     PLUMBING.iter().any(|prefix| name.starts_with(prefix))
         && name != "hangup_network::stream::TcpStream::poll_read"
