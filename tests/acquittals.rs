@@ -188,3 +188,16 @@ fn the_fuzzer_finds_nothing_in_our_server_nor_in_the_twin() {
         assert_eq!(totals.cases, 5_000);
     }
 }
+
+/// A head that is no HTTP may be refused as soon as that shows, or waited for until it is whole: hyper does the one where it comes in
+/// one segment, and the other where it comes in two.
+#[test]
+fn half_a_head_may_be_refused_or_waited_for() {
+    let steps = r#"{ do = "send", bytes = "GET / HT" }, { do = "send", bytes = "GET / HT" }"#;
+    let ways = [("", vec![400]), ("mtu = 2\n", vec![])];
+    for (network, expected) in ways {
+        let cell = judged(&honest(steps, network), "hyper-timeouts");
+        assert_eq!(cell.verdict(), Verdict::Clean, "{:?}", cell.findings);
+        assert_eq!(statuses(&cell), expected);
+    }
+}

@@ -225,7 +225,8 @@ fn is_comparable(step: &Step) -> bool {
     !counts && !matches!(step, Step::Network(_) | Step::Vanish)
 }
 
-/// All that came is requests, and none that may be answered early.
+/// All that came is requests, and none that may be answered early. A head of which only a part has come may be refused at once or
+/// waited for: hyper, for one, does not look at it again until its end is there.
 fn is_plain(connection: &Connection) -> bool {
     let requests = &connection.requests;
     let whole =
@@ -234,6 +235,7 @@ fn is_plain(connection: &Connection) -> bool {
         && connection.panicked.is_none()
         && !connection.disturbed
         && !requests.broken
+        && !requests.in_head()
         && !connection.responses.broken
         && (connection.probe_app > 0 || requests.list.iter().all(|request| !request.has_body))
         && requests.list.iter().all(whole)
