@@ -14,7 +14,7 @@ const FIELDS_ON_STACK: usize = 128;
 /// No method that anyone implements is longer (RFC 9112 section 3 then says 501).
 const METHOD_BYTES_MAX: usize = 32;
 
-/// So much of a head is looked at byte by byte, behind that line by line.
+/// So much of a head is looked at as it comes, behind that line by line.
 const FIRST_BYTES: usize = 256;
 
 /// Finds the end of a head. To build it costs as much as to use it.
@@ -50,9 +50,10 @@ pub(crate) fn take(
     }
     // Within the first bytes, or where a line ends: what can never become a head is refused now, not at the deadline.
     let fresh = &input[(*scanned).min(within)..within];
-    if *scanned < FIRST_BYTES || memchr::memchr(b'\n', fresh).is_some() {
+    let first = looked_at(within);
+    if first > looked_at(*scanned) || memchr::memchr(b'\n', fresh).is_some() {
         let lines = memchr::memrchr(b'\n', &input[..within]).map_or(0, |at| at + 1);
-        refuse_hopeless(&input[..lines.max(within.min(FIRST_BYTES))], limits)?;
+        refuse_hopeless(&input[..lines.max(first)], limits)?;
     }
     *scanned = within;
     if input.len() >= limits.head_bytes {
@@ -63,6 +64,15 @@ pub(crate) fn take(
         });
     }
     Ok(None)
+}
+
+/// How much is looked at of so many bytes that are no line: each of the first few, then every eight, since to parse a head again at every byte
+/// is dear. It follows from their number alone, so that the cuts do not matter.
+fn looked_at(bytes: usize) -> usize {
+    match bytes {
+        0..8 => bytes,
+        _ => (bytes - bytes % 8).min(FIRST_BYTES),
+    }
 }
 
 /// What is wrong with a head whose end will not come.

@@ -257,7 +257,7 @@ async fn a_hopeless_beginning_is_refused_at_once_however_it_is_cut() {
     for head in [
         "GET / GET",
         "\0",
-        "GET / HTTP/1.x",
+        "GET / HTTP/1.x\r\n",
         "\r\n\r\n/",
         long.as_str(),
     ] {
