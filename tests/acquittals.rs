@@ -8,6 +8,7 @@ use hangup::server;
 use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::{judged, scenario};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What an honest client does, and the statuses that it gets.
 const HONEST: [(&str, &str, &[u16]); 9] = [
@@ -200,4 +201,23 @@ fn half_a_head_may_be_refused_or_waited_for() {
         assert_eq!(cell.verdict(), Verdict::Clean, "{:?}", cell.findings);
         assert_eq!(statuses(&cell), expected);
     }
+}
+
+/// Behind a whole request a close is a FIN like that of a half-close, and how long the application takes is not the client's doing. What
+/// the server never ends is still convicted, and so is what it holds for a client that said so with a reset.
+#[test]
+fn a_close_behind_a_request_is_no_end_of_its_handler() {
+    let steps = r#"{ do = "send", head = { method = "GET", target = "/slow/9000" } }, { do = "send", head = { method = "GET", target = "/" } }, { do = "close" }"#;
+    let slow = judged(&honest(steps, ""), "hyper");
+    assert_eq!(slow.verdict(), Verdict::Clean, "{:?}", slow.findings);
+    let held = slow.run.connections[0].released.unwrap();
+    assert!(held > Duration::from_secs(9), "{held:?}");
+
+    let never = judged(&honest(&steps.replace("slow/9000", "never"), ""), "hyper");
+    assert_eq!(never.verdict(), Verdict::Leftover, "{:?}", never.findings);
+    let reset = judged(
+        &honest(&steps.replace("\"close\"", "\"reset\""), ""),
+        "hyper",
+    );
+    assert_eq!(reset.verdict(), Verdict::Late, "{:?}", reset.findings);
 }

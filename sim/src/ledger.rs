@@ -6,6 +6,7 @@ use self::due::Queue;
 use crate::contract::{Breach, Contract, Promise};
 use crate::exchange::asks::{self, Asked, Fit};
 use crate::exchange::{Requests, Response, Responses};
+use crate::server::UNCLAIMED;
 use crate::trace::DateField;
 use hangup_network::{Event, Side};
 use hangup_scenario::Rst;
@@ -60,6 +61,8 @@ pub struct Connection {
     /// The server's host learned that the client is gone: its FIN after a close, or its RST. While its own bytes are under way on
     /// a link that may lose them, a FIN says no more than that the client sends nothing more: see `heard`.
     pub client_gone: Option<Duration>,
+    /// All that it learned was a FIN, as of a half-close.
+    pub only_fin: bool,
     /// The server, its sockets and tasks, had nothing more to do with it.
     pub released: Option<Duration>,
     /// The last byte that reached either host, or that the server gave to its own; or else the opening.
@@ -154,6 +157,7 @@ impl Connection {
         }
         if let Some(gone) = self.client_gone
             && !self.unheard()
+            && (contract.drain != UNCLAIMED.drain || !self.may_wait_for_answer())
         {
             let drain = gone
                 .max(from)
@@ -173,6 +177,13 @@ impl Connection {
     fn unheard(&self) -> bool {
         self.acknowledged
             .is_some_and(|known| known < self.server_wrote)
+    }
+
+    /// A request came whole and is not answered, and the FIN behind it may be that of a client that waits (RFC 9112 section 9.6): how long
+    /// the application takes for it is not the client's doing. Who claims a time for it is held to that all the same.
+    fn may_wait_for_answer(&self) -> bool {
+        let next = self.requests.list.get(self.responses.finals);
+        self.only_fin && next.is_some_and(|request| request.complete_at.is_some())
     }
 
     /// How many of the bytes that it has read the server must still have, since it cannot have done anything with them:
@@ -486,18 +497,22 @@ impl Ledger {
             Event::Refused | Event::Abandoned => connection.stillborn = true,
             Event::TimedOut { .. } if connection.opened.is_none() => connection.stillborn = true,
             Event::FinArrived { to: Side::Server } if connection.client_closed.is_some() => {
+                connection.only_fin = connection.client_gone.is_none();
                 connection.client_gone.get_or_insert(at);
             }
             // Now it knows: nobody takes what was under way.
             Event::ResetArrived { to: Side::Server } if connection.unheard() => {
+                connection.only_fin = false;
                 connection.client_gone = Some(at);
                 connection.acknowledged = None;
             }
             Event::TimedOut { side: Side::Server } if connection.client_gone.is_some() => {
+                connection.only_fin = false;
                 connection.client_gone = Some(at);
                 connection.acknowledged = None;
             }
             Event::ResetArrived { to: Side::Server } => {
+                connection.only_fin = false;
                 connection.client_gone.get_or_insert(at);
             }
             Event::Acknowledged {
