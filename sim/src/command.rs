@@ -14,6 +14,7 @@ mod exhaust;
 mod files;
 mod fuzz;
 mod hunt;
+mod import;
 mod list;
 mod probe;
 mod program;
@@ -65,6 +66,8 @@ enum Command {
     Attack(attack::AttackCommand),
     /// From a symptom (a phase, an age, a frame of a stack, a pasted dump) to a seed and a minimal scenario
     Hunt(hunt::Hunt),
+    /// A capture (pcap, pcapng) or a flight record becomes a scenario file
+    Import(import::Import),
     /// The same run again: a case seed from fuzz, a saved file, or an incident
     Replay(replay::Replay),
     /// The incidents over real TCP against a server that is running: a matrix with what came back, and when
@@ -192,6 +195,7 @@ fn run_with(own: program::Own) -> ExitCode {
         Some(Command::Exhaust(command)) => command.execute(&common),
         Some(Command::Attack(command)) => command.execute(&common),
         Some(Command::Hunt(command)) => command.execute(&common),
+        Some(Command::Import(command)) => command.execute(&common),
         Some(Command::Replay(command)) => command.execute(&common),
         Some(Command::Probe(command)) => command.execute(&common),
         Some(Command::Serve(command)) => command.execute(&common),

@@ -11,6 +11,7 @@
 //! | [`guide`] | how to put a server on the test bed, with four complete examples; how to read what it says |
 //! | [`server`] | servers under test, one file each |
 //! | [`incident`] | the incident book: scenarios from the real world |
+//! | [`import`] | what was recorded in production, as scenarios |
 //! | [`healthy`] | clients that do nothing wrong, only slowly: none may be cut off |
 //! | [`engine`] | what carries the bytes and the clock |
 //! | [`transport`] | the stream and listener that servers and clients see |
@@ -57,6 +58,7 @@ pub mod exchange;
 pub mod finding;
 pub mod guide;
 pub mod healthy;
+pub mod import;
 pub mod incident;
 pub mod ledger;
 pub mod life;

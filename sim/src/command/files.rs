@@ -25,7 +25,10 @@ pub(super) struct Files {
 impl Files {
     /// Makes sure that the files can be written before anything is run for them.
     pub(super) fn prepare(&self, command: Option<&Command>, engine: Engine) -> anyhow::Result<()> {
-        let judges = !matches!(command, Some(Command::Serve(_) | Command::List(_)));
+        let judges = !matches!(
+            command,
+            Some(Command::Serve(_) | Command::List(_) | Command::Import(_))
+        );
         for (flag, path) in self.all() {
             if !judges {
                 bail!(
