@@ -47,6 +47,18 @@ fn the_incident_comes_back_with_the_same_bytes_and_the_same_finding() {
 }
 
 #[test]
+fn a_head_is_as_long_as_it_was_whatever_its_host_is_called() {
+    // The shortest there is to /echo has a Host of one letter.
+    for size in 76..120 {
+        let record = INCIDENT.replace("93", &size.to_string());
+        let cell = run(&record, "hangup-unbounded");
+        let connection = &cell.run.connections[0];
+        assert_eq!((connection.bytes_in, connection.phase()), (size, "body"));
+        assert_eq!(cell.verdict(), Verdict::Hung);
+    }
+}
+
+#[test]
 fn a_trickled_body_and_a_reset() {
     let cell = run(
         r#"{"connection":7,"opened_s":1.0,"closed_s":9.0,"reason":"client-gone","events":[{"at_s":0.0,"in":90},{"at_s":0.0,"request":{"method":"POST","version":"1.1","length":1000}},{"at_s":1.0,"in":1,"times":8,"until_s":8.0}]}"#,

@@ -1,7 +1,7 @@
 //! What a client may have sent, of which only sizes are known.
 
 use super::line::{Recorded, Request};
-use hangup_scenario::{Head, Send, Version};
+use hangup_scenario::{Head, Host, Send, Version};
 use std::io::Write;
 
 /// A head of more than this is none that a server takes.
@@ -117,7 +117,7 @@ impl Part {
                 out.resize(until.min(out.len()), b'x');
             }
             Some(request) => {
-                let least = rendered(request, 0).len() as u64;
+                let least = rendered(request, 1).len() as u64;
                 let body = request.length.unwrap_or(0);
                 // What came with the head may be body. If the request was answered, all of it came; so it did where it fits.
                 let head = match (self.answered && !request.chunked, total.checked_sub(body)) {
@@ -154,7 +154,7 @@ fn chunks(out: &mut Vec<u8>, bytes: usize, ended: bool) {
     out.extend_from_slice(LAST_CHUNK);
 }
 
-/// A head like the one that came, filled up to `length` bytes where it is shorter.
+/// A head like the one that came, of `length` bytes where that can be; the shortest that is comfortable for no `length`.
 fn rendered(request: &Request, length: u64) -> Vec<u8> {
     let has_body = request.chunked || request.length.is_some_and(|length| length > 0);
     let mut head = Head::new(&*request.method, if has_body { "/echo" } else { "/" });
@@ -171,15 +171,24 @@ fn rendered(request: &Request, length: u64) -> Vec<u8> {
         Send::from(head.clone()).render(&mut bytes);
         bytes
     };
-    let plain = render(&head);
+    // Nobody kept the client's Host: it gives or takes what is too much or too little.
+    let (plain, host) = (render(&head).len() as u64, Host::DEFAULT.len() as u64);
+    let wanted = length.min(HEAD_MAX);
+    let too_much = plain.saturating_sub(wanted);
+    let too_little = wanted.saturating_sub(plain);
     // `X: ` and the end of the line.
     const FIELD: u64 = 5;
-    let missing = length.min(HEAD_MAX).saturating_sub(plain.len() as u64);
-    if missing < FIELD {
-        return plain;
+    if too_little >= FIELD {
+        let filler = "x".repeat((too_little - FIELD) as usize);
+        head.headers.push(("X".to_owned(), filler));
+    } else if wanted > 0 && (too_much > 0 || too_little > 0) {
+        let name = Host::DEFAULT.bytes().cycle();
+        let length = (host + too_little).saturating_sub(too_much).max(1);
+        head.host = match head.version {
+            Version::Http10 if too_much >= host => Host::Absent,
+            _ => Host::Text(name.take(length as usize).map(char::from).collect()),
+        };
     }
-    let filler = "x".repeat((missing - FIELD) as usize);
-    head.headers.push(("X".to_owned(), filler));
     render(&head)
 }
 
