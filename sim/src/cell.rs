@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::wire::far::{self, NotRun};
 use crate::finding::{Finding, verdict};
+use crate::incident;
 use crate::metamorphic;
 use crate::oracle;
 use crate::remote::Remote;
@@ -79,6 +80,7 @@ impl Cell {
         let played = server.fit(scenario);
         let mut run = engine.run(&played, server, detail);
         if detail.timeline
+            && incident::named(&scenario.name).is_some()
             && let Some(why) = server.inapplicable(scenario)
         {
             let name = server.name();
