@@ -6,9 +6,10 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::header::HOST;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
@@ -43,6 +44,9 @@ async fn serve(listener: TcpListener) {
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    if !has_its_host(&request) {
+        return Ok(text(StatusCode::BAD_REQUEST, "one Host, please\n"));
+    }
     Ok(match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/") => text(StatusCode::OK, "hello\n"),
         (&Method::GET, "/export") => text(StatusCode::OK, vec![b'x'; 8 << 20]),
@@ -56,6 +60,14 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         },
         _ => text(StatusCode::NOT_FOUND, "not here\n"),
     })
+}
+
+/// HTTP/1.1 wants one Host field, and never two (RFC 9112 section 3.2). hyper leaves that to the application.
+fn has_its_host(request: &Request<Incoming>) -> bool {
+    match request.headers().get_all(HOST).iter().count() {
+        0 => request.version() == Version::HTTP_10,
+        count => count == 1,
+    }
 }
 
 fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -240,3 +240,29 @@ fn a_known_timer_is_told_apart() {
     let other = hangup(&[&watch[..], &["--known-timer", "body=75s"]].concat());
     assert_eq!(other.status.code(), Some(1), "{}", text(&other.stdout));
 }
+
+#[test]
+fn what_comes_between_a_look_and_a_read_is_counted_once() {
+    const LENGTH: usize = 400_000;
+    let begins =
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {LENGTH}\r\n\r\n");
+    let bytes = begins.len() + LENGTH;
+    // It writes all the time, in small pieces, from a thread of its own.
+    let address = server(move |mut stream| {
+        let _ = stream.set_nodelay(true);
+        if head(&mut stream) && stream.write_all(begins.as_bytes()).is_ok() {
+            let _ = (0..LENGTH / 100).try_for_each(|_| stream.write_all(&[b'x'; 100]));
+            let _ = stream.shutdown(Shutdown::Write);
+            until_gone(stream);
+        }
+    });
+    let steps = format!(r#"{GET}, {{ do = "read", bytes = "all" }}, {{ do = "close" }}"#);
+    let run = run(
+        "swift",
+        &steps,
+        address,
+        &["--contract", "stall=2s,drain=1s"],
+    );
+    assert_eq!(run["verdict"], "clean", "{run}");
+    assert_eq!(run["connections"][0]["bytes_out"], bytes, "{run}");
+}

@@ -192,9 +192,25 @@ pub(super) fn wrote(id: u32, by: Side, bytes: &[u8]) {
     }
 }
 
-/// The client has taken so many bytes out of its receive queue.
-pub(super) fn took(id: u32, count: usize) {
-    with(id, |known| known.read += count as u64);
+/// The client's application took these bytes from its socket. What came between the last look and that is told of now.
+pub(super) fn took(id: u32, bytes: &[u8]) {
+    let fresh = with(id, |known| {
+        known.read += bytes.len() as u64;
+        let fresh = known.read.saturating_sub(known.arrived) as usize;
+        known.arrived = known.arrived.max(known.read);
+        fresh
+    });
+    let Some(fresh) = fresh.filter(|fresh| *fresh > 0) else {
+        return;
+    };
+    accepted_far(id);
+    note(
+        id,
+        &Event::Arrived {
+            to: Side::Client,
+            bytes: &bytes[bytes.len().saturating_sub(fresh)..],
+        },
+    );
 }
 
 /// Has a server that is not of this process said more than any scenario is about? It may never end.

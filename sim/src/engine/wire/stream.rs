@@ -231,7 +231,7 @@ impl TcpStream {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.socket).poll_read(cx, buffer);
         let count = buffer.filled().len() - before;
-        book::took(self.id, count);
+        book::took(self.id, &buffer.filled()[before..]);
         match &polled {
             Poll::Ready(Err(error)) => {
                 book::told_by(self.id, error.kind());
