@@ -1,6 +1,8 @@
 //! What carries the bytes and the clock of a run.
 
+mod hooks;
 pub mod leap;
+mod process;
 mod quiet;
 pub mod stack;
 pub mod turmoil;

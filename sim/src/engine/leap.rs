@@ -12,7 +12,7 @@ mod process;
 use self::process::Process;
 use crate::client;
 use crate::contract::Contract;
-use crate::engine::{stack, watchdog};
+use crate::engine::{hooks, stack, watchdog};
 use crate::finding::spell;
 use crate::ledger::Ledger;
 use crate::panics;
@@ -202,63 +202,16 @@ fn network(scenario: &Scenario) -> Config {
 
 /// A runtime whose `select!` draws from the seed and whose tasks are entered in the recorder.
 fn runtime(seed: u64) -> Runtime {
-    Builder::new_current_thread()
+    hooks::enter_tasks(&mut Builder::new_current_thread())
         .enable_time()
         .start_paused(true)
         .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
-        .on_task_spawn(|task| {
-            record(|recorder| {
-                let at = recorder.now();
-                let task =
-                    recorder
-                        .tasks
-                        .spawned(at, task.id(), tokio::task::try_id(), task.spawned_at());
-                let (role, connection) = (task.role, task.connection);
-                if role == Role::Server {
-                    if let Some(connection) = connection {
-                        recorder.ledger.task_born(at, connection);
-                    }
-                    recorder.mix([
-                        3,
-                        at.as_nanos() as u64,
-                        u64::from(connection.unwrap_or(0)),
-                        0,
-                    ]);
-                    recorder.say(at, Actor::Server, connection, || "task spawned");
-                }
-            });
-        })
-        .on_before_task_poll(|task| {
-            watchdog::beat();
-            record(|recorder| recorder.polled(task.id()));
-        })
         .on_thread_unpark(|| {
             hangup_network::time_may_have_passed();
             record(|recorder| {
                 recorder.clock().may_have_moved();
                 if hangup_seal::is_sealed() {
                     hangup_seal::set_time(recorder.now());
-                }
-            });
-        })
-        .on_task_terminate(|task| {
-            record(|recorder| {
-                let at = recorder.now();
-                let Some(task) = recorder.tasks.ended(at, task.id()) else {
-                    return;
-                };
-                let (role, connection) = (task.role, task.connection);
-                if role == Role::Server {
-                    if let Some(connection) = connection {
-                        recorder.ledger.task_ended(at, connection);
-                    }
-                    recorder.mix([
-                        4,
-                        at.as_nanos() as u64,
-                        u64::from(connection.unwrap_or(0)),
-                        0,
-                    ]);
-                    recorder.say(at, Actor::Server, connection, || "task ended");
                 }
             });
         })

@@ -29,7 +29,7 @@ pub use clock::Clock;
 pub use stream::{Dialer, Listener, TcpStream};
 
 use crate::client;
-use crate::engine::stack;
+use crate::engine::{hooks, stack};
 use crate::ledger::Ledger;
 use crate::life::Life;
 use crate::panics;
@@ -37,7 +37,7 @@ use crate::probe;
 use crate::run::{Detail, Run, Search};
 use crate::server::{Server, Shutdown};
 use crate::task::Role;
-use crate::trace::{self, Actor, Recorder, lasts, record};
+use crate::trace::{self, Recorder, lasts, record};
 use crate::transport;
 use hangup_scenario::Scenario;
 use plan::{GRACE, Plan};
@@ -202,43 +202,9 @@ fn watched_until(last_step: Duration) -> Option<Duration> {
 
 /// A runtime with the system's clock and sockets, whose tasks are entered in the recorder.
 fn runtime(seed: u64) -> Runtime {
-    Builder::new_current_thread()
+    hooks::enter_tasks(&mut Builder::new_current_thread())
         .enable_all()
         .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
-        .on_task_spawn(|task| {
-            record(|recorder| {
-                let at = recorder.now();
-                let parent = tokio::task::try_id();
-                let task = recorder
-                    .tasks
-                    .spawned(at, task.id(), parent, task.spawned_at());
-                let (role, connection) = (task.role, task.connection);
-                if role == Role::Server {
-                    if let Some(connection) = connection {
-                        recorder.ledger.task_born(at, connection);
-                    }
-                    recorder.say(at, Actor::Server, connection, || "task spawned");
-                }
-            });
-        })
-        .on_before_task_poll(|task| {
-            record(|recorder| recorder.polled(task.id()));
-        })
-        .on_task_terminate(|task| {
-            record(|recorder| {
-                let at = recorder.now();
-                let Some(task) = recorder.tasks.ended(at, task.id()) else {
-                    return;
-                };
-                let (role, connection) = (task.role, task.connection);
-                if role == Role::Server {
-                    if let Some(connection) = connection {
-                        recorder.ledger.task_ended(at, connection);
-                    }
-                    recorder.say(at, Actor::Server, connection, || "task ended");
-                }
-            });
-        })
         .build()
         .expect("the system gives one epoll instance")
 }

@@ -2,21 +2,16 @@
 
 use super::{ADDRESS, now, with_world};
 use crate::contract::Contract;
-use crate::life::{Down, Life, ShuttingDown};
+use crate::engine::process::{self, Ordered};
+use crate::life::Down;
 use crate::server::{Order, Server};
 use crate::task::Role;
-use crate::trace::{Actor, Recorder, record};
+use crate::trace::record;
 use crate::transport::Listener;
 use hangup_network::TcpListener;
 use hangup_scenario::{ServerAction, ServerEvent};
 use std::cell::RefCell;
-use std::time::Duration;
 use tokio::time::sleep;
-
-/// What a server may claim for the end of a shutdown, behind the moment at which it cuts what is left.
-const CUT: Duration = Duration::from_millis(200);
-/// A server's own clock may be so much behind ours: its timers fire on whole milliseconds, and one may start the next.
-const TIMERS: Duration = Duration::from_millis(10);
 
 /// The process that serves, in one instance after the other.
 pub(super) struct Process<'a> {
@@ -44,15 +39,12 @@ impl<'a> Process<'a> {
         *self.order.borrow_mut() = Some(order);
         let instance = record(|recorder| {
             recorder.tasks.spawning(Role::Server);
-            let life = &mut recorder.life;
-            (life.down, life.returned) = (None, None);
-            life.instance += 1;
-            life.instance
+            process::begins(recorder)
         });
         let serving = self.server.serve(Listener::Leap(listener), signal);
         tokio::spawn(async move {
             serving.await;
-            if record(|recorder| returned(recorder, instance)) == Some(true) {
+            if record(|recorder| process::returned(recorder, instance)) == Some(true) {
                 kill();
             }
         });
@@ -65,14 +57,11 @@ impl<'a> Process<'a> {
 
     /// Lets everything happen at its time.
     pub(super) async fn live(&self, events: &[ServerEvent]) {
-        let mut events = events.to_vec();
-        events.sort_by_key(|event| event.at);
-        for event in events {
+        for event in process::in_order(events) {
             sleep(event.at.saturating_sub(now())).await;
             record(|recorder| {
                 let at = recorder.now();
-                recorder.mix([6, at.as_nanos() as u64, event.action as u64, 0]);
-                recorder.say(at, Actor::Server, None, || told(event.action));
+                process::happens(recorder, at, event.action);
             });
             self.happen(event.action).await;
         }
@@ -105,76 +94,22 @@ impl<'a> Process<'a> {
         let Some(bound) = self.contract.shutdown else {
             return kill();
         };
-        let exits = record(|recorder| {
-            let at = recorder.now();
-            let life = &mut recorder.life;
-            if life.down == Some(Down::ShutDown) {
-                return false;
+        match record(|recorder| process::shuts_down(recorder, bound)) {
+            None | Some(Ordered::Again) => {}
+            Some(Ordered::Exits) => kill(),
+            Some(Ordered::Within(time)) => {
+                if let Some(order) = &*self.order.borrow() {
+                    order.give();
+                }
+                tokio::spawn(async move {
+                    sleep(time).await;
+                    record(|recorder| {
+                        if process::is_overdue(recorder) {
+                            process::look(recorder);
+                        }
+                    });
+                });
             }
-            life.down = Some(Down::ShutDown);
-            // One whose future had ended before has nothing left to wait for.
-            let ended = life.returned.map(|_| at);
-            life.shutdowns.push(ShuttingDown {
-                asked: at,
-                ended,
-                at_least: at.saturating_add(bound.saturating_sub(CUT)),
-                due: at.saturating_add(bound + TIMERS),
-                waits_for: None,
-            });
-            ended.is_some()
-        });
-        if exits == Some(true) {
-            return kill();
-        }
-        if let Some(order) = &*self.order.borrow() {
-            order.give();
-        }
-        tokio::spawn(async move {
-            sleep(bound + TIMERS).await;
-            record(look);
-        });
-    }
-}
-
-/// The time of a shutdown is up: what does it still wait for?
-fn look(recorder: &mut Recorder) {
-    let now = recorder.now();
-    let waits_for = Life::still_has(&recorder.ledger, &recorder.tasks);
-    if let Some(last) = recorder.life.shutting_down()
-        && last.due <= now
-        && last.waits_for.is_none()
-    {
-        last.waits_for = Some(waits_for);
-    }
-}
-
-/// The server's future has ended; true if that ends its process, since it was told to shut down.
-fn returned(recorder: &mut Recorder, instance: Option<u32>) -> bool {
-    let at = recorder.now();
-    let life = &mut recorder.life;
-    if instance != Some(life.instance) || life.down == Some(Down::Dead) {
-        return false;
-    }
-    match life.shutting_down() {
-        Some(shutdown) => {
-            shutdown.ended = Some(at);
-            recorder.say(
-                at,
-                Actor::Server,
-                None,
-                || "has shut down, and its process exits",
-            );
-            true
-        }
-        None => {
-            life.returned = Some(at);
-            recorder.say(
-                at,
-                Actor::Server,
-                None,
-                || "returns, though nobody asked it to",
-            );
-            false
         }
     }
 }
@@ -193,15 +128,4 @@ fn kill() {
             recorder.ledger.task_ended(at, connection);
         }
     });
-}
-
-fn told(action: ServerAction) -> &'static str {
-    match action {
-        ServerAction::Shutdown => "is told to shut down",
-        ServerAction::StopAccepting => "loses its listening socket",
-        ServerAction::AcceptError => "runs out of file descriptors: its next accept fails",
-        ServerAction::Crash => "crashes",
-        ServerAction::Restart => "is started again",
-        ServerAction::HandlerPanic => "its next handler is to panic",
-    }
 }

@@ -1,0 +1,127 @@
+//! What the record of a run says of the server's process: started, told to shut down, dead. How any of it is done to a
+//! process is each engine's own business.
+
+use crate::life::{Down, Life, ShuttingDown};
+use crate::trace::{Actor, Recorder};
+use hangup_scenario::{ServerAction, ServerEvent};
+use std::time::Duration;
+
+/// What a server may claim for the end of a shutdown, behind the moment at which it cuts what is left.
+const CUT: Duration = Duration::from_millis(200);
+/// A server's own clock may be so much behind ours: its timers fire on whole milliseconds, and one may start the next.
+const TIMERS: Duration = Duration::from_millis(10);
+
+/// The fact of the trace hash.
+const HAPPENS: u64 = 6;
+
+/// How a server takes the order to shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ordered {
+    /// It has it already.
+    Again,
+    /// Nothing of it runs any more, and its process exits.
+    Exits,
+    /// It has until this is over.
+    Within(Duration),
+}
+
+/// The server's events in the order of their times.
+pub(super) fn in_order(events: &[ServerEvent]) -> Vec<ServerEvent> {
+    let mut events = events.to_vec();
+    events.sort_by_key(|event| event.at);
+    events
+}
+
+/// A new instance of the server begins; its number.
+pub(super) fn begins(recorder: &mut Recorder) -> u32 {
+    let life = &mut recorder.life;
+    (life.down, life.returned) = (None, None);
+    life.instance += 1;
+    life.instance
+}
+
+/// `action` is taken now.
+pub(super) fn happens(recorder: &mut Recorder, at: Duration, action: ServerAction) {
+    recorder.mix([HAPPENS, at.as_nanos() as u64, action as u64, 0]);
+    recorder.say(at, Actor::Server, None, || told(action));
+}
+
+/// The server is told to shut down, which is to take `bound` at most.
+pub(super) fn shuts_down(recorder: &mut Recorder, bound: Duration) -> Ordered {
+    let at = recorder.now();
+    let life = &mut recorder.life;
+    if life.down == Some(Down::ShutDown) {
+        return Ordered::Again;
+    }
+    life.down = Some(Down::ShutDown);
+    // One whose future had ended before has nothing left to wait for.
+    let ended = life.returned.map(|_| at);
+    life.shutdowns.push(ShuttingDown {
+        asked: at,
+        ended,
+        at_least: at.saturating_add(bound.saturating_sub(CUT)),
+        due: at.saturating_add(bound + TIMERS),
+        waits_for: None,
+    });
+    match ended {
+        Some(_) => Ordered::Exits,
+        None => Ordered::Within(bound + TIMERS),
+    }
+}
+
+/// The time of the shutdown that is under way is up.
+pub(super) fn is_overdue(recorder: &mut Recorder) -> bool {
+    let now = recorder.now();
+    let last = recorder.life.shutting_down();
+    last.is_some_and(|last| last.due <= now && last.waits_for.is_none())
+}
+
+/// The shutdown is overdue: what does it still wait for?
+pub(super) fn look(recorder: &mut Recorder) {
+    let waits_for = Life::still_has(&recorder.ledger, &recorder.tasks);
+    if let Some(last) = recorder.life.shutdowns.last_mut() {
+        last.waits_for = Some(waits_for);
+    }
+}
+
+/// The future of this instance has ended; true if that ends its process, since it was told to shut down.
+pub(super) fn returned(recorder: &mut Recorder, instance: Option<u32>) -> bool {
+    let at = recorder.now();
+    let life = &mut recorder.life;
+    if instance != Some(life.instance) || life.down == Some(Down::Dead) {
+        return false;
+    }
+    match life.shutting_down() {
+        Some(shutdown) => {
+            shutdown.ended = Some(at);
+            recorder.say(
+                at,
+                Actor::Server,
+                None,
+                || "has shut down, and its process exits",
+            );
+            true
+        }
+        None => {
+            life.returned = Some(at);
+            recorder.say(
+                at,
+                Actor::Server,
+                None,
+                || "returns, though nobody asked it to",
+            );
+            false
+        }
+    }
+}
+
+fn told(action: ServerAction) -> &'static str {
+    match action {
+        ServerAction::Shutdown => "is told to shut down",
+        ServerAction::StopAccepting => "loses its listening socket",
+        ServerAction::AcceptError => "runs out of file descriptors: its next accept fails",
+        ServerAction::Crash => "crashes",
+        ServerAction::Restart => "is started again",
+        ServerAction::HandlerPanic => "its next handler is to panic",
+    }
+}
