@@ -9,6 +9,10 @@ use std::any::Any;
 use std::panic::{PanicHookInfo, set_hook, take_hook};
 use std::sync::Once;
 
+/// What tokio says when it shuts down the runtime of a turmoil host on which a task has panicked: that was told before.
+const SHUT_DOWN: &str =
+    "a spawned task panicked and the runtime is configured to shut down on unhandled panic";
+
 /// Longer messages are cut.
 const MESSAGE_MAX: usize = 200;
 
@@ -28,7 +32,7 @@ pub(crate) fn quieten() {
 /// Enters the panic in the run of this thread; false if it is no server task's of a run.
 fn noted(panic: &PanicHookInfo<'_>) -> bool {
     let Some(task) = tokio::task::try_id() else {
-        return false;
+        return message(panic.payload()) == SHUT_DOWN && record(|_| ()).is_some();
     };
     let place = panic.location().map_or_else(String::new, |place| {
         format!(" at {}:{}", short_path(place.file()), place.line())

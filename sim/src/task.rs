@@ -55,8 +55,10 @@ const SPIN_WINDOW: Duration = Duration::from_secs(1);
 /// A server that spins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spin {
-    /// The task whose poll was the last that was allowed.
-    pub task: Id,
+    /// The task whose poll was the last that was allowed, where tasks are seen.
+    pub task: Option<Id>,
+    /// The connection that it asked in vain, where that is what was seen.
+    pub connection: Option<u32>,
     /// When that was.
     pub at: Duration,
 }
@@ -138,7 +140,11 @@ impl Tasks {
         }
         self.idle_polls += 1;
         if self.idle_polls == SPIN_POLLS {
-            self.spin.get_or_insert(Spin { task: id, at: now });
+            self.spin.get_or_insert(Spin {
+                task: Some(id),
+                connection: None,
+                at: now,
+            });
             self.wake_guard();
         }
         if self.server_polls == POLLS_MAX {
@@ -172,6 +178,15 @@ impl Tasks {
         if let Some(guard) = &self.guard {
             guard.wake_by_ref();
         }
+    }
+
+    /// The server asks `connection` over and over for what is not there.
+    pub(crate) fn spins(&mut self, at: Duration, connection: u32) {
+        self.spin.get_or_insert(Spin {
+            task: None,
+            connection: Some(connection),
+            at,
+        });
     }
 
     /// The server spins: a task of it wakes itself for ever, and simulated time stands still.

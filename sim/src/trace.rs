@@ -350,14 +350,15 @@ impl Recorder {
 
     /// A task panics; false if it is not the server's.
     pub(crate) fn panicked(&mut self, task: tokio::task::Id, text: String) -> bool {
-        let Some(task) = self
+        let task = self
             .tasks
             .get(task)
-            .filter(|task| task.role == Role::Server)
-        else {
+            .filter(|task| task.role == Role::Server);
+        if task.is_none() && !self.is_server() {
             return false;
-        };
-        let (at, connection) = (self.now(), task.connection);
+        }
+        let connection = task.and_then(|task| task.connection);
+        let at = self.now();
         self.ledger.panicked(at, connection);
         self.mix([
             7,
@@ -400,13 +401,18 @@ impl Recorder {
 
     /// A handler begins; true if it is to panic. The tasks of a process that has died may go on, and are nobody's any more.
     pub(crate) fn takes_panic(&mut self) -> bool {
-        let lives = || {
-            let task = tokio::task::try_id().and_then(|task| self.tasks.get(task));
-            task.is_some_and(|task| task.role == Role::Server && task.ended.is_none())
-        };
-        let due = self.life.panics_due > 0 && lives();
+        let due = self.life.panics_due > 0 && self.is_server();
         self.life.panics_due -= u32::from(due);
         due
+    }
+
+    /// Is it the server whose code runs?
+    fn is_server(&self) -> bool {
+        if matches!(self.clock, Clock::Turmoil) {
+            return crate::engine::turmoil::is_server();
+        }
+        let task = tokio::task::try_id().and_then(|task| self.tasks.get(task));
+        task.is_some_and(|task| task.role == Role::Server && task.ended.is_none())
     }
 
     /// The server's tasks that are alive now were there before the first client.

@@ -150,8 +150,9 @@ impl Stream {
                 };
                 world.set_link(connection, link);
             }),
-            // The engines say in their caveats that they leave this out.
-            Self::Turmoil(_) | Self::Wire(_) => {}
+            Self::Turmoil(stream) => stream.set_link(change),
+            // The engine says in its caveats that it leaves this out.
+            Self::Wire(_) => {}
         }
     }
 }

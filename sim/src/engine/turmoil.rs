@@ -4,12 +4,13 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `plan` | what of a scenario is walked, in which ticks, and what turmoil cannot express |
-//! | `link` | latency and sizes |
+//! | `link`, `path` | latency and sizes; what a scenario changes of them, and black holes |
 //! | `dialer`, `listener` | the handshake |
 //! | `frame` | what travels |
 //! | `endpoint` | the rules of one end of a connection |
 //! | `stream` | what an application holds, and what arrives |
-//! | `process` | the server's process, which may die and be started again |
+//! | `process` | the server's process, which may be shut down, die and be started again |
+//! | `spinning` | a server that never waits |
 //! | `journal` | the facts of all hosts in one order |
 //!
 //! turmoil 0.7 brings hosts, clocks, and streams of messages with a latency. Its TCP alone would convict the innocent and
@@ -32,8 +33,10 @@ mod frame;
 mod journal;
 mod link;
 mod listener;
+mod path;
 mod plan;
 mod process;
+mod spinning;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -42,16 +45,18 @@ pub use dialer::Dialer;
 pub use listener::Listener;
 pub use stream::TcpStream;
 
+pub(crate) use process::is_server;
+
 use crate::client;
 use crate::ledger::Ledger;
-use crate::life::Life;
+use crate::panics;
 use crate::probe;
 use crate::run::{Detail, Run, Search};
-use crate::server::{Server, Shutdown};
+use crate::server::Server;
 use crate::trace::{self, Clock, Recorder, record};
 use crate::transport;
 use hangup_scenario::Scenario;
-use plan::{GRACE, Plan, TICKS_MAX};
+use plan::{Plan, TICKS_MAX};
 use process::Fate;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -74,8 +79,6 @@ pub(crate) fn now() -> Duration {
 #[derive(Debug, Default)]
 struct Word {
     clients_done: Cell<bool>,
-    /// The server's own future ended, though nobody asked it to.
-    server_ended: Cell<Option<Duration>>,
     probe_served: Cell<Option<bool>>,
 }
 
@@ -92,14 +95,16 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         detail,
     ));
     journal::clear();
+    path::clear();
+    panics::quieten();
     let word = Rc::new(Word::default());
     let mut walk = Walk {
         sim: simulation(&plan),
         ticks: 0,
         stopped: None,
-        fate: Rc::new(Fate::of(&plan.scenario)),
+        fate: Rc::new(Fate::of(&plan.scenario, contract.shutdown)),
     };
-    walk.host(server, &plan, &word);
+    walk.host(server, &plan);
     walk.clients(&plan, &word);
     walk.finish(&plan, &word, (server.speaks_http(), server.fresh_request()));
     let Walk { sim, stopped, .. } = walk;
@@ -122,10 +127,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         speaks_http: server.speaks_http(),
         // Where the walk could not go on, nobody asked.
         probe_served: word.probe_served.get().unwrap_or(true),
-        life: Life {
-            returned: word.server_ended.get(),
-            ..recorder.life
-        },
+        life: recorder.life,
         search: Search {
             from: until,
             until,
@@ -147,8 +149,8 @@ fn simulation<'a>(plan: &Plan) -> Sim<'a> {
         .simulation_duration(Duration::MAX)
         .epoch(SystemTime::UNIX_EPOCH)
         .rng_seed(plan.scenario.seed)
-        .min_message_latency(plan.carried())
-        .max_message_latency(plan.carried())
+        .min_message_latency(plan.carried)
+        .max_message_latency(plan.carried)
         .tcp_capacity(CAPACITY)
         .ephemeral_ports(dialer::PORTS)
         .build()
@@ -164,29 +166,28 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn host(&mut self, server: &'a dyn Server, plan: &Plan, word: &Rc<Word>) {
-        let (link, word, fate) = (plan.link, Rc::clone(word), Rc::clone(&self.fate));
+    fn host(&mut self, server: &'a dyn Server, plan: &Plan) {
+        let (link, fate) = (plan.link, Rc::clone(&self.fate));
         self.sim.host(dialer::SERVER, move || {
             let (listener, backlog) = Listener::new();
             let listener = transport::Listener::Turmoil(listener);
-            let alive = fate.is_alive();
-            let serving = alive.then(|| server.serve(listener, Shutdown::never()));
-            let (word, fate) = (Rc::clone(&word), Rc::clone(&fate));
-            word.server_ended.set(None);
+            let signal = fate.begin(&backlog);
+            let serving = signal.map(|signal| server.serve(listener, signal));
+            let fate = Rc::clone(&fate);
             async move {
                 let Some(serving) = serving else {
                     return pending().await;
                 };
-                tokio::spawn(Arc::clone(&backlog).answer(link));
+                tokio::spawn(backlog.answer(link));
                 let served = async {
                     serving.await;
-                    word.server_ended.set(Some(now()));
+                    fate.returned();
                     // Connections that it has spawned go on.
                     pending().await
                 };
                 tokio::select! {
                     biased;
-                    () = fate.die(&backlog) => pending().await,
+                    () = fate.live() => pending().await,
                     never = served => never,
                 }
             }
@@ -213,6 +214,8 @@ impl<'a> Walk<'a> {
         if !matches!(stepped, Ok(Ok(_))) {
             self.stopped =
                 Some("a task of the server panicked, which ends its host: nothing later was seen");
+        } else if record(|recorder| recorder.tasks.spin().is_some()) == Some(true) {
+            self.stopped = Some("the server spins: nothing later was seen");
         } else if self.ticks >= TICKS_MAX {
             self.stopped = Some("the walk was ended after 4,000,000 ticks: nothing later was seen");
         }
@@ -244,14 +247,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The clients' steps; then until every connection is gone or ten minutes past its deadline; then a fresh client.
+    /// The clients' steps; then until every connection is gone or long past its deadline; then a fresh client.
     fn finish(&mut self, plan: &Plan, word: &Rc<Word>, (http, request): (bool, Option<Vec<u8>>)) {
         let fate = Rc::clone(&self.fate);
         self.until(|| word.clients_done.get() && fate.is_over());
         let last_step = self.sim.elapsed();
-        self.watch(|now| record(|recorder| recorder.ledger.next_due(now)).flatten());
-        self.watch(|now| watched_until(last_step).filter(|end| *end > now));
-        let down = record(|recorder| recorder.life.down.is_some()).unwrap_or_default();
+        self.watch(next_due);
+        self.watch(|now| watched_until(last_step, plan.grace).filter(|end| *end > now));
+        let down = record(|recorder| {
+            // A panic that no request of the clients has met is not meant for the fresh client.
+            recorder.life.panics_due = 0;
+            recorder.life.down.is_some()
+        })
+        .unwrap_or_default();
         if self.stopped.is_some() || down {
             return;
         }
@@ -267,9 +275,18 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Until when connections are watched that are held past a deadline: ten minutes past that, or past the deadline that
+fn next_due(now: Duration) -> Option<Duration> {
+    record(|recorder| {
+        let connection = recorder.ledger.next_due(now);
+        let shutdown = recorder.life.next_due(now);
+        connection.into_iter().chain(shutdown).min()
+    })
+    .flatten()
+}
+
+/// Until when connections are watched that are held past a deadline: so long past that, or past the deadline that
 /// their last byte has set anew, and past the last step of the clients, whose bytes may still be under way.
-fn watched_until(last_step: Duration) -> Option<Duration> {
+fn watched_until(last_step: Duration, grace: Duration) -> Option<Duration> {
     record(|recorder| {
         let ledger = &recorder.ledger;
         let breached = ledger
@@ -277,7 +294,7 @@ fn watched_until(last_step: Duration) -> Option<Duration> {
             .iter()
             .filter(|connection| connection.held() && connection.breach.is_some());
         breached
-            .map(|connection| connection.due(ledger.contract()).at.max(last_step) + GRACE)
+            .map(|connection| connection.due(ledger.contract()).at.max(last_step) + grace)
             .max()
     })
     .flatten()

@@ -12,14 +12,16 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     let Some(spin) = run.tasks.spin() else {
         return;
     };
-    let Some(task) = run.tasks.of_server().find(|task| task.id == spin.task) else {
+    let task = spin
+        .task
+        .and_then(|id| run.tasks.of_server().find(|task| task.id == id));
+    if task.is_none() && spin.connection.is_none() {
         return;
-    };
-    let connection = task.connection.and_then(|id| {
-        run.connections
-            .iter()
-            .find(|connection| connection.id == id)
-    });
+    }
+    let connection = spin
+        .connection
+        .or(task.and_then(|task| task.connection))
+        .and_then(|id| run.connection(id));
     let whose = match connection {
         Some(connection) => format!(
             "a task of connection {} wakes itself over and over (phase: {})",
@@ -28,9 +30,14 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         ),
         None => "a task of no connection wakes itself over and over".to_owned(),
     };
+    let how = match task {
+        Some(_) => "the server was polled",
+        None => "the server asked its socket",
+    };
     let born = connection
         .and_then(|connection| connection.opened)
-        .unwrap_or(task.born);
+        .or(task.map(|task| task.born))
+        .unwrap_or_default();
     findings.push(Finding {
         kind: Verdict::Spin,
         part: None,
@@ -40,9 +47,9 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         alive_for: Some(spin.at.saturating_sub(born)),
         never_ends: false,
         phase: connection.map(|connection| connection.phase()),
-        task: Some(StuckTask::new(run, task)),
+        task: task.map(|task| StuckTask::new(run, task)),
         says: format!(
-            "the server was polled {SPIN_POLLS} times within one simulated second, and nothing happened on the network: {whose}"
+            "{how} {SPIN_POLLS} times within one simulated second, and nothing happened on the network: {whose}"
         ),
     });
 }

@@ -8,6 +8,7 @@ use super::frame::Frame;
 use super::journal::{self, note};
 use super::link::Link;
 use super::listener::PORT;
+use super::path;
 use super::stream::{Arrivals, End, TcpStream, pump, send};
 use crate::trace::record;
 use hangup_network::{ConnectionId, Event, Side};
@@ -69,9 +70,13 @@ impl Dialer {
         };
         note(attempt.id, Event::Connected, &[]);
         let (read, mut write) = stream.into_split();
-        send(&mut write, &Frame::Hello { id: attempt.id.0 });
+        let hello = Frame::Hello { id: attempt.id.0 };
+        send(&mut write, &hello, |at| {
+            path::departure(attempt.id, Side::Client, at)
+        });
         let end = End::new(Endpoint::new(attempt.id, Side::Client, self.link), write);
-        tokio::spawn(pump(Arrivals::new(read, self.link), Arc::clone(&end)));
+        let arrivals = Arrivals::new(read, self.link).of(attempt.id, Side::Server);
+        tokio::spawn(pump(arrivals, Arc::clone(&end)));
         Ok(TcpStream::new(end))
     }
 }

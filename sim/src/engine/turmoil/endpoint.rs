@@ -1,4 +1,4 @@
-//! One end of a connection: the rules of TCP, without a clock and without I/O.
+//! One end of a connection: the rules of TCP, without I/O, and with one clock: how long the peer has answered nothing.
 //!
 //! An application's call or an arriving frame changes the state; what is to be sent collects in `outbox`, who is to be
 //! woken in `woken`, and the owner takes both. The rules are those that Linux shows, written down a second time:
@@ -10,25 +10,28 @@
 //! - A reset wakes readers and writers. What had arrived can be read, then comes the error, once: `BrokenPipe` if the
 //!   peer's FIN was there and ours was not, else `ConnectionReset`. After that reads give the end, writes `BrokenPipe`.
 //! - A reset with another sequence number than the expected one, or after both FINs, is ignored.
+//! - A peer that answers nothing for 924.6 s is given up; the application is told that it timed out.
 //!
-//! Left out are the timers with which Linux gives up: a closed socket whose peer sends no FIN (60 s), or takes no more
-//! data, and a peer that acknowledges nothing (924 s).
+//! Left out are the timers with which Linux gives up a socket that its application has closed: whose peer sends no FIN
+//! (60 s), takes no more data, or answers nothing (102 s). Nobody is left whom they would tell.
 
 mod arrival;
+mod giving_up;
 
 use super::frame::Frame;
-use super::journal::note;
+use super::journal::{note, now};
 use super::link::Link;
 use hangup_network::{ConnectionId, Event, Side};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::io::ReadBuf;
 
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) id: ConnectionId,
-    side: Side,
+    pub(super) side: Side,
     link: Link,
     /// The application has let go of it.
     closed: bool,
@@ -65,6 +68,8 @@ struct Outgoing {
     fin_asked: bool,
     fin_sent: bool,
     fin_acked: bool,
+    /// When the first of what is not acknowledged was sent.
+    since: Option<Duration>,
 }
 
 /// The direction in which this end reads.
@@ -309,6 +314,9 @@ impl Endpoint {
         if outgoing.fin_asked && !outgoing.fin_sent && outgoing.unsent.is_empty() {
             outgoing.fin_sent = true;
             self.outbox.push(Frame::Fin { ack });
+        }
+        if outgoing.waits_for_ack() && outgoing.since.is_none() {
+            outgoing.since = now();
         }
         self.hush();
     }

@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
-/// Kind, departure, two numbers.
-const HEADER: usize = 1 + 3 * 8;
+/// Kind, departure, stretch, two numbers.
+const HEADER: usize = 1 + 4 * 8;
+
+/// When a frame is put on the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Departure {
+    pub(super) at: Duration,
+    /// How often the path had been changed by then, as far as its sender knows.
+    pub(super) stretch: u64,
+}
 
 /// One segment of a connection, as TCP knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +29,8 @@ pub(super) enum Frame {
 }
 
 impl Frame {
-    /// The bytes that travel; `departure` is the simulated time at which they do.
-    pub(super) fn encode(&self, departure: Duration) -> Vec<u8> {
+    /// The bytes that travel.
+    pub(super) fn encode(&self, departure: Departure) -> Vec<u8> {
         let (kind, one, two, payload): (u8, u64, u64, &[u8]) = match self {
             Self::Hello { id } => (0, u64::from(*id), 0, &[]),
             Self::Data { ack, bytes } => (1, *ack, 0, bytes),
@@ -33,7 +41,8 @@ impl Frame {
         let mut bytes = Vec::with_capacity(HEADER + payload.len());
         bytes.push(kind);
         // 584 years of nanoseconds.
-        bytes.extend((departure.as_nanos() as u64).to_le_bytes());
+        bytes.extend((departure.at.as_nanos() as u64).to_le_bytes());
+        bytes.extend(departure.stretch.to_le_bytes());
         bytes.extend(one.to_le_bytes());
         bytes.extend(two.to_le_bytes());
         bytes.extend(payload);
@@ -41,7 +50,7 @@ impl Frame {
     }
 
     /// The departure and the frame; `None` if the bytes are no frame.
-    pub(super) fn decode(bytes: &[u8]) -> Option<(Duration, Self)> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<(Departure, Self)> {
         let (header, payload) = bytes.split_at_checked(HEADER)?;
         let number = |at: usize| {
             header
@@ -50,7 +59,11 @@ impl Frame {
                 .ok()
                 .map(u64::from_le_bytes)
         };
-        let (departure, one, two) = (Duration::from_nanos(number(1)?), number(9)?, number(17)?);
+        let departure = Departure {
+            at: Duration::from_nanos(number(1)?),
+            stretch: number(9)?,
+        };
+        let (one, two) = (number(17)?, number(25)?);
         let frame = match header[0] {
             0 => Self::Hello {
                 id: one.try_into().ok()?,
@@ -82,7 +95,10 @@ mod tests {
 
     #[test]
     fn frames_are_read_back() {
-        let departure = Duration::from_millis(1234);
+        let departure = Departure {
+            at: Duration::from_millis(1234),
+            stretch: 3,
+        };
         for frame in [
             Frame::Hello { id: 7 },
             Frame::Data {

@@ -11,11 +11,22 @@ use std::time::Duration;
 
 struct Fact {
     at: Duration,
-    id: ConnectionId,
-    /// Without its bytes.
-    event: Event<'static>,
-    bytes: Vec<u8>,
+    what: What,
 }
+
+enum What {
+    /// Something happened on a connection.
+    Network {
+        id: ConnectionId,
+        /// Without its bytes.
+        event: Event<'static>,
+        bytes: Vec<u8>,
+    },
+    /// Something that looks at what has happened before.
+    Other(Box<Told>),
+}
+
+type Told = dyn FnOnce(&mut Recorder, Duration);
 
 #[derive(Default)]
 struct Journal {
@@ -50,39 +61,52 @@ pub(super) fn note(id: ConnectionId, event: Event<'static>, bytes: &[u8]) {
     let Some(at) = now() else { return };
     JOURNAL.with_borrow_mut(|journal| {
         // What arrives in one direction at one instant is one event, however it was cut.
-        if let Some(last) = journal.facts.last_mut()
-            && (last.at, last.id, last.event) == (at, id, event)
-            && !bytes.is_empty()
+        if !bytes.is_empty()
+            && let Some(Fact {
+                at: before,
+                what:
+                    What::Network {
+                        id: of,
+                        event: last,
+                        bytes: more,
+                    },
+            }) = journal.facts.last_mut()
+            && (*before, *of, *last) == (at, id, event)
         {
-            last.bytes.extend_from_slice(bytes);
+            more.extend_from_slice(bytes);
             return;
         }
-        journal.facts.push(Fact {
-            at,
-            id,
-            event,
-            bytes: bytes.to_vec(),
-        });
+        let bytes = bytes.to_vec();
+        let what = What::Network { id, event, bytes };
+        journal.facts.push(Fact { at, what });
     });
+}
+
+/// Does `what` when everything is in the record that happened before now.
+pub(super) fn tell(what: impl FnOnce(&mut Recorder, Duration) + 'static) {
+    let Some(at) = now() else { return };
+    let what = What::Other(Box::new(what));
+    JOURNAL.with_borrow_mut(|journal| journal.facts.push(Fact { at, what }));
 }
 
 /// Hands everything that was noted to the recorder; false if that was nothing.
 pub(super) fn hand_over(recorder: &mut Recorder) -> bool {
     let mut facts = JOURNAL.with_borrow_mut(|journal| std::mem::take(&mut journal.facts));
     facts.sort_by_key(|fact| fact.at);
-    for Fact {
-        at,
-        id,
-        event,
-        bytes,
-    } in &facts
-    {
-        let event = match *event {
-            Event::Arrived { to, .. } => Event::Arrived { to, bytes },
-            Event::Discarded { to, .. } => Event::Discarded { to, bytes },
-            event => event,
-        };
-        recorder.network_at(*at, *id, &event);
+    let any = !facts.is_empty();
+    for Fact { at, what } in facts {
+        match what {
+            What::Network { id, event, bytes } => {
+                let bytes = &bytes[..];
+                let event = match event {
+                    Event::Arrived { to, .. } => Event::Arrived { to, bytes },
+                    Event::Discarded { to, .. } => Event::Discarded { to, bytes },
+                    event => event,
+                };
+                recorder.network_at(at, id, &event);
+            }
+            What::Other(what) => what(recorder, at),
+        }
     }
-    !facts.is_empty()
+    any
 }

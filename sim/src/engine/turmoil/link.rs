@@ -12,6 +12,8 @@ const SEGMENT_MIN: usize = 1460;
 pub(super) struct Link {
     /// One way; whole milliseconds would be enough, since tokio's timers have no finer ones.
     pub(super) latency: Duration,
+    /// No message of turmoil's arrives in the tick in which it was sent; when one is over, all is known of its time.
+    pub(super) tick: Duration,
     /// The most that one read sees.
     pub(super) mtu: usize,
     /// Bytes that an endpoint holds for its peer to acknowledge.
@@ -23,15 +25,21 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// The link that a scenario asks for. turmoil cannot carry a message in less than a tick.
-    pub(super) fn of(network: &Network) -> Self {
+    /// The link that a scenario asks for.
+    pub(super) fn of(network: &Network, tick: Duration) -> Self {
         Self {
-            latency: network.latency.max(super::plan::TICK_MIN),
+            latency: Self::carried(network.latency),
+            tick,
             mtu: network.mtu.max(1),
             send_buffer: network.send_buffer.max(1),
             receive_buffer: network.receive_buffer.max(1),
             erase: network.rst == Rst::Erase,
         }
+    }
+
+    /// turmoil cannot carry a message in less than a tick.
+    pub(super) fn carried(latency: Duration) -> Duration {
+        latency.max(super::plan::TICK_MIN)
     }
 
     /// The most payload that one message carries.

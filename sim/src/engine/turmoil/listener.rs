@@ -18,6 +18,8 @@ use std::task::{Poll, Waker};
 
 /// Where the server listens.
 pub(super) const PORT: u16 = 80;
+/// EMFILE.
+const TOO_MANY_OPEN_FILES: i32 = 24;
 
 /// Where a server under test accepts on the turmoil engine.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ struct Queue {
     /// What was opened, in this order, accepted or not.
     opened: Vec<Weak<End>>,
     closed: bool,
+    /// So many accepts are to fail.
+    failures: u32,
     /// The application, in accept.
     acceptor: Option<Waker>,
     /// The host's task.
@@ -90,20 +94,35 @@ impl Backlog {
         let end = End::new(Endpoint::new(id, Side::Server, link), write);
         self.queue().opened.push(Arc::downgrade(&end));
         self.offer(TcpStream::new(Arc::clone(&end)), peer);
-        pump(arrivals, end).await;
+        pump(arrivals.of(id, Side::Client), end).await;
     }
 
     /// The process is gone: its kernel closes the listener and every connection.
     pub(super) fn kill(&self) {
         self.close();
-        let opened = std::mem::take(&mut self.queue().opened);
-        for end in opened.iter().filter_map(Weak::upgrade) {
+        for end in self.opened() {
             end.with(Endpoint::close);
         }
     }
 
+    fn opened(&self) -> Vec<Arc<End>> {
+        let queue = self.queue();
+        queue.opened.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The kernel has nothing more to send or to expect on any connection.
+    pub(super) fn is_over(&self) -> bool {
+        let mut opened = self.opened().into_iter();
+        opened.all(|end| end.with(|endpoint| endpoint.is_over()))
+    }
+
+    /// The next accept that would give a connection fails instead, as in a process that has no file descriptor left.
+    pub(super) fn fail_accept(&self) {
+        self.queue().failures += 1;
+    }
+
     /// Nothing is accepted any more.
-    fn close(&self) {
+    pub(super) fn close(&self) {
         let (waiting, host) = {
             let mut queue = self.queue();
             queue.closed = true;
@@ -148,15 +167,19 @@ impl Listener {
     pub async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = poll_fn(|cx| {
             let mut queue = self.backlog.queue();
+            if queue.failures > 0 && !queue.waiting.is_empty() {
+                queue.failures -= 1;
+                return Poll::Ready(Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)));
+            }
             match queue.waiting.pop_front() {
-                Some(waiting) => Poll::Ready(waiting),
+                Some(waiting) => Poll::Ready(Ok(waiting)),
                 None => {
                     queue.acceptor = Some(cx.waker().clone());
                     Poll::Pending
                 }
             }
         })
-        .await;
+        .await?;
         stream.accepted();
         Ok((stream, peer))
     }

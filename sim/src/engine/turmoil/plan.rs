@@ -4,7 +4,6 @@
 //! short: the tick is as long as the latency allows, and silence is cut.
 
 use super::link::Link;
-use super::process::expressed;
 use crate::contract::Contract;
 use crate::engine::quiet;
 use crate::finding::spell;
@@ -18,6 +17,8 @@ pub(super) const TICK_MIN: Duration = Duration::from_millis(1);
 const TICK_MAX: Duration = Duration::from_secs(1);
 /// At the end a connection is watched for so long past its deadline: what still holds it then counts as hung.
 pub(super) const GRACE: Duration = Duration::from_secs(10 * 60);
+/// The same where a host may wait for one that does not answer: TCP gives that up after 924.6 s.
+const GRACE_IN_THE_DARK: Duration = Duration::from_secs(16 * 60);
 /// No run has more ticks than this: some ten seconds of wall time, 22 hours at the usual 20 ms.
 pub(super) const TICKS_MAX: u64 = 4_000_000;
 
@@ -28,17 +29,27 @@ pub(super) struct Plan {
     pub(super) scenario: Arc<Scenario>,
     pub(super) link: Link,
     pub(super) tick: Duration,
+    /// The latency that turmoil itself is told: whole ticks, and never more than any message's.
+    pub(super) carried: Duration,
+    /// How long a connection is watched past its deadline.
+    pub(super) grace: Duration,
     /// What is not as the scenario says.
     pub(super) caveats: Vec<String>,
 }
 
 impl Plan {
     pub(super) fn of(scenario: &Arc<Scenario>, contract: &Contract) -> Self {
-        let link = Link::of(&scenario.network);
+        let swiftest = swiftest(scenario);
+        let tick = tick(swiftest);
+        let steps = || scenario.clients.iter().flat_map(|client| &client.steps);
+        let grace = match steps().any(|step| matches!(step, Step::Vanish | Step::Network(_))) {
+            true => GRACE_IN_THE_DARK,
+            false => GRACE,
+        };
         let mut caveats = vec![format!(
             "this engine sees sockets, not tasks: it takes no stacks, and what is held {} past its deadline counts as \
                  hung without a proof that it never ends",
-            spell(GRACE)
+            spell(grace)
         )];
         caveats.extend(unknown(scenario));
         let mut scenario = Arc::clone(scenario);
@@ -54,18 +65,24 @@ impl Plan {
             ));
         }
         Self {
+            link: Link::of(&scenario.network, tick),
             scenario,
-            link,
-            tick: tick(link.latency),
+            tick,
+            carried: tick * u32::try_from(swiftest.as_nanos() / tick.as_nanos()).unwrap_or(1),
+            grace,
             caveats,
         }
     }
+}
 
-    /// The latency that turmoil itself is told: whole ticks, and never more than the link's.
-    pub(super) fn carried(&self) -> Duration {
-        let ticks = self.link.latency.as_nanos() / self.tick.as_nanos();
-        self.tick * u32::try_from(ticks).unwrap_or(1)
-    }
+/// The shortest latency that any message of the scenario has.
+fn swiftest(scenario: &Scenario) -> Duration {
+    let steps = scenario.clients.iter().flat_map(|client| &client.steps);
+    let changes = steps.filter_map(|step| match step {
+        Step::Network(change) => change.latency,
+        _ => None,
+    });
+    Link::carried(changes.fold(scenario.network.latency, Duration::min))
 }
 
 /// As long as no message arrives in the tick in which it was sent, ticks do not show. That is the latency, in whole
@@ -104,20 +121,16 @@ fn unknown(scenario: &Scenario) -> Vec<String> {
             "loss is left out: turmoil repeats nothing that is lost, so that one segment would end a connection",
         ),
         (
-            has(|step| matches!(step, Step::Network(_))),
-            "changes of the network are left out: all clients share one host",
+            has(|step| {
+                matches!(step, Step::Network(change)
+                    if change.jitter.is_some() || change.mtu.is_some() || change.loss.is_some())
+            }),
+            "changes of jitter, mtu and loss are left out; changes of latency and black holes are not",
         ),
         (
-            has_event(|action| !expressed(action)),
-            "shutdown, stop_accepting, accept_error and handler_panic are left out: of server events only crash and restart",
-        ),
-        (
-            has_event(expressed),
-            "a process that dies takes with it what its kernel had not sent, and a new one starts at the next tick",
-        ),
-        (
-            has(|step| matches!(step, Step::Vanish)),
-            "a host that waits for one that has vanished is not told that it timed out",
+            has_event(|action| action == ServerAction::Restart),
+            "a process that is started again starts at the next tick, and what the kernel of the last one had not sent by \
+             then is lost",
         ),
     ];
     unknown
@@ -131,6 +144,7 @@ fn unknown(scenario: &Scenario) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::server::UNCLAIMED;
+    use hangup_scenario::LinkChange;
 
     fn minutes(count: u64) -> Duration {
         Duration::from_secs(count * 60)
@@ -170,8 +184,8 @@ mod tests {
             let mut scenario = Scenario::of("latency", Vec::new());
             scenario.network.latency = Duration::from_micros(micros);
             let plan = Plan::of(&Arc::new(scenario), &UNCLAIMED);
-            assert!(plan.tick <= plan.carried(), "{micros}");
-            assert!(plan.carried() <= plan.link.latency, "{micros}");
+            assert!(plan.tick <= plan.carried, "{micros}");
+            assert!(plan.carried <= plan.link.latency, "{micros}");
             assert_eq!(plan.tick.subsec_nanos() % 1_000_000, 0, "{micros}");
         }
     }
@@ -180,11 +194,14 @@ mod tests {
     fn what_is_left_out_is_said() {
         let mut scenario = Scenario::of(
             "lossy",
-            vec![Step::Vanish, Step::Network(Default::default())],
+            vec![Step::Network(LinkChange {
+                mtu: Some(1),
+                ..LinkChange::default()
+            })],
         );
         scenario.network.loss = 0.1;
         scenario.network.jitter = TICK_MIN;
         scenario.network.latency = Duration::ZERO;
-        assert_eq!(unknown(&scenario).len(), 5);
+        assert_eq!(unknown(&scenario).len(), 4);
     }
 }

@@ -1,15 +1,20 @@
 //! One end of a connection, as an application holds it, and the task that takes what arrives there.
 
 use super::endpoint::Endpoint;
-use super::frame::Frame;
+use super::frame::{Departure, Frame};
 use super::journal::{note, now};
 use super::link::Link;
-use hangup_network::{ConnectionId, Event};
+use super::path::{self, GIVE_UP, Journey};
+use super::spinning;
+use hangup_network::{ConnectionId, Event, Side};
+use hangup_scenario::LinkChange;
 use std::fmt;
+use std::future::pending;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::task::coop::{poll_proceed, unconstrained};
 use tokio::time::sleep;
@@ -46,8 +51,9 @@ impl End {
         let mut both = self.both.lock().unwrap_or_else(PoisonError::into_inner);
         let (endpoint, wire) = &mut *both;
         let result = work(endpoint);
+        let (id, side) = (endpoint.id, endpoint.side);
         for frame in endpoint.outbox.drain(..) {
-            send(wire, &frame);
+            send(wire, &frame, |at| path::departure(id, side, at));
         }
         let woken = std::mem::take(&mut endpoint.woken);
         drop(both);
@@ -58,9 +64,13 @@ impl End {
 
 /// Puts a frame under way. It is not lost: turmoil's buffers are larger than the windows of our own. It fails only where
 /// the peer's host has died, and then the pump learns of it.
-pub(super) fn send(wire: &mut OwnedWriteHalf, frame: &Frame) {
-    if let Some(departure) = now() {
-        let bytes = frame.encode(departure);
+pub(super) fn send(
+    wire: &mut OwnedWriteHalf,
+    frame: &Frame,
+    departure: impl FnOnce(Duration) -> Departure,
+) {
+    if let Some(at) = now() {
+        let bytes = frame.encode(departure(at));
         let _ = Pin::new(wire).poll_write(&mut Context::from_waker(Waker::noop()), &bytes);
     }
 }
@@ -70,6 +80,8 @@ pub(super) struct Arrivals {
     wire: OwnedReadHalf,
     link: Link,
     buffer: Vec<u8>,
+    /// Whose they are, once that is known, and who sends them.
+    path: Option<(ConnectionId, Side)>,
 }
 
 impl Arrivals {
@@ -78,30 +90,64 @@ impl Arrivals {
             wire,
             link,
             buffer: vec![0; Frame::size(link.segment())],
+            path: None,
         }
     }
 
-    /// The next frame, when it has travelled for the link's latency: turmoil delivers at the edges of ticks, which is
+    /// From now on they are those of a connection.
+    pub(super) fn of(self, id: ConnectionId, sender: Side) -> Self {
+        Self {
+            path: Some((id, sender)),
+            ..self
+        }
+    }
+
+    /// The next frame, when it has travelled for its time: turmoil delivers at the edges of ticks, which is
     /// never later. None when the stream of turmoil has ended, in whatever way.
     pub(super) async fn next(&mut self) -> Option<Frame> {
         // turmoil never joins two writes in one read.
         let count = self.wire.read(&mut self.buffer).await.ok()?;
         let (departure, frame) = Frame::decode(&self.buffer[..count])?;
-        let early = (departure + self.link.latency).saturating_sub(now()?);
-        if !early.is_zero() {
-            sleep(early).await;
+        let Some((id, sender)) = self.path else {
+            until(departure.at + self.link.latency).await?;
+            return Some(frame);
+        };
+        let mut journey = Journey::beginning(departure);
+        loop {
+            until(journey.departure() + self.link.tick).await?;
+            if let Some(latency) = journey.latency(id, sender, self.link) {
+                until(journey.departure() + latency).await?;
+                return Some(frame);
+            }
+            if !journey.again() {
+                return pending().await;
+            }
         }
-        Some(frame)
     }
+}
+
+/// Waits until `time`, if that is still to come; none when the simulation is torn down.
+async fn until(time: Duration) -> Option<()> {
+    let early = time.saturating_sub(now()?);
+    if !early.is_zero() {
+        sleep(early).await;
+    }
+    Some(())
 }
 
 /// Takes what arrives at `end`, whether its application reads it or not, until nobody has a use for it. What arrives at
 /// one instant is taken in one go.
 pub(super) fn pump(arrivals: Arrivals, end: Arc<End>) -> impl Future<Output = ()> {
-    unconstrained(take(arrivals, end))
+    unconstrained(async move {
+        tokio::select! {
+            biased;
+            () = take(arrivals, &end) => {}
+            () = give_up(&end) => {}
+        }
+    })
 }
 
-async fn take(mut arrivals: Arrivals, end: Arc<End>) {
+async fn take(mut arrivals: Arrivals, end: &End) {
     while let Some(frame) = arrivals.next().await {
         let over = end.with(|endpoint| {
             endpoint.arrive(frame);
@@ -113,6 +159,19 @@ async fn take(mut arrivals: Arrivals, end: Arc<End>) {
     }
     // The other host's side is gone. If it did not say so, it has died.
     end.with(Endpoint::left_alone);
+}
+
+/// Gives up a peer that answers nothing. Nothing that begins later than now is given up before that time has passed once more,
+/// so that nobody has to be woken when it does.
+async fn give_up(end: &End) {
+    while let Some(now) = now() {
+        let due = end.with(|endpoint| endpoint.gives_up_at());
+        if due.is_some_and(|due| due <= now) {
+            end.with(Endpoint::time_out);
+        }
+        let due = due.filter(|due| *due > now);
+        sleep(due.unwrap_or(now + GIVE_UP).min(now + GIVE_UP) - now).await;
+    }
 }
 
 impl TcpStream {
@@ -132,7 +191,27 @@ impl TcpStream {
 
     /// This host is gone: nothing leaves it any more, nothing is taken or acknowledged.
     pub fn vanish(self) {
+        path::vanish(self.connection());
         self.end.with(Endpoint::vanish);
+    }
+
+    /// Changes the path from now on.
+    pub fn set_link(&self, change: &LinkChange) {
+        self.end.with(|endpoint| endpoint.set_link(change));
+    }
+
+    /// What came of a call, unless the server has called so often in vain that it is not answered any more.
+    fn unless_it_spins<R>(&self, polled: Poll<R>, gave: bool) -> Poll<R> {
+        let (id, side) = self.end.with(|endpoint| (endpoint.id, endpoint.side));
+        if side == Side::Client || polled.is_pending() {
+            return polled;
+        }
+        if gave {
+            spinning::asked_well();
+        } else if spinning::asked_in_vain(id) {
+            return Poll::Pending;
+        }
+        polled
     }
 
     /// The server's application takes the connection.
@@ -175,7 +254,15 @@ impl AsyncRead for TcpStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        budgeted(cx, |cx| self.end.with(|endpoint| endpoint.read(cx, buffer)))
+        let room = buffer.remaining();
+        let polled = budgeted(cx, |cx| {
+            self.end.with(|endpoint| {
+                let polled = endpoint.read(cx, buffer);
+                endpoint.took(room - buffer.remaining());
+                polled
+            })
+        });
+        self.unless_it_spins(polled, room > buffer.remaining())
     }
 }
 
@@ -193,7 +280,17 @@ impl AsyncWrite for TcpStream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        budgeted(cx, |cx| self.end.with(|endpoint| endpoint.write(cx, parts)))
+        let polled = budgeted(cx, |cx| {
+            self.end.with(|endpoint| {
+                let polled = endpoint.write(cx, parts);
+                if let Poll::Ready(Ok(count)) = polled {
+                    endpoint.put(count);
+                }
+                polled
+            })
+        });
+        let gave = matches!(polled, Poll::Ready(Ok(count)) if count > 0);
+        self.unless_it_spins(polled, gave)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -4,7 +4,7 @@ mod hosts;
 mod whole;
 
 use super::plan::Plan;
-use super::{Dialer, Listener, TcpStream, dialer, journal, now, simulation};
+use super::{Dialer, Listener, TcpStream, dialer, journal, now, path, simulation};
 use crate::server::UNCLAIMED;
 use hangup_scenario::{Rst, Scenario, Step};
 use std::cell::RefCell;
@@ -48,6 +48,7 @@ where
     C: Future<Output = io::Result<()>> + 'static,
 {
     journal::clear();
+    path::clear();
     let plan = Plan::of(&Arc::new(scenario.clone()), &UNCLAIMED);
     let mut sim = simulation(&plan);
     let log = Log::default();

@@ -2,7 +2,8 @@
 
 use super::Endpoint;
 use crate::engine::turmoil::frame::Frame;
-use crate::engine::turmoil::journal::note;
+use crate::engine::turmoil::journal::{note, now};
+use crate::engine::turmoil::path;
 use hangup_network::Event;
 use std::io::ErrorKind;
 
@@ -60,9 +61,17 @@ impl Endpoint {
             return self.refuse(next);
         }
         let outgoing = &mut self.outgoing;
+        let before = (outgoing.acked, outgoing.fin_acked);
         outgoing.acked = outgoing.acked.max(next.min(outgoing.sent));
         outgoing.limit = outgoing.limit.max(limit);
         outgoing.fin_acked |= outgoing.fin_sent && next > outgoing.sent;
+        if before != (outgoing.acked, outgoing.fin_acked) {
+            outgoing.since = now().filter(|_| outgoing.waits_for_ack());
+            let (to, bytes) = (self.side, outgoing.acked);
+            if path::is_changed(self.id) {
+                note(self.id, Event::Acknowledged { to, bytes }, &[]);
+            }
+        }
         self.transmit();
         let free = self
             .link
@@ -88,16 +97,21 @@ impl Endpoint {
         }
         note(self.id, Event::ResetArrived { to: self.side }, &[]);
         let broken = self.incoming.fin && !self.outgoing.fin_asked;
-        self.fault = Some(if broken {
+        self.fail(if broken {
             ErrorKind::BrokenPipe
         } else {
             ErrorKind::ConnectionReset
         });
-        self.forget();
-        self.settled = true;
         if self.link.erase {
             self.incoming.unread.clear();
         }
+    }
+
+    /// The connection is over, and the application is to be told why.
+    pub(super) fn fail(&mut self, why: ErrorKind) {
+        self.fault = Some(why);
+        self.forget();
+        self.settled = true;
         self.woken.extend(self.reader.take());
         self.woken.extend(self.writer.take());
     }
