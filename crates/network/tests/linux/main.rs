@@ -2,7 +2,7 @@
 //! result is compared, with the step at which an operation that blocked wakes.
 //!
 //! A machine under load can make Linux look different: an operation wakes after the pause that is meant for it. So
-//! a script that differs is run again, with a longer pause and in the company of three at most, and counts only if it differs
+//! a script that differs is run again, with a longer pause and in the company of few, and counts only if it differs
 //! there too. What counts is shrunk by deleting operations and printed with both lists of results.
 //!
 //! Scripts are of connect (also cancelled, refused, and to a full backlog), accept, reads and writes of every kind (`poll_*`,
@@ -21,14 +21,8 @@
 //! Loopback delivers at once, so the last kind needs an interface that delays, which takes root to set up. That test is ignored
 //! by default: `sudo unshare --net tests/linux/delay.py cargo test --test linux -- --ignored` in the crate's folder.
 //!
-//! | variable | meaning | default |
-//! |---|---|---|
-//! | `HANGUP_SCRIPTS` | how many small scripts | 4000 |
-//! | `HANGUP_BIG_SCRIPTS` | how many scripts whose data does not fit into the buffers | 300 |
-//! | `HANGUP_HASTY_SCRIPTS` | how many that do not wait for the network | 2000 |
-//! | `HANGUP_LOST_SCRIPTS` | how many scripts whose hosts lose each other | 150 |
-//! | `HANGUP_TIMED_SCRIPTS` | how many over the delaying interface | 2000 |
-//! | `HANGUP_SEED` | the first one's seed | 1 |
+//! `HANGUP_SCRIPTS=40000 cargo test -p hangup-network --test linux` runs that many scripts: three quarters of them small, a fifth
+//! hasty, a fortieth big and a fortieth lost. Without it they are 2000. `HANGUP_SEED` is the seed of the first ones, 1 by default.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -42,7 +36,20 @@ mod script;
 
 use script::{Class, Script};
 use std::fmt::Write;
+use std::ops::Range;
 use std::time::Duration;
+
+/// So many scripts of all kinds are run.
+const SCRIPTS: u64 = 2000;
+
+/// So many of them, from the first seed on.
+fn seeds(part: impl FnOnce(u64) -> u64) -> (u64, Range<u64>) {
+    let (first, count) = (
+        number("HANGUP_SEED", 1),
+        part(number("HANGUP_SCRIPTS", SCRIPTS)),
+    );
+    (count, first..first + count)
+}
 
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
@@ -57,6 +64,8 @@ fn number(variable: &str, default: u64) -> u64 {
 struct Pauses {
     together: Duration,
     alone: Duration,
+    /// How many scripts do not disturb each other.
+    few: usize,
 }
 
 /// Runs all scripts on both sides; the report of those that differ, and how many differed when run together.
@@ -64,8 +73,8 @@ fn judge(scripts: &[Script], abreast: usize, pauses: &Pauses) -> (Vec<String>, u
     let suspects = differing(scripts, abreast, pauses.together);
     // The first few say it all.
     let guilty = suspects
-        .chunks(FEW)
-        .flat_map(|few| differing(few, FEW, pauses.alone))
+        .chunks(pauses.few)
+        .flat_map(|few| differing(few, pauses.few, pauses.alone))
         .take(3);
     let reports = guilty.map(|script| {
         let small = shrink(script.clone(), pauses.alone);
@@ -74,7 +83,7 @@ fn judge(scripts: &[Script], abreast: usize, pauses: &Pauses) -> (Vec<String>, u
     (reports.collect(), suspects.len())
 }
 
-/// How many scripts do not disturb each other.
+/// So few scripts do not disturb each other, if they do without pauses.
 const FEW: usize = 4;
 
 fn differing(scripts: &[Script], abreast: usize, pause: Duration) -> Vec<Script> {
@@ -135,11 +144,12 @@ fn report(found: &Script, small: &Script, pause: Duration) -> String {
 
 #[test]
 fn small_scripts_give_the_same_results_on_linux() {
-    let (first, count) = (number("HANGUP_SEED", 1), number("HANGUP_SCRIPTS", 4000));
-    let scripts: Vec<Script> = (first..first + count).map(Script::small).collect();
+    let (count, seeds) = seeds(|all| all * 3 / 4);
+    let scripts: Vec<Script> = seeds.map(Script::small).collect();
     let pauses = Pauses {
         together: Duration::from_millis(8),
         alone: Duration::from_millis(25),
+        few: FEW,
     };
     let (reports, suspects) = judge(&scripts, 150, &pauses);
     println!(
@@ -151,13 +161,14 @@ fn small_scripts_give_the_same_results_on_linux() {
 
 #[test]
 fn big_scripts_give_the_same_results_on_linux() {
-    let (first, count) = (number("HANGUP_SEED", 1), number("HANGUP_BIG_SCRIPTS", 300));
-    let scripts: Vec<Script> = (first..first + count).map(Script::big).collect();
+    let (count, seeds) = seeds(|all| all / 40);
+    let scripts: Vec<Script> = seeds.map(Script::big).collect();
     let pauses = Pauses {
         together: Duration::from_millis(250),
         alone: Duration::from_millis(500),
+        few: FEW,
     };
-    let (reports, suspects) = judge(&scripts, 60, &pauses);
+    let (reports, suspects) = judge(&scripts, 125, &pauses);
     println!(
         "{count} big scripts, {suspects} run again alone, {} differ",
         reports.len()
@@ -167,14 +178,12 @@ fn big_scripts_give_the_same_results_on_linux() {
 
 #[test]
 fn hasty_scripts_give_on_linux_what_the_model_may_give() {
-    let (first, count) = (
-        number("HANGUP_SEED", 1),
-        number("HANGUP_HASTY_SCRIPTS", 2000),
-    );
-    let scripts: Vec<Script> = (first..first + count).map(Script::hasty).collect();
+    let (count, seeds) = seeds(|all| all / 5);
+    let scripts: Vec<Script> = seeds.map(Script::hasty).collect();
     let pauses = Pauses {
         together: Duration::from_millis(25),
         alone: Duration::from_millis(50),
+        few: FEW,
     };
     let (reports, suspects) = judge(&scripts, 50, &pauses);
     println!(
@@ -186,13 +195,15 @@ fn hasty_scripts_give_on_linux_what_the_model_may_give() {
 
 #[test]
 fn lost_scripts_give_the_same_results_on_linux() {
-    let (first, count) = (number("HANGUP_SEED", 1), number("HANGUP_LOST_SCRIPTS", 150));
-    let scripts: Vec<Script> = (first..first + count).map(Script::lost).collect();
+    let (count, seeds) = seeds(|all| all / 40);
+    let scripts: Vec<Script> = seeds.map(Script::lost).collect();
     let pauses = Pauses {
-        together: Duration::from_millis(600),
-        alone: Duration::from_millis(1000),
+        together: Duration::from_millis(60),
+        alone: Duration::from_millis(100),
+        // They sleep most of the time.
+        few: 25,
     };
-    let (reports, suspects) = judge(&scripts, 75, &pauses);
+    let (reports, suspects) = judge(&scripts, 250, &pauses);
     println!(
         "{count} lost scripts, {suspects} run again alone, {} differ",
         reports.len()
@@ -203,14 +214,12 @@ fn lost_scripts_give_the_same_results_on_linux() {
 #[test]
 #[ignore = "needs an interface that delays, see the top"]
 fn timed_scripts_give_the_same_results_on_linux() {
-    let (first, count) = (
-        number("HANGUP_SEED", 1),
-        number("HANGUP_TIMED_SCRIPTS", 2000),
-    );
-    let scripts: Vec<Script> = (first..first + count).map(Script::timed).collect();
+    let (count, seeds) = seeds(|all| all);
+    let scripts: Vec<Script> = seeds.map(Script::timed).collect();
     let pauses = Pauses {
         together: Duration::ZERO,
         alone: Duration::ZERO,
+        few: FEW,
     };
     let (reports, suspects) = judge(&scripts, 150, &pauses);
     println!(

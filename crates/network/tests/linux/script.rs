@@ -60,6 +60,8 @@ pub(crate) enum Op {
     /// Into a buffer that grows.
     TryReadBuf(End, usize),
     CancelRead(End),
+    /// What `ready` knows of the closed halves.
+    Ready(End),
     Shutdown(End),
     TakeError(End),
     /// Whether the peer has an address still.
@@ -388,7 +390,7 @@ fn setting_up(dice: &mut Dice, clients: usize) -> Op {
 }
 
 fn using(dice: &mut Dice, end: End) -> Op {
-    match dice.roll(59) {
+    match dice.roll(60) {
         50 => Op::WriteVectored(end, dice.of(&SMALL)),
         51 => Op::WriteBorrowed(end, dice.of(&SMALL)),
         52 => Op::TryWriteVectored(end, dice.of(&SMALL)),
@@ -398,6 +400,7 @@ fn using(dice: &mut Dice, end: End) -> Op {
         56 => Op::LocalAddr(end),
         57 => Op::Options(end),
         58 => Op::NoLinger(end),
+        59 => Op::Ready(end),
         0..=8 => Op::Write(end, dice.of(&SMALL)),
         9 => Op::WriteAll(end, dice.of(&SMALL)),
         10 => Op::TryWrite(end, dice.of(&SMALL)),
