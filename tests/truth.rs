@@ -26,7 +26,7 @@ const DIFFERENCES: [(&str, &str, &str); 6] = [
     ("early-reply-expect", "axum", ERASED),
 ];
 
-/// Incidents that kernel TCP on one machine cannot tell, and why. There nothing happens to the server itself, either.
+/// Incidents that kernel TCP on one machine cannot tell, and why.
 const UNTOLD: [(&str, &str); 3] = [
     ("idle-race", "without latency no request crosses a close"),
     (
@@ -104,9 +104,7 @@ fn on(engine: Engine, scenarios: &[Arc<Scenario>], servers: &[Arc<dyn Server>]) 
 #[test]
 fn every_incident_has_the_same_verdict_statuses_and_close_order_on_the_wire() {
     let servers = servers();
-    let told = |incident: &&Arc<Scenario>| {
-        incident.server_events.is_empty() && UNTOLD.iter().all(|(name, _)| *name != incident.name)
-    };
+    let told = |incident: &&Arc<Scenario>| UNTOLD.iter().all(|(name, _)| *name != incident.name);
     let incidents: Vec<_> = incident::all().iter().filter(told).cloned().collect();
     let leap = on(Engine::Leap, &incidents, &servers);
     let wire = on(Engine::Wire, &incidents, &servers);
@@ -165,6 +163,76 @@ fn on_both(scenario: &Arc<Scenario>, servers: &[Arc<dyn Server>]) -> Vec<Cell> {
     let scenarios = std::slice::from_ref(scenario);
     let both = [Engine::Leap, Engine::Wire].map(|engine| on(engine, scenarios, servers));
     both.into_iter().flatten().collect()
+}
+
+/// What happens to the server, while this is what its client does.
+const EVENTS: [(&str, &[(&str, &str)]); 6] = [
+    (ASKS_AGAIN, &[("1s", "crash")]),
+    (ASKS_AGAIN, &[("1s", "crash"), ("3s", "restart")]),
+    (ASKS_AGAIN, &[("1s", "restart")]),
+    (ASKS_AGAIN, &[("1s", "stop_accepting")]),
+    (ASKS_AGAIN, &[("3s", "accept_error")]),
+    (ASKS_AGAIN, &[("1s", "handler_panic")]),
+];
+
+/// Half a request before anything happens and half of it behind that; then another one on a new connection.
+const ASKS_AGAIN: &str = r#"
+    { do = "send", bytes = "GET / HTTP/1.1\r\n" }, { do = "stall", for = "2s" },
+    { do = "send", bytes = "Host: a\r\n\r\n" }, { do = "await", status = "final", within = "1s" }, { do = "close" },
+    { do = "reconnect", after = "2s" },
+    { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "3s" }, { do = "close" }
+"#;
+
+#[test]
+fn what_happens_to_a_server_has_the_same_end_on_the_wire() {
+    let mut seen = Vec::new();
+    for (steps, events) in EVENTS {
+        let mut text = format!(
+            "name = \"events\"\nseed = 1\n[[client]]\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n"
+        );
+        for (at, what) in events {
+            text += &format!("[[server_event]]\nat = \"{at}\"\ndo = \"{what}\"\n");
+        }
+        let cells = on_both(&scenario(&text), &servers());
+        let (leap, wire) = cells.split_at(SERVERS.len());
+        for (leap, wire) in leap.iter().zip(wire) {
+            let pair = format!("{events:?} x {}", leap.server);
+            assert_eq!(difference(leap, wire), None, "{pair}");
+            let fate = |cell: &Cell| {
+                let of_client = cell.run.connections.iter().filter(|one| !one.probe);
+                let fates = of_client.map(|one| (one.stillborn, one.accepted.is_some()));
+                (cell.run.life.down, fates.collect::<Vec<_>>())
+            };
+            assert_eq!(fate(leap), fate(wire), "{pair}");
+            seen.extend(
+                courses(wire)[&0]
+                    .iter()
+                    .map(|(statuses, _)| statuses.clone()),
+            );
+        }
+    }
+    // Served before and after, cut, refused, and the panic's own answer.
+    for statuses in [&[200][..], &[], &[500]] {
+        assert!(seen.iter().any(|one| one == statuses), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_shutdown_that_is_stuck_is_stuck_on_the_wire_too() {
+    let incident = incident::named("shutdown-body").expect("it is in the book");
+    let server = server::named("hangup-article").expect("it is built in");
+    for cell in on_both(&incident, &[server]) {
+        let finding = cell
+            .findings
+            .iter()
+            .find(|finding| finding.kind == Verdict::StuckShutdown)
+            .unwrap_or_else(|| panic!("{}: {:?}", cell.run.engine, cell.findings));
+        assert!(
+            finding.says.contains("connection 1 (body)"),
+            "{}",
+            finding.says
+        );
+    }
 }
 
 #[test]

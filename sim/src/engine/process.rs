@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// What a server may claim for the end of a shutdown, behind the moment at which it cuts what is left.
 const CUT: Duration = Duration::from_millis(200);
-/// A server's own clock may be so much behind ours: its timers fire on whole milliseconds, and one may start the next.
-const TIMERS: Duration = Duration::from_millis(10);
+/// A server's own clock may be so much behind a simulated one: its timers fire on whole milliseconds, and one may start the next.
+pub(super) const TIMERS: Duration = Duration::from_millis(10);
 
 /// The fact of the trace hash.
 const HAPPENS: u64 = 6;
@@ -46,8 +46,8 @@ pub(super) fn happens(recorder: &mut Recorder, at: Duration, action: ServerActio
     recorder.say(at, Actor::Server, None, || told(action));
 }
 
-/// The server is told to shut down, which is to take `bound` at most.
-pub(super) fn shuts_down(recorder: &mut Recorder, bound: Duration) -> Ordered {
+/// The server is told to shut down, which is to take `bound` at most, by clocks that may be so `late`.
+pub(super) fn shuts_down(recorder: &mut Recorder, bound: Duration, late: Duration) -> Ordered {
     let at = recorder.now();
     let life = &mut recorder.life;
     if life.down == Some(Down::ShutDown) {
@@ -60,12 +60,12 @@ pub(super) fn shuts_down(recorder: &mut Recorder, bound: Duration) -> Ordered {
         asked: at,
         ended,
         at_least: at.saturating_add(bound.saturating_sub(CUT)),
-        due: at.saturating_add(bound + TIMERS),
+        due: at.saturating_add(bound + late),
         waits_for: None,
     });
     match ended {
         Some(_) => Ordered::Exits,
-        None => Ordered::Within(bound + TIMERS),
+        None => Ordered::Within(bound + late),
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `clock` | run time, which goes faster than real time |
 //! | `plan` | how much faster, what is cut, and what this engine cannot express |
 //! | `stream` | sockets for clients and for the server |
+//! | `descriptor`, `process` | what the server's process has open, and what becomes of that process |
 //! | `book` | what is known of each connection, and the facts that follow |
 //! | `far` | the same against a server that is not of this process |
 //!
@@ -21,26 +22,29 @@
 
 mod book;
 mod clock;
+mod descriptor;
 pub(crate) mod far;
 mod plan;
+mod process;
 mod stream;
 
 pub use clock::Clock;
 pub use stream::{Dialer, Listener, TcpStream};
 
 use crate::client;
+use crate::contract::Contract;
 use crate::engine::{hooks, stack};
 use crate::ledger::Ledger;
-use crate::life::Life;
 use crate::panics;
 use crate::probe;
 use crate::run::{Detail, Run, Search};
-use crate::server::{Server, Shutdown};
+use crate::server::Server;
 use crate::task::Role;
 use crate::trace::{self, Recorder, lasts, record};
 use crate::transport;
 use hangup_scenario::Scenario;
 use plan::{GRACE, Plan};
+use process::Process;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -68,7 +72,8 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
                 Ledger::with_slack(contract, plan.tolerance()).opaque(!server.speaks_http());
             let clock = Clock::starting(Instant::now(), plan.times);
             trace::begin(Recorder::new(trace::Clock::Wire(clock), ledger, detail));
-            let outcome = drive(&plan, plan.server.as_deref().unwrap_or(server), detail).await;
+            let hastened = plan.server.as_deref().unwrap_or(server);
+            let outcome = drive(&plan, (hastened, contract), detail).await;
             book::clear();
             outcome
         })
@@ -87,10 +92,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         tasks: recorder.tasks,
         speaks_http: server.speaks_http(),
         probe_served: outcome.probe_served,
-        life: Life {
-            returned: outcome.returned,
-            ..recorder.life
-        },
+        life: recorder.life,
         search: Search {
             from: outcome.ended,
             until: outcome.ended,
@@ -106,36 +108,34 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
 struct Outcome {
     recorder: Recorder,
     probe_served: bool,
-    returned: Option<Duration>,
     ended: Duration,
     stacks: stack::Captured,
 }
 
-async fn drive(plan: &Plan, server: &dyn Server, detail: Detail) -> io::Result<Outcome> {
+async fn drive(
+    plan: &Plan,
+    (server, contract): (&dyn Server, Contract),
+    detail: Detail,
+) -> io::Result<Outcome> {
     record(|recorder| recorder.tasks.spawning(Role::Harness));
-    let listener = Listener::bind(&plan.scenario.network)?;
-    let dialer = transport::Dialer::Wire(Dialer::to(listener.address(), &plan.scenario.network));
     tokio::spawn(async {
         loop {
             sleep(LOOK).await;
             book::look_at_all();
         }
     });
-    record(|recorder| recorder.tasks.spawning(Role::Server));
-    let serving =
-        tokio::spawn(server.serve(transport::Listener::Wire(listener), Shutdown::never()));
-    // The server's first poll, and whatever it spawns in it, belong to the baseline.
-    tokio::task::yield_now().await;
-    record(|recorder| {
-        recorder.tasks.take_root();
-        recorder.tasks.spawning(Role::Harness);
-    });
-
-    let open = client::run_all(&plan.scenario, dialer).await;
+    let network = &plan.scenario.network;
+    let process = Process::of(server, contract, network, plan.tolerance());
+    let dialer = transport::Dialer::Wire(Dialer::to(process.start().await?, network));
+    let clients = client::run_all(&plan.scenario, dialer);
+    let (open, lived) = tokio::join!(clients, process.live(&plan.scenario.server_events));
+    lived?;
     let last_step = now();
     while let Some(due) = record(|recorder| {
         let now = recorder.now();
-        recorder.ledger.next_due(now)
+        let connection = recorder.ledger.next_due(now);
+        let shutdown = recorder.life.next_due(now);
+        connection.into_iter().chain(shutdown).min()
     })
     .flatten()
     {
@@ -145,11 +145,15 @@ async fn drive(plan: &Plan, server: &dyn Server, detail: Detail) -> io::Result<O
         released_or(end).await;
     }
     let ended = now();
-    let network = &plan.scenario.network;
+    let down = record(|recorder| {
+        // A panic that no request of the clients has met is not meant for the fresh client.
+        recorder.life.panics_due = 0;
+        recorder.life.down
+    })
+    .flatten();
     let request = server.fresh_request();
     let asked = (server.speaks_http(), request.as_deref());
-    let probe_served = probe::is_well(dialer, network, asked).await;
-    let returned = serving.is_finished().then(now);
+    let probe_served = down.is_some() || probe::is_well(dialer, network, asked).await;
     book::look_at_all();
     let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");
     let stacks = if detail.stacks {
@@ -161,7 +165,6 @@ async fn drive(plan: &Plan, server: &dyn Server, detail: Detail) -> io::Result<O
     Ok(Outcome {
         recorder,
         probe_served,
-        returned,
         ended,
         stacks,
     })

@@ -3,6 +3,7 @@
 use super::hangup::Hangup;
 use super::{SHUTDOWN, Server, Serving, Shutdown, UNCLAIMED, app};
 use crate::contract::Contract;
+use crate::trace::lasts;
 use crate::transport::{Listener, Stream};
 use axum::Router;
 use axum::body::Body;
@@ -122,7 +123,7 @@ impl axum::serve::Listener for Listener {
             match Listener::accept(self).await {
                 Ok(accepted) => return accepted,
                 // As axum does it for tokio's listener.
-                Err(_) => sleep(ACCEPT_PAUSE).await,
+                Err(_) => sleep(lasts(ACCEPT_PAUSE)).await,
             }
         }
     }

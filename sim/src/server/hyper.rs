@@ -2,6 +2,7 @@
 
 use super::{Server, Serving, Shutdown, UNCLAIMED, app};
 use crate::contract::Contract;
+use crate::trace::lasts;
 use crate::transport::Listener;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,6 +29,7 @@ pub(super) struct Hyper {
     name: &'static str,
     about: &'static str,
     header_read_timeout: Option<Duration>,
+    shutdown: Duration,
 }
 
 impl Hyper {
@@ -37,6 +39,7 @@ impl Hyper {
             name: "hyper",
             about: "hyper http1, as its documentation's example has it",
             header_read_timeout: None,
+            shutdown: SHUTDOWN,
         }
     }
 
@@ -46,6 +49,7 @@ impl Hyper {
             name: "hyper-timeouts",
             about: "hyper http1 with a timer and a header read timeout of 60 s",
             header_read_timeout: Some(Duration::from_secs(60)),
+            shutdown: SHUTDOWN,
         }
     }
 }
@@ -70,6 +74,7 @@ impl Server for Hyper {
     fn hastened(&self, times: NonZeroU32) -> Option<Arc<dyn Server>> {
         Some(Arc::new(Self {
             header_read_timeout: self.header_read_timeout.map(|time| time / times.get()),
+            shutdown: self.shutdown / times.get(),
             ..*self
         }))
     }
@@ -83,12 +88,17 @@ impl Server for Hyper {
                 .timer(TokioTimer::new())
                 .header_read_timeout(timeout);
         }
-        Box::pin(serve(listener, builder, shutdown))
+        Box::pin(serve(listener, builder, shutdown, self.shutdown))
     }
 }
 
 /// As the example of hyper-util's graceful shutdown has it, also where accept fails.
-async fn serve(mut listener: Listener, builder: http1::Builder, shutdown: Shutdown) {
+async fn serve(
+    mut listener: Listener,
+    builder: http1::Builder,
+    shutdown: Shutdown,
+    bound: Duration,
+) {
     let graceful = GracefulShutdown::new();
     let mut told = pin!(shutdown.given());
     loop {
@@ -97,7 +107,7 @@ async fn serve(mut listener: Listener, builder: http1::Builder, shutdown: Shutdo
             () = &mut told => break,
         };
         let Ok((stream, _)) = accepted else {
-            sleep(ACCEPT_PAUSE).await;
+            sleep(lasts(ACCEPT_PAUSE)).await;
             continue;
         };
         let connection = builder.serve_connection(TokioIo::new(stream), service_fn(app::answer));
@@ -110,7 +120,7 @@ async fn serve(mut listener: Listener, builder: http1::Builder, shutdown: Shutdo
     }
     drop(listener);
     // Who is not done by then is cut off with the process.
-    let _ = timeout(SHUTDOWN, graceful.shutdown()).await;
+    let _ = timeout(bound, graceful.shutdown()).await;
 }
 
 /// Polls in a function of its own. tokio's task dumps end at the function of the task's root: what an optimiser has drawn into

@@ -2,7 +2,7 @@
 
 use super::{ADDRESS, now, with_world};
 use crate::contract::Contract;
-use crate::engine::process::{self, Ordered};
+use crate::engine::process::{self, Ordered, TIMERS};
 use crate::life::Down;
 use crate::server::{Order, Server};
 use crate::task::Role;
@@ -94,7 +94,7 @@ impl<'a> Process<'a> {
         let Some(bound) = self.contract.shutdown else {
             return kill();
         };
-        match record(|recorder| process::shuts_down(recorder, bound)) {
+        match record(|recorder| process::shuts_down(recorder, bound, TIMERS)) {
             None | Some(Ordered::Again) => {}
             Some(Ordered::Exits) => kill(),
             Some(Ordered::Within(time)) => {

@@ -8,7 +8,7 @@ use super::dialer::SERVER;
 use super::journal;
 use super::listener::Backlog;
 use super::now;
-use crate::engine::process::{self, Ordered};
+use crate::engine::process::{self, Ordered, TIMERS};
 use crate::life::Down;
 use crate::server::{Order, Shutdown};
 use crate::trace::record;
@@ -145,7 +145,7 @@ impl Fate {
         let Some(bound) = self.bound else {
             return self.die(false);
         };
-        match record(|recorder| process::shuts_down(recorder, bound)) {
+        match record(|recorder| process::shuts_down(recorder, bound, TIMERS)) {
             None | Some(Ordered::Again) => {}
             Some(Ordered::Exits) => self.die(false),
             Some(Ordered::Within(time)) => {

@@ -3,7 +3,9 @@
 //! Both ends report what they do. What has arrived at a client shows in the receive queue of its socket, which is looked at
 //! without taking anything out of it: after the server wrote, before the client reads, and every few milliseconds.
 
+use super::descriptor::Descriptor;
 use super::far::{self, Ending, Far};
+use super::stream::has_unread;
 use crate::trace::record;
 use hangup_network::{ConnectionId, Event, Side};
 use std::cell::RefCell;
@@ -21,6 +23,8 @@ const QUEUE: usize = 256 * 1024;
 struct Known {
     /// A second handle of the client's socket, to look into its receive queue.
     client: Option<TcpStream>,
+    /// The server's socket, once it has accepted.
+    server: Option<Descriptor<tokio::net::TcpStream>>,
     /// Bytes that the client has read.
     read: u64,
     /// Bytes that have been reported as arrived at the client.
@@ -35,6 +39,8 @@ struct Known {
     told: bool,
     /// The client will write nothing more.
     client_done: bool,
+    /// The listening socket was closed while nobody had accepted it.
+    cut: bool,
     /// The server is not of this process.
     far: Option<Far>,
 }
@@ -128,6 +134,9 @@ pub(super) fn connected(id: u32, client: TcpStream) {
     opened(id);
     note(id, &Event::Connected);
     look(id);
+    if with(id, |known| known.cut) == Some(true) {
+        closed(id, Side::Server, true);
+    }
 }
 
 /// It stands, with a server that is not of this process.
@@ -153,9 +162,15 @@ fn opened(id: u32) {
     }
 }
 
+/// Has a client of this run connected from this port, and not been accepted?
+pub(super) fn expects(port: u16) -> bool {
+    BOOK.with_borrow(|book| book.ports.contains_key(&port))
+}
+
 /// The server has accepted what comes from this port; none if no client of this run has it.
-pub(super) fn accepted(port: u16) -> Option<u32> {
+pub(super) fn accepted(port: u16, server: Descriptor<tokio::net::TcpStream>) -> Option<u32> {
     let id = BOOK.with_borrow_mut(|book| book.ports.remove(&port))?;
+    with(id, |known| known.server = Some(server));
     opened(id);
     note(
         id,
@@ -164,6 +179,36 @@ pub(super) fn accepted(port: u16) -> Option<u32> {
         },
     );
     Some(id)
+}
+
+/// The listening socket is closed, and the kernel resets what nobody has accepted.
+pub(super) fn unlistened() {
+    let waiting = BOOK.with_borrow_mut(|book| std::mem::take(&mut book.ports));
+    for id in waiting.into_values() {
+        let stands = |known: &mut Known| {
+            known.cut = true;
+            known.client.is_some()
+        };
+        if with(id, stands) == Some(true) {
+            closed(id, Side::Server, true);
+        }
+    }
+}
+
+/// The server's process is dead, and the kernel closes its sockets.
+pub(super) fn killed() {
+    let held: Vec<_> = BOOK.with_borrow_mut(|book| {
+        let list = book.list.iter_mut().zip(1..);
+        let held = list.filter_map(|(known, id)| Some((id, known.server.take()?)));
+        held.collect()
+    });
+    for (id, server) in held {
+        if let Some(socket) = server.close() {
+            let unread = has_unread(&socket);
+            drop(socket);
+            closed(id, Side::Server, unread);
+        }
+    }
 }
 
 /// Its socket has taken these bytes.

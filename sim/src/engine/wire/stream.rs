@@ -1,14 +1,18 @@
 //! Kernel sockets on 127.0.0.1, as clients and servers of a run see them.
 
 use super::book;
+use super::descriptor::Descriptor;
 use hangup_network::Side;
 use hangup_scenario::Network;
 use socket2::SockRef;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,6 +20,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream as Socket};
 
 /// As many connections wait in the accept queue as with `tokio::net::TcpListener::bind`.
 const BACKLOG: u32 = 1024;
+/// EMFILE.
+const TOO_MANY_OPEN_FILES: i32 = 24;
 
 /// Socket buffers, which a kernel doubles for its own accounts and never makes smaller than a few KiB.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +39,17 @@ impl Buffers {
         }
     }
 
-    /// A socket with these buffers on any port.
-    fn socket(self) -> io::Result<TcpSocket> {
+    /// A socket with these buffers.
+    fn unbound(self) -> io::Result<TcpSocket> {
         let socket = TcpSocket::new_v4()?;
         socket.set_send_buffer_size(self.send)?;
         socket.set_recv_buffer_size(self.receive)?;
+        Ok(socket)
+    }
+
+    /// The same on any port.
+    fn socket(self) -> io::Result<TcpSocket> {
+        let socket = self.unbound()?;
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         Ok(socket)
     }
@@ -46,16 +58,64 @@ impl Buffers {
 /// Where the server of a run accepts.
 #[derive(Debug)]
 pub struct Listener {
-    listener: TcpListener,
+    socket: Descriptor<Listening>,
     address: SocketAddr,
+    faults: Arc<Faults>,
+}
+
+/// A listening socket, and what was taken from its queue without being given to the server.
+#[derive(Debug)]
+pub(super) struct Listening {
+    listener: TcpListener,
+    next: Option<(Socket, SocketAddr)>,
+}
+
+impl Listening {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, SocketAddr)>> {
+        match self.next.take() {
+            Some(next) => Poll::Ready(Ok(next)),
+            None => self.listener.poll_accept(cx),
+        }
+    }
+}
+
+/// How many accepts are to fail.
+#[derive(Debug, Default)]
+pub(super) struct Faults(AtomicU32);
+
+impl Faults {
+    /// The next accept that would give a connection fails instead, as in a process that has no file descriptor left.
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> bool {
+        let less = |faults: u32| faults.checked_sub(1);
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken.is_ok()
+    }
 }
 
 impl Listener {
-    /// Listens on a free port; accepted connections have the buffers of `network`.
-    pub(super) fn bind(network: &Network) -> io::Result<Self> {
-        let listener = Buffers::of(network).socket()?.listen(BACKLOG)?;
+    /// Listens on `address`, or on a free port; accepted connections have the buffers of `network`.
+    pub(super) fn bind(address: Option<SocketAddr>, network: &Network) -> io::Result<Self> {
+        let address = address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+        let socket = Buffers::of(network).unbound()?;
+        // One that was started again finds connections of the one before it there.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            socket: Descriptor::of(Listening {
+                listener,
+                next: None,
+            }),
+            address,
+            faults: Arc::default(),
+        })
     }
 
     /// Where it listens.
@@ -63,15 +123,43 @@ impl Listener {
         self.address
     }
 
-    /// The next connection of this run's clients, and its peer.
+    /// What the process has of it.
+    pub(super) fn descriptor(&self) -> (Descriptor<Listening>, Arc<Faults>) {
+        (self.socket.clone(), Arc::clone(&self.faults))
+    }
+
+    /// The next connection of this run's clients, and its peer. Where the listening socket is closed none comes any more.
     pub(crate) async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         loop {
-            let (stream, peer) = self.listener.accept().await?;
+            let (stream, peer) = ready!(self.socket.poll(|socket| socket.poll_next(cx)))?;
             // Anybody on this machine can connect here; who is not of the run is sent away.
-            if let Some(id) = book::accepted(peer.port()) {
-                stream.set_nodelay(true)?;
-                return Ok((TcpStream::new(id, Side::Server, stream), peer));
+            if !book::expects(peer.port()) {
+                continue;
             }
+            if self.faults.take() {
+                // It stays in the queue.
+                self.socket
+                    .with(|socket| socket.next = Some((stream, peer)));
+                return Poll::Ready(Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)));
+            }
+            stream.set_nodelay(true)?;
+            let socket = Descriptor::of(stream);
+            if let Some(id) = book::accepted(peer.port(), socket.clone()) {
+                return Poll::Ready(Ok((TcpStream::new(id, Side::Server, socket), peer)));
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // What the kernel has closed is closed.
+        if self.socket.close().is_some() {
+            book::unlistened();
         }
     }
 }
@@ -120,7 +208,7 @@ impl Dialer {
         match stream {
             Ok((socket, handle)) => {
                 book::connected(id, handle.into());
-                Ok(TcpStream::new(id, Side::Client, socket))
+                Ok(TcpStream::new(id, Side::Client, Descriptor::of(socket)))
             }
             Err(error) => {
                 book::failed(id, error.kind());
@@ -163,7 +251,7 @@ impl Dialer {
         let from = socket.local_addr()?;
         let handle = socket.as_fd().try_clone_to_owned().map_err(own)?;
         book::connected_far(id, handle.into(), from);
-        Ok(TcpStream::new(id, Side::Client, socket))
+        Ok(TcpStream::new(id, Side::Client, Descriptor::of(socket)))
     }
 }
 
@@ -183,13 +271,13 @@ impl Drop for Attempt {
 pub struct TcpStream {
     id: u32,
     side: Side,
-    socket: Socket,
+    socket: Descriptor<Socket>,
     shut: bool,
     reset: bool,
 }
 
 impl TcpStream {
-    fn new(id: u32, side: Side, socket: Socket) -> Self {
+    fn new(id: u32, side: Side, socket: Descriptor<Socket>) -> Self {
         Self {
             id,
             side,
@@ -206,9 +294,8 @@ impl TcpStream {
     /// Lets go of the stream with an RST.
     pub(crate) fn reset(mut self) {
         // What has failed already needs no RST.
-        self.reset = SockRef::from(&self.socket)
-            .set_linger(Some(Duration::ZERO))
-            .is_ok();
+        let linger = |socket: &mut Socket| SockRef::from(&*socket).set_linger(Some(Duration::ZERO));
+        self.reset = self.socket.with(linger).is_some_and(|set| set.is_ok());
     }
 
     /// Nobody can vanish from his own machine: the socket stays open until the run is over.
@@ -222,14 +309,18 @@ impl TcpStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.side == Side::Server {
-            return Pin::new(&mut self.socket).poll_read(cx, buffer);
+            return self
+                .socket
+                .poll(|socket| Pin::new(socket).poll_read(cx, buffer));
         }
         book::look(self.id);
         if book::has_enough(self.id) {
             return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
         }
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.socket).poll_read(cx, buffer);
+        let polled = self
+            .socket
+            .poll(|socket| Pin::new(socket).poll_read(cx, buffer));
         let count = buffer.filled().len() - before;
         book::took(self.id, &buffer.filled()[before..]);
         match &polled {
@@ -250,7 +341,10 @@ impl TcpStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes));
+        let written = ready!(
+            self.socket
+                .poll(|socket| Pin::new(socket).poll_write(cx, bytes))
+        );
         let count = written.inspect_err(|error| {
             book::told_by(self.id, error.kind());
         })?;
@@ -263,7 +357,10 @@ impl TcpStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, slices))?;
+        let count = ready!(
+            self.socket
+                .poll(|socket| Pin::new(socket).poll_write_vectored(cx, slices))
+        )?;
         let mut left = count;
         for slice in slices {
             let taken = &slice[..left.min(slice.len())];
@@ -279,7 +376,10 @@ impl TcpStream {
         if self.shut {
             return Poll::Ready(Ok(()));
         }
-        let done = SockRef::from(&self.socket).shutdown(Shutdown::Write);
+        let done = ready!(
+            self.socket
+                .poll(|socket| { Poll::Ready(SockRef::from(&*socket).shutdown(Shutdown::Write)) })
+        );
         if done.is_ok() {
             self.shut = true;
             book::shut_down(self.id, self.side);
@@ -290,10 +390,15 @@ impl TcpStream {
 
 impl Drop for TcpStream {
     fn drop(&mut self) {
-        // Linux answers for unread data with an RST.
-        let unread = SockRef::from(&self.socket)
-            .peek(&mut [MaybeUninit::uninit()])
-            .is_ok_and(|count| count > 0);
-        book::closed(self.id, self.side, self.reset || unread);
+        // What the kernel has closed is closed.
+        if let Some(socket) = self.socket.close() {
+            book::closed(self.id, self.side, self.reset || has_unread(&socket));
+        }
     }
+}
+
+/// Is there data that nobody has read? Linux answers for that with an RST when the socket is closed.
+pub(super) fn has_unread(socket: &Socket) -> bool {
+    let peeked = SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]);
+    peeked.is_ok_and(|count| count > 0)
 }

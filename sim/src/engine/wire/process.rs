@@ -1,0 +1,180 @@
+//! The server's process: started, told to shut down, killed, started again. Its tasks are of this process, and go on when it
+//! dies; but what they have in hand is closed.
+
+use super::descriptor::Descriptor;
+use super::stream::{Faults, Listening};
+use super::{Listener, book, now};
+use crate::contract::Contract;
+use crate::engine::process::{self, Ordered};
+use crate::life::Down;
+use crate::server::{Order, Server};
+use crate::task::Role;
+use crate::trace::{lasts, record};
+use crate::transport;
+use hangup_scenario::{Network, ServerAction, ServerEvent};
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// The process that serves, in one instance after the other.
+pub(super) struct Process<'a> {
+    server: &'a dyn Server,
+    contract: Contract,
+    network: &'a Network,
+    /// How late the machine itself may be, in the run's time.
+    tolerance: Duration,
+    instance: RefCell<Option<Instance>>,
+}
+
+/// What the engine has of the process that runs.
+struct Instance {
+    address: SocketAddr,
+    order: Order,
+    listener: Descriptor<Listening>,
+    faults: Arc<Faults>,
+}
+
+impl<'a> Process<'a> {
+    pub(super) fn of(
+        server: &'a dyn Server,
+        contract: Contract,
+        network: &'a Network,
+        tolerance: Duration,
+    ) -> Self {
+        Self {
+            server,
+            contract,
+            network,
+            tolerance,
+            instance: RefCell::default(),
+        }
+    }
+
+    /// Starts an instance, at the address of the one before it; gives that. When this returns the server has been polled once:
+    /// what it has spawned by then is its own.
+    pub(super) async fn start(&self) -> io::Result<SocketAddr> {
+        let last = self.instance.take().map(|instance| instance.address);
+        let listener = Listener::bind(last, self.network)?;
+        let address = listener.address();
+        let (order, signal) = Order::new();
+        let (descriptor, faults) = listener.descriptor();
+        self.instance.replace(Some(Instance {
+            address,
+            order,
+            listener: descriptor.clone(),
+            faults,
+        }));
+        let number = record(|recorder| {
+            recorder.tasks.spawning(Role::Server);
+            process::begins(recorder)
+        });
+        let serving = self
+            .server
+            .serve(transport::Listener::Wire(listener), signal);
+        tokio::spawn(async move {
+            serving.await;
+            if record(|recorder| process::returned(recorder, number)) == Some(true) {
+                kill(&descriptor);
+            }
+        });
+        tokio::task::yield_now().await;
+        record(|recorder| {
+            recorder.tasks.take_root();
+            recorder.tasks.spawning(Role::Harness);
+        });
+        Ok(address)
+    }
+
+    /// Lets everything happen at its time.
+    pub(super) async fn live(&self, events: &[ServerEvent]) -> io::Result<()> {
+        for event in process::in_order(events) {
+            sleep(lasts(event.at.saturating_sub(now()))).await;
+            record(|recorder| {
+                let at = recorder.now();
+                process::happens(recorder, at, event.action);
+            });
+            self.happen(event.action).await?;
+        }
+        Ok(())
+    }
+
+    async fn happen(&self, action: ServerAction) -> io::Result<()> {
+        let down = record(|recorder| recorder.life.down).flatten();
+        match action {
+            _ if down == Some(Down::Dead) && action != ServerAction::Restart => {}
+            ServerAction::Shutdown => self.shut_down(),
+            ServerAction::StopAccepting => {
+                self.with(|instance| stop_listening(&instance.listener));
+                record(|recorder| {
+                    recorder.life.down.get_or_insert(Down::NotListening);
+                });
+            }
+            ServerAction::AcceptError => self.with(|instance| instance.faults.add()),
+            ServerAction::Crash => self.kill(),
+            ServerAction::Restart => {
+                self.kill();
+                self.start().await?;
+            }
+            ServerAction::HandlerPanic => {
+                record(|recorder| recorder.life.panics_due += 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn with(&self, work: impl FnOnce(&Instance)) {
+        if let Some(instance) = &*self.instance.borrow() {
+            work(instance);
+        }
+    }
+
+    fn kill(&self) {
+        self.with(|instance| kill(&instance.listener));
+    }
+
+    fn shut_down(&self) {
+        let Some(bound) = self.contract.shutdown else {
+            return self.kill();
+        };
+        match record(|recorder| process::shuts_down(recorder, bound, self.tolerance)) {
+            None | Some(Ordered::Again) => {}
+            Some(Ordered::Exits) => self.kill(),
+            Some(Ordered::Within(time)) => {
+                self.with(|instance| instance.order.give());
+                tokio::spawn(async move {
+                    sleep(lasts(time)).await;
+                    record(|recorder| {
+                        if process::is_overdue(recorder) {
+                            process::look(recorder);
+                        }
+                    });
+                });
+            }
+        }
+    }
+}
+
+fn stop_listening(listener: &Descriptor<Listening>) {
+    drop(listener.close());
+    book::unlistened();
+}
+
+/// The process dies: the kernel closes its sockets, and its tasks are gone.
+fn kill(listener: &Descriptor<Listening>) {
+    record(|recorder| {
+        let at = recorder.now();
+        recorder.life.down = Some(Down::Dead);
+        recorder.ledger.killed(at);
+    });
+    stop_listening(listener);
+    book::killed();
+    record(|recorder| {
+        let at = recorder.now();
+        for connection in recorder.tasks.killed(at) {
+            recorder.ledger.task_ended(at, connection);
+        }
+    });
+}
