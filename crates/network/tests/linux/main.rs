@@ -166,9 +166,9 @@ fn big_scripts_give_the_same_results_on_linux() {
     let pauses = Pauses {
         together: Duration::from_millis(250),
         alone: Duration::from_millis(500),
-        few: FEW,
+        few: 12,
     };
-    let (reports, suspects) = judge(&scripts, 125, &pauses);
+    let (reports, suspects) = judge(&scripts, 60, &pauses);
     println!(
         "{count} big scripts, {suspects} run again alone, {} differ",
         reports.len()

@@ -1,8 +1,10 @@
 //! What a scenario does to the path of a connection: other latencies, and black holes.
 //!
-//! A change counts for what departs from then on. The client's host makes it, and knows what it has sent before; the server's may
-//! be at another time within that tick, so that one looks only at what departed a tick ago. What a black hole swallows is sent again until it is not, as a TCP
-//! does that hears nothing: 200 ms later, then after twice the time each, up to two minutes.
+//! A change counts for what departs from then on. The client's host makes it, and knows what it has sent before; the server's
+//! may be at another time within that tick, so that one looks only at what departed a tick ago. What a black hole swallows is
+//! sent again until it is not, as a TCP does that hears nothing: 200 ms later, then after twice the time each, up to two
+//! minutes. Acknowledgements and resets are treated alike, though a TCP says them again only when its peer asks: one that
+//! hears nothing does ask, unless it only reads.
 
 use super::frame::Departure;
 use super::journal;
