@@ -15,8 +15,10 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 
 /// How long a client waits for a connection, as Linux does with its six SYN retries.
@@ -82,6 +84,8 @@ struct Connected {
     read: u64,
     ended: bool,
     patience: Duration,
+    /// It waits for responses, at some time; else nobody asks what was said.
+    listens: bool,
 }
 
 /// One client of a run.
@@ -210,7 +214,9 @@ impl Client {
             Ok(Ok(stream)) => {
                 self.connection = Some(stream.connection());
                 self.link.iter().for_each(|change| stream.set_link(change));
-                self.connected = Some(Connected::new(stream, self.patience));
+                let steps = &self.scenario.clients[self.entry].steps;
+                let listens = steps.iter().any(waits_for_response);
+                self.connected = Some(Connected::new(stream, self.patience, listens));
                 Outcome::Done
             }
         }
@@ -258,6 +264,19 @@ pub(crate) async fn run_patient(
     open
 }
 
+fn waits_for_response(step: &Step) -> bool {
+    matches!(step, Step::Await(what) if matches!(what.until, Until::Final | Until::Status(_)))
+}
+
+/// As tokio's `timeout` for so much of the run's time, for work that is most often done at once: then no timer is made.
+async fn within<F: Future>(limit: Duration, work: F) -> Result<F::Output, Elapsed> {
+    let mut work = pin!(work);
+    match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => timeout(lasts(limit), work).await,
+    }
+}
+
 /// Lets the connect call that `connecting` makes be entered in the ledger as `opener`'s.
 pub(crate) async fn opened_by<F: Future>(opener: Opener, connecting: F) -> F::Output {
     let mut connecting = pin!(connecting);
@@ -271,12 +290,13 @@ pub(crate) async fn opened_by<F: Future>(opener: Opener, connecting: F) -> F::Ou
 }
 
 impl Connected {
-    fn new(stream: Stream, patience: Duration) -> Self {
+    fn new(stream: Stream, patience: Duration, listens: bool) -> Self {
         Self {
             patience,
+            listens,
             stream,
-            requests: Requests::default(),
-            responses: Responses::default(),
+            requests: Requests::without_contents(),
+            responses: Responses::without_contents(),
             taken: 0,
             read: 0,
             ended: false,
@@ -289,10 +309,11 @@ impl Connected {
             None => (bytes.len(), Duration::ZERO),
         };
         for piece in bytes.chunks(size.max(1)) {
-            match timeout(lasts(self.patience), self.stream.write_all(piece)).await {
+            match within(self.patience, self.stream.write_all(piece)).await {
                 Err(_) => return Outcome::InVain,
                 Ok(Err(error)) => return Outcome::Failed(error.kind()),
-                Ok(Ok(())) => self.requests.feed(Duration::ZERO, piece),
+                Ok(Ok(())) if self.listens => self.requests.feed(Duration::ZERO, piece),
+                Ok(Ok(())) => {}
             }
             if !every.is_zero() {
                 sleep(lasts(every)).await;
@@ -311,8 +332,10 @@ impl Connected {
             self.ended = true;
             self.responses.end(Duration::ZERO);
         }
-        self.responses
-            .feed(Duration::ZERO, &buffer[..count], &self.requests);
+        if self.listens {
+            self.responses
+                .feed(Duration::ZERO, &buffer[..count], &self.requests);
+        }
         self.read += count as u64;
         Ok(count > 0)
     }

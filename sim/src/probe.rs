@@ -103,9 +103,9 @@ fn patience(network: &Network) -> Duration {
 /// A whole response that is no server error.
 async fn responds(mut stream: Stream, request: &[u8]) -> io::Result<bool> {
     stream.write_all(request).await?;
-    let mut requests = Requests::default();
+    let mut requests = Requests::without_contents();
     requests.feed(Duration::ZERO, request);
-    let mut responses = Responses::default();
+    let mut responses = Responses::without_contents();
     let mut buffer = [0; 1024];
     while responses.complete == 0 {
         match stream.read(&mut buffer).await? {

@@ -41,6 +41,8 @@ impl Waiters {
     /// Moves every waiting task to `to`.
     pub(crate) fn drain(&mut self, to: &mut Vec<Waker>) {
         to.extend(self.poll.take());
-        to.append(&mut self.others);
+        if !self.others.is_empty() {
+            to.append(&mut self.others);
+        }
     }
 }

@@ -19,16 +19,19 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// Appends `length` bytes of the [`FILLER`], starting `offset` bytes into its endless repetition.
 pub fn fill(out: &mut Vec<u8>, offset: u64, length: u64) {
     let start = (offset % FILLER.len() as u64) as usize;
-    let mut rest = usize::try_from(length).unwrap_or(usize::MAX);
-    out.reserve(rest);
-    let first = &FILLER[start..];
-    let first = &first[..first.len().min(rest)];
-    out.extend_from_slice(first);
-    rest -= first.len();
-    while rest > 0 {
-        let next = &FILLER[..FILLER.len().min(rest)];
-        out.extend_from_slice(next);
-        rest -= next.len();
+    let (from, length) = (
+        out.len(),
+        usize::try_from(length).unwrap_or(usize::MAX),
+    );
+    out.reserve(length);
+    for part in [&FILLER[start..], &FILLER[..start]] {
+        let rest = length - (out.len() - from);
+        out.extend_from_slice(&part[..part.len().min(rest)]);
+    }
+    // What is there goes round now: it is repeated twice as far each time.
+    while out.len() - from < length {
+        let there = out.len() - from;
+        out.extend_from_within(from..from + there.min(length - there));
     }
 }
 
@@ -38,6 +41,7 @@ impl Send {
     /// The memory that it takes is that of the whole write; [`Send::len`] says beforehand how much that is.
     pub fn render(&self, out: &mut Vec<u8>) {
         let start = out.len();
+        out.reserve(usize::try_from(self.whole_len()).unwrap_or(usize::MAX));
         let mut offset = 0_u64; // into the body filler
         for piece in &self.what {
             match piece {

@@ -1,7 +1,7 @@
 //! What the probe app answers to a request, whoever serves it.
 
 use super::contents::Content;
-use sha2::{Digest, Sha256};
+use crate::server::app;
 
 /// What a request asks the probe app for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,21 +109,17 @@ pub fn fit(asked: Asked<'_>, status: u16, answer: Content<'_>) -> Fit {
         }
         Asks::Big(_) => Fit::Wrong,
         Asks::Echo | Asks::Stream if !asked.whole => Fit::Wrong,
-        Asks::Echo | Asks::Stream => match asked.content.map(|content| content.bytes) {
-            Some(None) => Fit::Unknown,
-            sent => sent_back(asked.asks, sent.flatten().unwrap_or_default(), answer),
+        Asks::Echo | Asks::Stream => match asked.content {
+            Some(Content {
+                bytes: Some(bytes), ..
+            }) if asked.asks == Asks::Stream => same(bytes, answer),
+            Some(sent) if sent.bytes.is_some() => {
+                same(app::echoed(sent.length, &sent.digest()).as_bytes(), answer)
+            }
+            _ => Fit::Unknown,
         },
         Asks::Other => Fit::Unknown,
     }
-}
-
-fn sent_back(asks: Asks, sent: &[u8], answer: Content<'_>) -> Fit {
-    if asks == Asks::Stream {
-        return same(sent, answer);
-    }
-    let digest = Sha256::digest(sent);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    same(format!("{} {hex}", sent.len()).as_bytes(), answer)
 }
 
 fn same(due: &[u8], answer: Content<'_>) -> Fit {

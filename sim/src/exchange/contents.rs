@@ -1,15 +1,20 @@
 //! What messages carried, as far as somebody will ask.
 
+use sha2::{Digest, Sha256};
+use std::cell::OnceCell;
+
 /// More than this of one direction is not kept.
 const KEPT_MAX: usize = 1 << 20;
-/// What `/big` is made of.
-const FILLER: u8 = b'x';
+/// What `/big` is made of; so much of it is compared at once.
+const FILLER: [u8; 1024] = [b'x'; 1024];
 
 /// The content of some messages of one direction, in order.
 #[derive(Debug, Default)]
 pub struct Contents {
     bytes: Vec<u8>,
     list: Vec<Entry>,
+    /// Nobody will ask.
+    ignored: bool,
 }
 
 #[derive(Debug)]
@@ -23,6 +28,8 @@ struct Entry {
     kept: bool,
     /// Only the close ended it.
     by_close: bool,
+    /// Of its bytes, once somebody has asked.
+    digest: OnceCell<[u8; 32]>,
 }
 
 /// The content of one message.
@@ -36,11 +43,32 @@ pub struct Content<'a> {
     pub filler: bool,
     /// Only the close ended it, so that it may have been meant to be longer.
     pub by_close: bool,
+    digest: &'a OnceCell<[u8; 32]>,
+}
+
+impl Content<'_> {
+    /// SHA-256 over its bytes, or over none. Several oracles ask, and it is counted once.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        *self
+            .digest
+            .get_or_init(|| Sha256::digest(self.bytes.unwrap_or_default()).into())
+    }
 }
 
 impl Contents {
+    /// For an observer who is never asked what a message carried.
+    pub(super) fn ignored() -> Self {
+        Self {
+            ignored: true,
+            ..Self::default()
+        }
+    }
+
     /// From here on content belongs to the message with this number; what is only filler is counted and not kept.
     pub(super) fn begin(&mut self, message: usize) {
+        if self.ignored {
+            return;
+        }
         self.list.push(Entry {
             message,
             from: self.bytes.len(),
@@ -48,6 +76,7 @@ impl Contents {
             filler: true,
             kept: true,
             by_close: false,
+            digest: OnceCell::new(),
         });
     }
 
@@ -58,7 +87,7 @@ impl Contents {
         let before = entry.length;
         entry.length += bytes.len() as u64;
         if entry.filler {
-            if bytes.iter().all(|&byte| byte == FILLER) {
+            if bytes.chunks(FILLER.len()).all(|part| part == &FILLER[..part.len()]) {
                 return;
             }
             // It only began like that.
@@ -94,6 +123,7 @@ impl Contents {
             length: entry.length,
             filler: entry.filler,
             by_close: entry.by_close,
+            digest: &entry.digest,
         })
     }
 }

@@ -60,6 +60,14 @@ impl Default for Requests {
 }
 
 impl Requests {
+    /// For an observer who is never asked what messages carry.
+    pub fn without_contents() -> Self {
+        Self {
+            contents: Contents::ignored(),
+            ..Self::default()
+        }
+    }
+
     /// Follows bytes that reached the server's host at `at`.
     pub fn feed(&mut self, at: Duration, bytes: &[u8]) {
         if self.broken {

@@ -60,6 +60,14 @@ impl Default for Responses {
 }
 
 impl Responses {
+    /// For an observer who is never asked what messages carry.
+    pub fn without_contents() -> Self {
+        Self {
+            contents: Contents::ignored(),
+            ..Self::default()
+        }
+    }
+
     /// Follows bytes that reached the client's host; `requests` are those that the server's host had by then.
     pub fn feed(&mut self, at: Duration, bytes: &[u8], requests: &Requests) {
         if self.broken {

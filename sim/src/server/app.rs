@@ -78,19 +78,17 @@ where
         ("GET" | "HEAD", "/") => Ok(full(StatusCode::OK, "ok")),
         ("POST", "/echo") => {
             let mut body = request.into_body();
-            let (mut length, mut digest) = (0, Sha256::new());
+            let (mut length, mut digest) = (0_u64, Sha256::new());
             while let Some(frame) = body.frame().await {
                 if let Ok(data) = frame.map_err(Into::into)?.into_data() {
-                    length += data.len();
+                    length += data.len() as u64;
                     digest.update(&data);
                 }
             }
-            let hex: String = digest
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            Ok(full(StatusCode::OK, format!("{length} {hex}")))
+            Ok(full(
+                StatusCode::OK,
+                echoed(length, &digest.finalize().into()),
+            ))
         }
         ("POST", "/reject") => Ok(full(StatusCode::FORBIDDEN, "rejected")),
         ("POST", "/stream") => Ok(Response::new(Answer::Stream(request.into_body()))),
@@ -98,6 +96,15 @@ where
         ("GET", "/never") => std::future::pending().await,
         _ => Ok(full(StatusCode::NOT_FOUND, "not found")),
     }
+}
+
+/// What `/echo` says of so many bytes with this digest.
+pub(crate) fn echoed(length: u64, digest: &[u8; 32]) -> String {
+    let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let mut said = format!("{length} ");
+    said.reserve(2 * digest.len());
+    said.extend(nibbles.map(|nibble| char::from(b"0123456789abcdef"[usize::from(nibble)])));
+    said
 }
 
 fn argument(path: &str, prefix: &str) -> Option<u64> {

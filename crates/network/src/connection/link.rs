@@ -70,20 +70,26 @@ impl Connection {
             loss,
             ..
         } = self.link;
-        let jitter = jitter.min(MOST).as_millis() as u64;
-        let random = &mut self.lane(from).random;
-        // An acknowledgement is cumulative: a lost one hardly matters, and it draws nothing.
-        let (carries, mut timeout) = match segment {
-            Segment::Data { .. } | Segment::Fin { .. } => (true, RTO),
-            Segment::Syn | Segment::SynAck => (true, SYN_RTO),
-            Segment::Ack { .. } | Segment::Reset { .. } => (false, RTO),
-        };
         let mut delay = latency.min(MOST);
         let mut again = Duration::ZERO;
-        if carries && jitter > 0 {
+        // An acknowledgement is cumulative: a lost one hardly matters, and it draws nothing.
+        let carries = !matches!(segment, Segment::Ack { .. } | Segment::Reset { .. });
+        if !carries || (jitter.is_zero() && loss <= 0.0) {
+            return Some(Delay {
+                travel: delay,
+                again,
+            });
+        }
+        let random = &mut self.lane(from).random;
+        let jitter = jitter.min(MOST).as_millis() as u64;
+        if jitter > 0 {
             delay += Duration::from_millis(random.up_to(jitter));
         }
-        if carries && loss > 0.0 {
+        if loss > 0.0 {
+            let mut timeout = match segment {
+                Segment::Syn | Segment::SynAck => SYN_RTO,
+                _ => RTO,
+            };
             let mut losses = 0;
             while random.chance(loss) {
                 losses += 1;

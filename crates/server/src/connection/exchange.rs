@@ -147,10 +147,10 @@ impl Exchange {
         own: &Waker,
         now: Duration,
     ) -> Result<Fed, Refusal> {
-        let Some(pipe) = self.pipe.clone() else {
+        let Some(pipe) = &self.pipe else {
             return Ok(Fed::Enough);
         };
-        if self.is_whole() || pipe.is_full() {
+        if matches!(self.body, Decoder::Whole) || pipe.is_full() {
             return Ok(Fed::Enough);
         }
         if !input.bytes.is_empty() && !self.body_began {
@@ -160,24 +160,23 @@ impl Exchange {
                 self.expect = Expect::Nothing;
             }
         }
-        let limits = life.limits().clone();
-        match self.next(input, &limits)? {
+        match self.body.next(input, life.limits())? {
             Piece::Content(length) => {
                 self.received = self.received.saturating_add(length as u64);
-                if self.received > limits.body_bytes {
+                if self.received > life.limits().body_bytes {
                     return Err(Refusal::BodyTooLarge);
                 }
                 life.body(length as u64, now);
                 pipe.put(input.take(length), own);
-                self.taken(length);
+                self.body.taken(length);
                 // The end may be in memory too, and then nobody need wait for it. What is wrong there is found when it is read.
-                if let Ok(Piece::End) = self.next(input, &limits) {
-                    self.complete(&pipe, &limits, own)?;
+                if let Ok(Piece::End) = self.body.next(input, life.limits()) {
+                    self.body.complete(pipe, life.limits(), own)?;
                 }
                 Ok(Fed::Something)
             }
             Piece::End => {
-                self.complete(&pipe, &limits, own)?;
+                self.body.complete(pipe, life.limits(), own)?;
                 Ok(Fed::Something)
             }
             Piece::More if input.ended => Err(Refusal::BodyIncomplete),
@@ -190,38 +189,6 @@ impl Exchange {
         }
     }
 
-    fn complete(&mut self, pipe: &Pipe, limits: &Limits, own: &Waker) -> Result<(), Refusal> {
-        let trailers = match std::mem::replace(&mut self.body, Decoder::Whole) {
-            Decoder::Chunked(mut chunked) => match chunked.take_trailers() {
-                lines if lines.is_empty() => None,
-                lines => Some(head::trailers(&lines, limits)?),
-            },
-            Decoder::Whole | Decoder::Left(_) => None,
-        };
-        pipe.complete(trailers, own);
-        Ok(())
-    }
-
-    fn next(&mut self, input: &mut Input, limits: &Limits) -> Result<Piece, Refusal> {
-        match &mut self.body {
-            Decoder::Whole | Decoder::Left(0) => Ok(Piece::End),
-            Decoder::Left(_) if input.bytes.is_empty() => Ok(Piece::More),
-            Decoder::Left(left) => {
-                let left = usize::try_from(*left).unwrap_or(usize::MAX);
-                Ok(Piece::Content(left.min(input.bytes.len())))
-            }
-            Decoder::Chunked(chunked) => chunked.next(&mut input.bytes, limits),
-        }
-    }
-
-    fn taken(&mut self, length: usize) {
-        match &mut self.body {
-            Decoder::Whole => {}
-            Decoder::Left(left) => *left = left.saturating_sub(length as u64),
-            Decoder::Chunked(chunked) => chunked.taken(length),
-        }
-    }
-
     /// Drops what is in memory of an unread body, at most `allowance` bytes of content. `None` if that is spent.
     pub(super) fn discard(
         &mut self,
@@ -230,12 +197,12 @@ impl Exchange {
         limits: &Limits,
     ) -> Result<Option<Piece>, Refusal> {
         loop {
-            match self.next(input, limits)? {
+            match self.body.next(input, limits)? {
                 Piece::Content(length) if length as u64 > *allowance => return Ok(None),
                 Piece::Content(length) => {
                     *allowance -= length as u64;
                     input.bytes.advance(length);
-                    self.taken(length);
+                    self.body.taken(length);
                 }
                 Piece::End => {
                     self.body = Decoder::Whole;
@@ -251,6 +218,40 @@ impl Exchange {
     pub(super) fn abandon_body(&mut self, error: BodyError, own: &Waker) {
         if let Some(pipe) = self.pipe.take() {
             pipe.fail(error, own);
+        }
+    }
+}
+
+impl Decoder {
+    fn complete(&mut self, pipe: &Pipe, limits: &Limits, own: &Waker) -> Result<(), Refusal> {
+        let trailers = match std::mem::replace(self, Decoder::Whole) {
+            Decoder::Chunked(mut chunked) => match chunked.take_trailers() {
+                lines if lines.is_empty() => None,
+                lines => Some(head::trailers(&lines, limits)?),
+            },
+            Decoder::Whole | Decoder::Left(_) => None,
+        };
+        pipe.complete(trailers, own);
+        Ok(())
+    }
+
+    fn next(&mut self, input: &mut Input, limits: &Limits) -> Result<Piece, Refusal> {
+        match self {
+            Decoder::Whole | Decoder::Left(0) => Ok(Piece::End),
+            Decoder::Left(_) if input.bytes.is_empty() => Ok(Piece::More),
+            Decoder::Left(left) => {
+                let left = usize::try_from(*left).unwrap_or(usize::MAX);
+                Ok(Piece::Content(left.min(input.bytes.len())))
+            }
+            Decoder::Chunked(chunked) => chunked.next(&mut input.bytes, limits),
+        }
+    }
+
+    fn taken(&mut self, length: usize) {
+        match self {
+            Decoder::Whole => {}
+            Decoder::Left(left) => *left = left.saturating_sub(length as u64),
+            Decoder::Chunked(chunked) => chunked.taken(length),
         }
     }
 }

@@ -374,11 +374,8 @@ async fn answer(head: &Head, body: Vec<u8>) -> (u16, Vec<u8>) {
     match (head.method.as_str(), head.target.as_str()) {
         ("GET" | "HEAD", "/") => (200, b"ok".to_vec()),
         ("POST", "/echo") => {
-            let digest: String = Sha256::digest(&body)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            (200, format!("{} {digest}", body.len()).into_bytes())
+            let said = app::echoed(body.len() as u64, &Sha256::digest(&body).into());
+            (200, said.into_bytes())
         }
         ("POST", "/stream") => (200, body),
         ("POST", "/reject") => (403, b"rejected".to_vec()),
