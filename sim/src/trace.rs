@@ -190,13 +190,14 @@ pub struct Recorder {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Recorder>> = const { RefCell::new(None) };
+    /// In a box, since it changes hands a few times and is large.
+    static CURRENT: RefCell<Option<Box<Recorder>>> = const { RefCell::new(None) };
 }
 
 /// Runs `f` on this thread's recorder; nothing happens where no run is under way.
 pub fn record<R>(f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
     CURRENT
-        .try_with(|current| current.try_borrow_mut().ok()?.as_mut().map(f))
+        .try_with(|current| current.try_borrow_mut().ok()?.as_deref_mut().map(f))
         .ok()?
 }
 
@@ -208,11 +209,11 @@ pub(crate) fn lasts(time: Duration) -> Duration {
 
 /// Starts recording on this thread.
 pub(crate) fn begin(recorder: Recorder) {
-    CURRENT.with(|current| *current.borrow_mut() = Some(recorder));
+    CURRENT.with(|current| *current.borrow_mut() = Some(Box::new(recorder)));
 }
 
 /// Ends recording on this thread; what happens from here on (tasks dropped with their runtime) belongs to no run.
-pub(crate) fn end() -> Option<Recorder> {
+pub(crate) fn end() -> Option<Box<Recorder>> {
     CURRENT.with(|current| current.borrow_mut().take())
 }
 

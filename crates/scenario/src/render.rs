@@ -19,10 +19,7 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// Appends `length` bytes of the [`FILLER`], starting `offset` bytes into its endless repetition.
 pub fn fill(out: &mut Vec<u8>, offset: u64, length: u64) {
     let start = (offset % FILLER.len() as u64) as usize;
-    let (from, length) = (
-        out.len(),
-        usize::try_from(length).unwrap_or(usize::MAX),
-    );
+    let (from, length) = (out.len(), usize::try_from(length).unwrap_or(usize::MAX));
     out.reserve(length);
     for part in [&FILLER[start..], &FILLER[..start]] {
         let rest = length - (out.len() - from);
@@ -40,34 +37,52 @@ impl Send {
     ///
     /// The memory that it takes is that of the whole write; [`Send::len`] says beforehand how much that is.
     pub fn render(&self, out: &mut Vec<u8>) {
+        let (from, to) = self.part.unwrap_or((0, u64::MAX));
         let start = out.len();
-        out.reserve(usize::try_from(self.whole_len()).unwrap_or(usize::MAX));
-        let mut offset = 0_u64; // into the body filler
+        out.reserve(usize::try_from(self.len()).unwrap_or(usize::MAX));
+        // Where in the whole write the piece is, what is in `out`, and the body filler.
+        let (mut at, mut first, mut offset) = (0_u64, None, 0_u64);
         for piece in &self.what {
-            match piece {
-                Piece::Head(head) => head.render(out),
-                Piece::Body(length) => {
-                    fill(out, offset, *length);
-                    offset = offset.wrapping_add(*length);
+            let end = at.saturating_add(piece.len());
+            // Of a piece outside of the part nothing is written.
+            if end > from && at < to {
+                let place = first.get_or_insert(at);
+                match piece {
+                    Piece::Head(head) => head.render(out),
+                    Piece::Body(length) => {
+                        let (skip, until) = (from.saturating_sub(at), to - at);
+                        // The part begins before it, or within it: then it is the first.
+                        *place += skip;
+                        fill(
+                            out,
+                            offset.wrapping_add(skip),
+                            until.min(*length).saturating_sub(skip),
+                        );
+                    }
+                    Piece::Chunk(0) | Piece::LastChunk => out.extend_from_slice(LAST_CHUNK),
+                    Piece::Chunk(length) => {
+                        // A Vec takes every write.
+                        let _ = write!(out, "{length:x}\r\n");
+                        fill(out, offset, *length);
+                        out.extend_from_slice(b"\r\n");
+                    }
+                    Piece::Bytes(bytes) => out.extend_from_slice(bytes),
                 }
-                Piece::Chunk(0) | Piece::LastChunk => out.extend_from_slice(LAST_CHUNK),
-                Piece::Chunk(length) => {
-                    // A Vec takes every write.
-                    let _ = write!(out, "{length:x}\r\n");
-                    fill(out, offset, *length);
-                    out.extend_from_slice(b"\r\n");
-                    offset = offset.wrapping_add(*length);
-                }
-                Piece::Bytes(bytes) => out.extend_from_slice(bytes),
             }
+            if let Piece::Body(length) | Piece::Chunk(length) = piece {
+                offset = offset.wrapping_add(*length);
+            }
+            at = end;
         }
-        if let Some((from, to)) = self.part {
-            let whole = out.len() - start;
-            let clamp = |offset| usize::try_from(offset).unwrap_or(usize::MAX).min(whole);
-            let (from, to) = (clamp(from), clamp(to));
-            out.truncate(start + to.max(from));
-            out.drain(start..start + from);
-        }
+        let there = out.len() - start;
+        let first = first.unwrap_or(0);
+        let clamp = |place: u64| {
+            let place = usize::try_from(place.saturating_sub(first));
+            place.unwrap_or(usize::MAX).min(there)
+        };
+        let (from, to) = (clamp(from), clamp(to));
+        out.truncate(start + to.max(from));
+        out.drain(start..start + from);
     }
 
     /// The bytes of the write before `part` cuts it, without rendering it.

@@ -29,7 +29,7 @@ use hangup_scenario::{Rst, Scenario};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -93,7 +93,7 @@ pub(crate) fn with_world(work: impl FnOnce(&World)) {
 
 /// What the run's own future found out.
 struct Outcome {
-    recorder: Recorder,
+    recorder: Box<Recorder>,
     probe_served: bool,
     search: Search,
     stacks: stack::Captured,
@@ -135,9 +135,9 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     };
     let world = Rc::new(World::enter(network(scenario), Box::new(observe)));
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
-    let course = drive(scenario, (server, contract), &world, detail, warm);
-    // It is some kilobytes, which tokio would move from hand to hand.
-    let outcome = runtime.block_on(Box::pin(guarded(course, detail)));
+    // It is some kilobytes, which would be moved from hand to hand.
+    let course = Box::pin(drive(scenario, (server, contract), &world, detail, warm));
+    let outcome = runtime.block_on(guarded(course, detail));
     WORLD.with(|current| *current.borrow_mut() = None);
     let mut recorder = outcome.recorder;
     drop(runtime);
@@ -202,15 +202,16 @@ fn network(scenario: &Scenario) -> Config {
 
 /// A runtime whose `select!` draws from the seed and whose tasks are entered in the recorder.
 fn runtime(seed: u64) -> Runtime {
+    let sealed = hangup_seal::is_sealed();
     hooks::enter_tasks(&mut Builder::new_current_thread())
         .enable_time()
         .start_paused(true)
         .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
-        .on_thread_unpark(|| {
+        .on_thread_unpark(move || {
             hangup_network::time_may_have_passed();
             record(|recorder| {
                 recorder.clock().may_have_moved();
-                if hangup_seal::is_sealed() {
+                if sealed {
                     hangup_seal::set_time(recorder.now());
                 }
             });
@@ -228,8 +229,7 @@ fn wakes() -> u64 {
 }
 
 /// Follows `course` to its end, or until the server is found to spin or has had all the polls there are: then that is all there is to tell of the run.
-async fn guarded(course: impl Future<Output = Outcome>, detail: Detail) -> Outcome {
-    let mut course = pin!(course);
+async fn guarded(mut course: Pin<Box<impl Future<Output = Outcome>>>, detail: Detail) -> Outcome {
     let ended = poll_fn(|cx| {
         let ends = record(|recorder| {
             recorder.tasks.guarded_by(cx.waker());

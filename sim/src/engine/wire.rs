@@ -106,7 +106,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
 
 /// What the run's own future found out.
 struct Outcome {
-    recorder: Recorder,
+    recorder: Box<Recorder>,
     probe_served: bool,
     ended: Duration,
     stacks: stack::Captured,

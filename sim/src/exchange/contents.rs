@@ -87,7 +87,10 @@ impl Contents {
         let before = entry.length;
         entry.length += bytes.len() as u64;
         if entry.filler {
-            if bytes.chunks(FILLER.len()).all(|part| part == &FILLER[..part.len()]) {
+            if bytes
+                .chunks(FILLER.len())
+                .all(|part| part == &FILLER[..part.len()])
+            {
                 return;
             }
             // It only began like that.

@@ -193,7 +193,7 @@ pub(crate) fn run(
     })
 }
 
-type Outcome = Result<(Recorder, bool, Duration), NotRun>;
+type Outcome = Result<(Box<Recorder>, bool, Duration), NotRun>;
 
 async fn drive(plan: &Plan, remote: &Remote, ask: bool, until: Option<Instant>) -> Outcome {
     record(|recorder| recorder.tasks.spawning(Role::Harness));
