@@ -2,7 +2,7 @@
 //!
 //! criterion gives each figure by itself. On a machine that others use, too, such figures say little, so the last thing that
 //! is printed is a table of ratios: contestants take turns in short rounds, so that what else the machine does falls on all alike,
-//! and each ratio is the median over the rounds.
+//! and each ratio is the median over the rounds. What a client costs among others, and why, is in `clients.md` beside this.
 
 #[path = "scenarios/ratios.rs"]
 mod ratios;

@@ -145,4 +145,26 @@ mod tests {
         seen.end(AT);
         assert_eq!((seen.complete, seen.inside()), (2, false));
     }
+
+    #[test]
+    fn who_is_never_asked_what_messages_carry_sees_the_same_of_them() {
+        let (asked, said): (&[u8], &[u8]) = (
+            b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        );
+        let (whole, mut light) = (requests(asked), Requests::without_contents());
+        light.feed(AT, asked);
+        assert_eq!(whole.list, light.list);
+        assert_eq!(
+            whole.contents.get(0).and_then(|content| content.bytes),
+            Some(&b"abc"[..])
+        );
+        assert!(light.contents.get(0).is_none());
+        let (mut full, mut few) = (Responses::default(), Responses::without_contents());
+        full.feed(AT, said, &whole);
+        few.feed(AT, said, &light);
+        assert_eq!((&full.list, full.complete), (&few.list, few.complete));
+        assert_eq!(full.contents.get(0).map(|content| content.length), Some(2));
+        assert!(few.contents.get(0).is_none());
+    }
 }

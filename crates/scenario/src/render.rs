@@ -288,7 +288,15 @@ mod tests {
     #[test]
     fn the_parts_of_a_write_join_up() {
         let whole = Send {
-            what: vec![Head::new("POST", "/echo").into_piece(), Piece::Body(300)],
+            what: vec![
+                Head::new("POST", "/echo").into_piece(),
+                Piece::Body(300),
+                Piece::Chunk(40),
+                Piece::Body(70),
+                Piece::Bytes(b"bytes".to_vec()),
+                Piece::Body(0),
+                Piece::LastChunk,
+            ],
             ..Send::default()
         };
         let text = rendered(&whole);

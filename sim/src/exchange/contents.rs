@@ -130,3 +130,21 @@ impl Contents {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filler_is_told_from_what_only_looks_like_it() {
+        let mut almost = [b'x'; 3000];
+        almost[2999] = b'y';
+        let mut contents = Contents::default();
+        for (message, bytes) in [&[b'x'; 3000], &almost].into_iter().enumerate() {
+            contents.begin(message);
+            contents.add(bytes);
+        }
+        let seen = [0, 1].map(|message| contents.get(message).map(|one| (one.filler, one.bytes)));
+        assert_eq!(seen, [Some((true, None)), Some((false, Some(&almost[..])))]);
+    }
+}

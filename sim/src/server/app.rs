@@ -158,3 +158,16 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_tells_length_and_digest() {
+        assert_eq!(
+            echoed(3, &Sha256::digest(b"abc").into()),
+            "3 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}
