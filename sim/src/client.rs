@@ -3,6 +3,7 @@
 //! Every step is legal in every state: on a connection that is not there it is an event in the timeline and nothing
 //! else. Nothing waits for ever: a step that can block has a patience, after which the next step follows.
 
+use crate::coverage::Action;
 use crate::exchange::{Requests, Responses};
 use crate::ledger::Opener;
 use crate::report::wording;
@@ -147,6 +148,10 @@ impl Client {
     }
 
     async fn step(&mut self, step: &Step) -> Outcome {
+        if let (Some(connected), Some(action)) = (&self.connected, Action::of(step)) {
+            let connection = connected.stream.connection();
+            record(|recorder| recorder.does(connection, action));
+        }
         match step {
             Step::Connect => self.connect().await,
             Step::Reconnect { after } => {

@@ -1,9 +1,12 @@
 //! The connections of a run: when each was opened, what moved on it, who let go of it and when.
 
 mod due;
+mod seen;
 
 use self::due::Queue;
+pub use self::seen::Seen;
 use crate::contract::{Breach, Contract, Promise};
+use crate::coverage::{Action, Place};
 use crate::exchange::asks::{self, Asked, Fit};
 use crate::exchange::{Requests, Response, Responses};
 use crate::server::UNCLAIMED;
@@ -112,6 +115,10 @@ pub struct Connection {
     /// Where its dates are.
     pub(crate) date: DateField,
     live_tasks: u32,
+    /// Where the server says that it is.
+    pub(crate) told: Option<Place>,
+    /// What its client's last step on it was to do.
+    pub(crate) doing: Option<Action>,
 }
 
 impl Connection {
@@ -237,29 +244,43 @@ impl Connection {
 
     /// What the server was waiting for, seen from outside, for people: the phase of the connection.
     pub fn phase(&self) -> &'static str {
+        self.seen().name()
+    }
+
+    /// The same as a value.
+    pub fn seen(&self) -> Seen {
         if self.opaque && self.server_closed.is_none() && self.server_shutdown.is_none() {
-            return "open";
+            return Seen::Open;
         }
         let requests = self.requests.list.len();
         if self.server_closed.is_some() || self.server_shutdown.is_some() {
-            "closing"
+            Seen::Closing
         } else if self.responses.inside() {
-            "response"
+            Seen::Response
         } else if self.requests.in_body() && self.responses.finals < requests {
-            "body"
+            Seen::Body
         } else if self.responses.finals < requests {
-            "handler"
+            Seen::Handler
         } else if self.requests.in_head() {
-            "head"
+            Seen::Head
         } else if self.requests.broken {
-            "after a malformed request"
+            Seen::Malformed
         } else if self.requests.in_body() {
-            "drain"
+            Seen::Drain
         } else if requests == 0 {
-            "opening"
+            Seen::Opening
         } else {
-            "idle"
+            Seen::Idle
         }
+    }
+
+    /// Where an action of its client meets it; none while the server does not have it.
+    pub(crate) fn place(&self) -> Option<Place> {
+        if self.probe {
+            return None;
+        }
+        self.told
+            .or_else(|| self.held().then(|| Place::Seen(self.seen())))
     }
 }
 
@@ -443,6 +464,7 @@ impl Ledger {
         for connection in &mut self.list {
             if connection.released.is_none() {
                 connection.killed.get_or_insert(at);
+                connection.told = None;
             }
         }
     }

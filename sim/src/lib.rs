@@ -18,6 +18,7 @@
 //! | [`trace`], [`ledger`], [`life`], [`task`], [`exchange`], [`packet`] | what happened: facts, connections, the server itself, tasks, messages, packets |
 //! | [`run`] | one finished run |
 //! | [`contract`] | what a server claims |
+//! | [`coverage`] | where clients did what: which cells of a connection's life were reached |
 //! | [`oracle`], [`finding`] | the rules, and what they find |
 //! | [`cell`] | scenario, server, run and findings together |
 //! | [`report`] | text, JSON, the matrix |
@@ -53,6 +54,7 @@ pub mod cell;
 mod client;
 pub mod command;
 pub mod contract;
+pub mod coverage;
 pub mod engine;
 pub mod exchange;
 pub mod finding;

@@ -1,6 +1,7 @@
 //! A run, for people and for programs. Reports read runs and findings; they know no engine.
 
 pub mod aspect;
+pub mod coverage;
 pub mod fold;
 pub mod html;
 pub mod json;

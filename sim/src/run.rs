@@ -1,6 +1,7 @@
 //! What an engine hands to the oracles: one finished run.
 
 use crate::contract::Contract;
+use crate::coverage::Reached;
 use crate::ledger::Connection;
 use crate::life::Life;
 use crate::packet::Packet;
@@ -87,6 +88,8 @@ pub struct Run {
     pub life: Life,
     /// The search at the end.
     pub search: Search,
+    /// The cells of its connections' lives that it has reached.
+    pub reached: Reached,
     /// A hash over everything that happened.
     pub hash: u64,
     /// What happened, if it was kept.

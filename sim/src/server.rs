@@ -12,6 +12,7 @@ pub use shutdown::Shutdown;
 
 use crate::contract::Contract;
 use crate::transport::Listener;
+use hangup_lifecycle::Limits;
 use hangup_scenario::{Scenario, Verdict};
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -68,6 +69,11 @@ pub trait Server: Send + Sync {
     fn tolerates(&self, kind: Verdict) -> bool {
         let _ = kind;
         false
+    }
+
+    /// The limits of a server that tells the test bed what each connection waits for.
+    fn limits(&self) -> Option<&Limits> {
+        None
     }
 
     /// Serves what the listener accepts, until it is dropped or told to shut down.

@@ -4,6 +4,7 @@
 //! one thread's business from start to end. The timeline is kept only when it is asked for, the hash always, so that
 //! a campaign pays nothing for text that nobody reads.
 
+use crate::coverage::{Action, Place, Reached};
 use crate::ledger::Ledger;
 use crate::life::Life;
 use crate::packet::Packet;
@@ -181,6 +182,8 @@ pub struct Recorder {
     phases: Phases,
     /// The packets, and how much of their payloads is kept.
     packets: Option<(usize, Vec<Packet>)>,
+    /// The cells of its connections' lives that it has reached.
+    pub(crate) reached: Reached,
     /// Connections, as the network saw them.
     pub ledger: Ledger,
     /// Tasks, as the runtime saw them.
@@ -226,6 +229,7 @@ impl Recorder {
             timeline: detail.timeline.then(Vec::new),
             phases: Phases::default(),
             packets: detail.packets.map(|most| (most, Vec::new())),
+            reached: Reached::default(),
             ledger,
             tasks: Tasks::default(),
             life: Life::default(),
@@ -254,6 +258,11 @@ impl Recorder {
     /// The hash over everything recorded so far.
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// Whether anybody wants to be told more than facts.
+    pub(crate) fn tells(&self) -> bool {
+        self.timeline.is_some()
     }
 
     /// Adds a line to the timeline, if one is kept; `text` is only called then.
@@ -371,10 +380,64 @@ impl Recorder {
         true
     }
 
+    /// The server says where a connection is, and which clock is the next to end that.
+    pub(crate) fn armed(&mut self, connection: u32, place: Place) {
+        let at = self.now();
+        self.ledger.entry(at, connection).told = Some(place);
+    }
+
+    /// A client begins a step on its open connection. What it does to the link is felt at once; of the rest there is more to come.
+    pub(crate) fn does(&mut self, connection: u32, action: Action) {
+        if matches!(action, Action::Hole | Action::Link) {
+            self.acts(connection, action);
+        }
+        let at = self.now();
+        self.ledger.entry(at, connection).doing = Some(action);
+    }
+
+    /// What a client did is felt.
+    pub(crate) fn acts(&mut self, connection: u32, action: Action) {
+        if let Some(place) = self.ledger.get(connection).and_then(|one| one.place()) {
+            self.reached.add(place, action);
+        }
+    }
+
+    /// The clock of a wait ended it.
+    pub(crate) fn expired(&mut self, connection: u32, place: Place) {
+        if self.ledger.get(connection).is_some_and(|one| !one.probe) {
+            self.reached.add(place, Action::Silence);
+        }
+    }
+
+    /// What of the network's facts is an action of a client, and which.
+    fn action(&self, connection: u32, event: &NetworkEvent<'_>) -> Option<Action> {
+        let one = self.ledger.get(connection)?;
+        // A client that has dropped its socket takes no further step on it.
+        let leaving = || one.client_closed.and(one.doing);
+        match event {
+            NetworkEvent::Arrived {
+                to: Side::Server, ..
+            } => Some(match one.doing {
+                Some(Action::Trickles) => Action::Trickles,
+                _ => Action::Says,
+            }),
+            NetworkEvent::FinArrived { to: Side::Server } if one.client_shutdown.is_some() => {
+                Some(Action::HalfClose)
+            }
+            NetworkEvent::FinArrived { to: Side::Server } => leaving(),
+            NetworkEvent::ResetArrived { to: Side::Server } => leaving(),
+            NetworkEvent::Vanished => Some(Action::Vanish),
+            _ => None,
+        }
+    }
+
     /// An application took bytes from its socket.
     pub(crate) fn read(&mut self, connection: u32, by: Side, bytes: u64) {
         let Self { clock, ledger, .. } = self;
         ledger.read(|| clock.now(), connection, by, bytes);
+        if by == Side::Client && bytes > 0 {
+            self.acts(connection, Action::Takes);
+        }
     }
 
     /// The server's application gave bytes to its socket.
@@ -459,6 +522,9 @@ impl Recorder {
         }
         if let NetworkEvent::Accepted { task: Some(task) } = event {
             self.tasks.accepted(*task, id.0);
+        }
+        if let Some(action) = self.action(id.0, event) {
+            self.acts(id.0, action);
         }
         self.ledger.network(at, id.0, event);
         if self.timeline.is_some()

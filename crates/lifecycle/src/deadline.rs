@@ -37,6 +37,16 @@ pub enum Clock {
 }
 
 impl Clock {
+    /// Every clock.
+    pub const ALL: [Clock; 6] = [
+        Clock::Total,
+        Clock::Gap,
+        Clock::Rate,
+        Clock::Read,
+        Clock::Age,
+        Clock::Shutdown,
+    ];
+
     /// One lowercase word.
     pub const fn name(self) -> &'static str {
         match self {
@@ -65,6 +75,14 @@ impl Deadline {
         }
     }
 
+    /// What runs out then.
+    pub const fn clock(self) -> Option<Clock> {
+        match self {
+            Deadline::At { clock, .. } => Some(clock),
+            Deadline::Never(_) => None,
+        }
+    }
+
     /// The earlier of the two; of two at the same time the first.
     #[must_use]
     pub fn min(self, other: Deadline) -> Deadline {
@@ -82,6 +100,24 @@ impl Deadline {
                 clock,
             },
             None => Deadline::Never(span.name().unwrap_or_default()),
+        }
+    }
+}
+
+impl Phase {
+    /// The clocks that may end a wait in this phase: those that its row of the table reads. Which of them can come first depends on the
+    /// limits.
+    pub const fn clocks(self) -> &'static [Clock] {
+        use Clock::{Age, Gap, Rate, Read, Shutdown, Total};
+        match self {
+            Phase::Handshake | Phase::Handler | Phase::Drain | Phase::Idle => {
+                &[Total, Age, Shutdown]
+            }
+            Phase::Opening | Phase::Head => &[Total, Read, Age, Shutdown],
+            Phase::Expect | Phase::Body => &[Total, Gap, Rate, Read, Age, Shutdown],
+            Phase::Response => &[Total, Gap, Rate, Age, Shutdown],
+            Phase::Linger => &[Total, Gap, Age, Shutdown],
+            Phase::Upgrade => &[Total, Shutdown],
         }
     }
 }
@@ -192,6 +228,54 @@ impl Stopwatch {
             },
             (Some(_), None) => Deadline::Never("its clock is paused"),
             (None, _) => Deadline::Never(span.name().unwrap_or_default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Rate, Transfer};
+
+    const LONG: u64 = 10_000;
+
+    /// Limits under which this clock is the shortest of every phase that has it.
+    fn hasty(clock: Clock) -> Limits {
+        let span = |of| Span::seconds(if clock == of { 1 } else { LONG });
+        let grace = Duration::from_secs(if clock == Clock::Rate { 1 } else { LONG });
+        let transfer = Transfer {
+            rate: Rate::at_least(1, grace),
+            gap: span(Clock::Gap),
+            total: span(Clock::Total),
+        };
+        let (mut limits, total) = (Limits::default(), span(Clock::Total));
+        (limits.handshake, limits.opening, limits.head) = (total, total, total);
+        (limits.expect, limits.handler, limits.idle) = (total, total, total);
+        (limits.body, limits.response) = (transfer, transfer);
+        (limits.drain.total, limits.linger.total, limits.upgrade) = (total, total, total);
+        limits.linger.gap = span(Clock::Gap);
+        limits.read = span(Clock::Read);
+        limits.age = span(Clock::Age);
+        limits.shutdown = span(Clock::Shutdown);
+        limits
+    }
+
+    #[test]
+    fn the_clocks_of_a_phase_are_those_that_can_end_it() {
+        let now = Duration::from_secs(500);
+        let mut moved = Moved::new(now, None);
+        moved.clock.run(now);
+        let mut progress = Progress::new(Duration::ZERO);
+        (progress.since, progress.heard) = (now, now);
+        progress.shutdown = Some(now);
+        progress.handler.run(now);
+        (progress.body, progress.response) = (moved, moved);
+        for phase in Phase::ALL {
+            for clock in Clock::ALL {
+                let ends = deadline(phase, &hasty(clock), &progress).clock();
+                let has = phase.clocks().contains(&clock);
+                assert_eq!(ends == Some(clock), has, "{phase}, {clock}");
+            }
         }
     }
 }

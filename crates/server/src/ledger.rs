@@ -169,6 +169,7 @@ impl Ledger {
             span,
             responses: Responses::default(),
             told: None,
+            armed: None,
             waker: None,
         }
     }
@@ -218,6 +219,7 @@ pub(crate) struct Account {
     pub(crate) span: Span,
     responses: Responses,
     told: Option<(Phase, Duration)>,
+    armed: Option<(Phase, Option<Clock>)>,
     /// The waker that is on the card.
     waker: Option<Waker>,
 }
@@ -241,6 +243,13 @@ impl Account {
             (card.phase, card.since, card.ends) = (phase, since, ends);
             (card.requests, card.responses) = (entry.requests, self.responses);
         }
+        if let Some(watch) = &self.watch
+            && self.armed != Some((phase, ends.clock()))
+        {
+            self.armed = Some((phase, ends.clock()));
+            let at = self.card.opened + now;
+            watch.armed(self.card.id, at, phase, ends.clock());
+        }
         if self.told == Some((phase, since)) {
             return;
         }
@@ -257,6 +266,13 @@ impl Account {
             let opened = self.card.opened;
             let deadline = ends.at().map(|time| opened + time);
             watch.phase(self.card.id, opened + now, phase, deadline);
+        }
+    }
+
+    /// Notes that a clock has ended the wait.
+    pub(crate) fn expired(&self, phase: Phase, clock: Clock, now: Duration) {
+        if let Some(watch) = &self.watch {
+            watch.expired(self.card.id, self.card.opened + now, phase, clock);
         }
     }
 

@@ -1,7 +1,7 @@
 //! For whoever wants to see each connection's phases as they happen.
 
 use crate::Peer;
-use hangup_lifecycle::{CloseReason, Entry, Phase};
+use hangup_lifecycle::{Clock, CloseReason, Entry, Phase};
 use http::request;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -45,6 +45,17 @@ pub trait Watch: Send + Sync {
     /// again. `None` is a phase that was made unbounded.
     fn phase(&self, connection: u64, at: Instant, phase: Phase, deadline: Option<Instant>);
 
+    /// From now on its wait in `phase` ends by this clock unless something happens; `None` where nothing ends it. It is told when either is
+    /// another than before, so also when the clock that comes first changes within a phase.
+    fn armed(&self, connection: u64, at: Instant, phase: Phase, clock: Option<Clock>) {
+        let _ = (connection, at, phase, clock);
+    }
+
+    /// Its wait in `phase` was ended by this clock.
+    fn expired(&self, connection: u64, at: Instant, phase: Phase, clock: Clock) {
+        let _ = (connection, at, phase, clock);
+    }
+
     /// It is gone; `entry` is what the ledger has on it, in times since its accept.
     fn closed(&self, connection: u64, at: Instant, reason: CloseReason, entry: &Entry);
 }
@@ -82,6 +93,16 @@ impl Watch for Vec<Arc<dyn Watch>> {
     fn phase(&self, connection: u64, at: Instant, phase: Phase, deadline: Option<Instant>) {
         self.iter()
             .for_each(|watch| watch.phase(connection, at, phase, deadline));
+    }
+
+    fn armed(&self, connection: u64, at: Instant, phase: Phase, clock: Option<Clock>) {
+        self.iter()
+            .for_each(|watch| watch.armed(connection, at, phase, clock));
+    }
+
+    fn expired(&self, connection: u64, at: Instant, phase: Phase, clock: Clock) {
+        self.iter()
+            .for_each(|watch| watch.expired(connection, at, phase, clock));
     }
 
     fn closed(&self, connection: u64, at: Instant, reason: CloseReason, entry: &Entry) {

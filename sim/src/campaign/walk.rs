@@ -6,6 +6,7 @@
 use super::judge;
 use super::shape::{Look, Shape};
 use super::shard::Shard;
+use crate::coverage::Coverage;
 use crate::engine::Engine;
 use crate::run::Detail;
 use crate::server::Server;
@@ -51,6 +52,8 @@ pub struct Totals {
     pub by_kind: BTreeMap<String, u64>,
     /// Simulated time in all.
     pub simulated: Duration,
+    /// How many cases have reached which cell of a connection's life.
+    pub coverage: Coverage,
 }
 
 /// Cases that were convicted alike.
@@ -114,6 +117,7 @@ pub fn walk(
     for part in parts {
         totals.cases += part.cases;
         totals.simulated += part.simulated;
+        totals.coverage.merge(&part.coverage);
         guilty.extend(part.guilty);
     }
     guilty.sort_unstable();
@@ -149,6 +153,7 @@ struct Guilty {
 struct Part {
     cases: u64,
     simulated: Duration,
+    coverage: Coverage,
     guilty: Vec<Guilty>,
 }
 
@@ -158,6 +163,7 @@ impl Part {
         let cell = judge::of_case(index)(engine, &scenario, server, Detail::default());
         self.cases += 1;
         self.simulated += cell.run.end();
+        self.coverage.add(&cell.run.reached);
         if let Some((look, kind)) = Look::of(&cell) {
             self.guilty.push(Guilty { index, look, kind });
         }

@@ -6,6 +6,7 @@ use super::Common;
 use super::campaign::{Found, Progress, Spread, totals};
 use crate::campaign::fuzz::{Plan, fuzz};
 use crate::engine::Engine;
+use crate::report::coverage::Table;
 use anyhow::bail;
 use clap::Args;
 
@@ -23,6 +24,12 @@ pub(super) struct Fuzz {
     /// Go on after the first finding, and group findings by kind, phase and stack
     #[arg(long)]
     keep_going: bool,
+    /// Show which cells of a connection's life were reached: phase, clock, and what the client did
+    #[arg(long)]
+    coverage: bool,
+    /// The same, and a cell that can be reached and never was is a failure (exit status 1)
+    #[arg(long)]
+    require_coverage: bool,
     #[command(flatten)]
     spread: Spread,
 }
@@ -76,6 +83,8 @@ impl Fuzz {
             )?);
         }
         let more = [("seed", self.seed.into())];
+        let table = Table::of(&sums.coverage, &*server);
+        if self.coverage { say!("\n{table}"); }
         totals(common, &*server, &sums, wall, &convicted, more)
     }
 }

@@ -148,6 +148,7 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
         sealed: hangup_seal::is_sealed(),
         contract,
         hash: recorder.hash(),
+        reached: std::mem::take(&mut recorder.reached),
         timeline: recorder.take_timeline(),
         phases: recorder.take_phases(),
         packets: recorder.take_packets(),

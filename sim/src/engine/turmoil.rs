@@ -119,6 +119,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         sealed: false,
         contract,
         hash: recorder.hash(),
+        reached: std::mem::take(&mut recorder.reached),
         timeline,
         phases: recorder.take_phases(),
         packets: Vec::new(),

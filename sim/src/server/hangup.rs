@@ -2,9 +2,10 @@
 
 use super::{Server, Serving, Shutdown, app};
 use crate::contract::Contract;
+use crate::coverage::Place;
 use crate::trace::{Actor, Recorder, record};
 use crate::transport::Listener;
-use hangup_lifecycle::{CloseReason, Entry, Limits, Phase};
+use hangup_lifecycle::{Clock, CloseReason, Entry, Limits, Phase};
 use hangup_server::{Body, Watch};
 use http::{Request, Response};
 use std::future::Future;
@@ -106,6 +107,10 @@ impl Server for Hangup {
         }))
     }
 
+    fn limits(&self) -> Option<&Limits> {
+        Some(&self.limits)
+    }
+
     fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
         match &self.router {
             Some(router) => serve(self.set_up(router.clone()), listener, shutdown),
@@ -161,6 +166,10 @@ struct Told;
 impl Watch for Told {
     fn phase(&self, _: u64, _: Instant, phase: Phase, deadline: Option<Instant>) {
         record(|recorder| {
+            // Text that nobody reads is not worth asking whose task this is.
+            if !recorder.tells() {
+                return;
+            }
             let Some(connection) = own_connection(recorder) else {
                 return;
             };
@@ -182,13 +191,31 @@ impl Watch for Told {
         });
     }
 
+    fn armed(&self, _: u64, _: Instant, phase: Phase, clock: Option<Clock>) {
+        record(|recorder| {
+            if let Some(connection) = own_connection(recorder) {
+                recorder.armed(connection, Place::Told(phase, clock));
+            }
+        });
+    }
+
+    fn expired(&self, _: u64, _: Instant, phase: Phase, clock: Clock) {
+        record(|recorder| {
+            if let Some(connection) = own_connection(recorder) {
+                recorder.expired(connection, Place::Told(phase, Some(clock)));
+            }
+        });
+    }
+
     fn closed(&self, _: u64, _: Instant, reason: CloseReason, _: &Entry) {
         record(|recorder| {
             let Some(connection) = own_connection(recorder) else {
                 return;
             };
             let now = recorder.now();
-            recorder.ledger.entry(now, connection).close_reason = Some(reason.name());
+            let entry = recorder.ledger.entry(now, connection);
+            entry.close_reason = Some(reason.name());
+            entry.told = None;
             recorder.say(now, Actor::Server, Some(connection), || {
                 format!("is done: {}", reason.explain())
             });

@@ -26,6 +26,7 @@ where
         let CloseReason::TimedOut { phase, clock } = reason else {
             return;
         };
+        self.account.expired(phase, clock, now);
         match phase {
             Phase::Upgrade => self.end_upgrade(reason, cx, now),
             _ if clock == Clock::Shutdown => self.cut(reason, cx),

@@ -174,6 +174,7 @@ pub(crate) fn run(
         sealed: false,
         contract,
         hash: recorder.hash(),
+        reached: std::mem::take(&mut recorder.reached),
         timeline: recorder.take_timeline(),
         phases: recorder.take_phases(),
         packets: Vec::new(),

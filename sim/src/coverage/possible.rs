@@ -1,0 +1,64 @@
+//! Which cells there can be at all: of our server with its default limits, over plain TCP, with the probe app.
+//!
+//! One match over every phase, clock and action, so that a new one does not compile until it has its place here. What
+//! cannot be says why; what is not excluded must be reached by a campaign of [`ENOUGH`] cases.
+
+use super::Action;
+use hangup_lifecycle::{Clock, Phase};
+
+/// Whether the client can do this while our server waits in this phase with this clock next.
+///
+/// # Errors
+/// Why it cannot be.
+pub fn possible(phase: Phase, clock: Clock, action: Action) -> Result<(), &'static str> {
+    next(phase, clock)?;
+    match action {
+        Action::Says
+        | Action::Trickles
+        | Action::Silence
+        | Action::HalfClose
+        | Action::Close
+        | Action::Reset
+        | Action::Reconnect
+        | Action::Vanish
+        | Action::Hole
+        | Action::Link => Ok(()),
+        Action::Takes if phase == Phase::Opening => Err("nothing was said to it yet"),
+        Action::Takes => Ok(()),
+    }
+}
+
+/// Whether this clock can be the next to end this phase.
+///
+/// # Errors
+/// Why it cannot.
+pub fn next(phase: Phase, clock: Clock) -> Result<(), &'static str> {
+    if !phase.clocks().contains(&clock) {
+        return Err("the phase has no such clock");
+    }
+    match (phase, clock) {
+        (Phase::Handshake, _) => Err("the simulated servers speak plain TCP"),
+        (Phase::Upgrade, _) => Err("the probe app switches to no other protocol"),
+        (_, Clock::Read) => Err("a request may take an hour, and a connection is no older"),
+        (Phase::Opening, Clock::Age) => Err("the connection is new"),
+        (Phase::Opening | Phase::Idle, Clock::Shutdown) => {
+            Err("who has asked for nothing is let go at once")
+        }
+        (Phase::Linger, Clock::Age) => Err("it leaves a whole lingering close"),
+        (Phase::Expect, Clock::Gap | Clock::Rate) => Err("they are no shorter than the total"),
+        (Phase::Response, Clock::Total) => Err("it is an hour, and a connection is no older"),
+        (Phase::Body, Clock::Total) => Err("only pauses of the application bring it near"),
+        (
+            Phase::Opening
+            | Phase::Head
+            | Phase::Expect
+            | Phase::Body
+            | Phase::Handler
+            | Phase::Response
+            | Phase::Drain
+            | Phase::Linger
+            | Phase::Idle,
+            Clock::Total | Clock::Gap | Clock::Rate | Clock::Age | Clock::Shutdown,
+        ) => Ok(()),
+    }
+}

@@ -1,0 +1,238 @@
+//! Lifecycle coverage as a table: a row for each phase and clock, a column for each thing that a client may do.
+
+use crate::coverage::possible::possible;
+use crate::coverage::{Action, Coverage, Place};
+use crate::server::Server;
+use hangup_lifecycle::Limits;
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// What a campaign has reached of what there is.
+#[derive(Clone, Debug)]
+pub struct Table {
+    rows: Vec<Row>,
+    told: Told,
+}
+
+/// What is known of the server's phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// It tells none.
+    Nothing,
+    /// It tells its phases and clocks, but not under the limits for which it is written down which cells there are.
+    Phases,
+    /// It is known which cells there are.
+    Everything,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    place: Place,
+    cells: [Cell; Action::ALL.len()],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cell {
+    /// So many cases reached it.
+    cases: u64,
+    /// Whether it can be reached at all, if that is known.
+    possible: Option<bool>,
+}
+
+impl Row {
+    /// The phase, and the clock that is the next to end it.
+    fn names(&self) -> (&'static str, &'static str) {
+        match self.place {
+            Place::Told(phase, Some(clock)) => (phase.name(), clock.name()),
+            Place::Told(phase, None) => (phase.name(), "none"),
+            Place::Seen(seen) => (seen.name(), ""),
+        }
+    }
+}
+
+impl Table {
+    /// The table of a campaign against this server.
+    pub fn of(coverage: &Coverage, server: &dyn Server) -> Self {
+        let told = match server.limits() {
+            None => Told::Nothing,
+            Some(limits) if *limits == Limits::default() => Told::Everything,
+            Some(_) => Told::Phases,
+        };
+        let cell = |place, action| Cell {
+            cases: coverage.count(place, action),
+            possible: (told == Told::Everything).then(|| match place {
+                Place::Told(phase, Some(clock)) => possible(phase, clock, action).is_ok(),
+                // Each of its limits is finite.
+                Place::Told(_, None) | Place::Seen(_) => false,
+            }),
+        };
+        let is_told = |place: &Place| matches!(place, Place::Told(..));
+        let rows = Place::all()
+            .filter(|place| is_told(place) == (told != Told::Nothing))
+            .map(|place| Row {
+                place,
+                cells: Action::ALL.map(|action| cell(place, action)),
+            })
+            .filter(|row| {
+                let cells = row.cells.iter();
+                cells.clone().any(|cell| cell.cases > 0)
+                    || cells.clone().any(|cell| cell.possible == Some(true))
+            })
+            .collect();
+        Self { rows, told }
+    }
+
+    /// Why nothing can be missing from it, if so.
+    pub fn is_unknown(&self) -> Option<&'static str> {
+        match self.told {
+            Told::Everything => None,
+            Told::Phases => Some("which cells there are is written down for the default limits"),
+            Told::Nothing => Some("it tells no phases and no clocks: which cells it has is not known"),
+        }
+    }
+
+    fn named(&self, wanted: impl Fn(&Cell) -> bool) -> Vec<String> {
+        let mut all = Vec::new();
+        for row in &self.rows {
+            let (phase, clock) = row.names();
+            for (cell, action) in row.cells.iter().zip(Action::ALL) {
+                if wanted(cell) {
+                    all.push(format!("{phase}/{clock}/{}", action.name()));
+                }
+            }
+        }
+        all
+    }
+
+    /// Cells that can be reached and were not.
+    pub fn never(&self) -> Vec<String> {
+        self.named(|cell| cell.possible == Some(true) && cell.cases == 0)
+    }
+
+    /// Cells that were reached although they are held to be impossible.
+    pub fn surprises(&self) -> Vec<String> {
+        self.named(|cell| cell.possible == Some(false) && cell.cases > 0)
+    }
+
+    /// How many cells were reached, and how many can be if that is known.
+    fn counts(&self) -> (usize, Option<usize>) {
+        let cells = || self.rows.iter().flat_map(|row| &row.cells);
+        let possible = cells().filter(|cell| cell.possible == Some(true)).count();
+        (
+            cells().filter(|cell| cell.cases > 0).count(),
+            (self.told == Told::Everything).then_some(possible),
+        )
+    }
+
+    /// The same for programs. A cell that was not reached and cannot be is left out.
+    pub fn json(&self) -> Value {
+        let mut rows = Vec::new();
+        for row in &self.rows {
+            let (phase, clock) = row.names();
+            let cells = row.cells.iter().zip(Action::ALL);
+            let cells = cells.filter(|(cell, _)| cell.cases > 0 || cell.possible == Some(true));
+            let cells: Map<String, Value> = cells
+                .map(|(cell, action)| (action.name().to_owned(), cell.cases.into()))
+                .collect();
+            let clock = (!clock.is_empty()).then_some(clock);
+            rows.push(json!({ "phase": phase, "clock": clock, "cases": cells }));
+        }
+        let (reached, possible) = self.counts();
+        json!({
+            "reached": reached,
+            "possible": possible,
+            "never": self.is_unknown().is_none().then(|| self.never()),
+            "rows": rows,
+        })
+    }
+
+    /// What it comes to, in a line or two.
+    fn sum(&self) -> String {
+        let (reached, possible) = self.counts();
+        let mut sum = match possible {
+            Some(possible) => format!("{reached} of {possible} cells reached"),
+            None => format!(
+                "{reached} cells reached; {}",
+                self.is_unknown().unwrap_or_default()
+            ),
+        };
+        for (what, cells) in [("never", self.never()), ("held to be impossible", self.surprises())] {
+            if !cells.is_empty() {
+                sum += &format!("\n{what}: {}", cells.join(", "));
+            }
+        }
+        sum
+    }
+
+    /// The same for a page.
+    pub fn markup(&self) -> Markup {
+        html! {
+            section.coverage {
+                h2 { "Lifecycle coverage" }
+                p.summary { (HEADING) }
+                div.scroll {
+                    table {
+                        thead { tr {
+                            th scope="col" { "phase" }
+                            th scope="col" { "clock" }
+                            @for action in Action::ALL { th scope="col" { (action.name()) } }
+                        } }
+                        tbody {
+                            @for row in &self.rows { tr {
+                                th scope="row" { (row.names().0) }
+                                td { (row.names().1) }
+                                @for cell in &row.cells { td { (cell) } }
+                            } }
+                        }
+                    }
+                }
+                @for line in self.sum().lines() { p.summary { (line) } }
+            }
+        }
+    }
+}
+
+const HEADING: &str = "in how many cases a client did what where";
+
+/// More than this is told in thousands.
+const WHOLE_MAX: u64 = 99_999;
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.cases, self.possible) {
+            (0, Some(true)) => f.pad("never"),
+            (0, _) => f.pad("-"),
+            (cases, _) if cases > WHOLE_MAX => f.pad(&format!("{}k", cases / 1000)),
+            (cases, _) => f.pad(&cases.to_string()),
+        }
+    }
+}
+
+impl maud::Render for Cell {
+    fn render(&self) -> Markup {
+        html! { (self.to_string()) }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{HEADING}:\n")?;
+        let widest = self.rows.iter().map(|row| row.names().0.len()).max();
+        let width = widest.unwrap_or(0).max("phase".len());
+        write!(f, "{:width$} {:8}", "phase", "clock")?;
+        for action in Action::ALL {
+            write!(f, "{:>7}", action.name())?;
+        }
+        writeln!(f)?;
+        for row in &self.rows {
+            let (phase, clock) = row.names();
+            write!(f, "{phase:width$} {clock:8}")?;
+            for cell in &row.cells {
+                write!(f, "{cell:>7}")?;
+            }
+            writeln!(f)?;
+        }
+        write!(f, "\n{}", self.sum())
+    }
+}
