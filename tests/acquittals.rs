@@ -221,3 +221,23 @@ fn a_close_behind_a_request_is_no_end_of_its_handler() {
     );
     assert_eq!(reset.verdict(), Verdict::Late, "{:?}", reset.findings);
 }
+
+/// An hour is the longest that our server has for any connection, and a response that has just begun then is cut as one that began long ago:
+/// a client that takes it late is not robbed of it. Any earlier, nothing excuses that.
+#[test]
+fn what_is_under_way_when_a_connection_is_too_old_is_cut() {
+    let steps = r#"{ do = "send", all = [ <asks> ], size = 37, every = "74985ms" }, { do = "send", head = { method = "GET", target = "/big/20000" } }"#;
+    let asks = vec![r#"{ head = { method = "GET", target = "/" } }"#; 48].join(", ");
+    let steps = steps.replace("<asks>", &asks);
+    let network = "send_buffer = \"4KiB\"\nreceive_buffer = \"4KiB\"\n";
+    let cell = judged(&honest(&steps, network), "hangup");
+    assert_eq!(cell.verdict(), Verdict::Clean, "{:?}", cell.findings);
+    let cut = &cell.run.connections[0];
+    let (began, closed) = (cut.responses.list[48].at, cut.server_closed.unwrap().0);
+    assert!(cut.responses.inside() && closed < began + Duration::from_secs(1));
+    // The same from a server that would have a day for it.
+    let mut promised = (*honest(&steps, network)).clone();
+    promised.contract.residence = Some(Duration::from_secs(24 * 60 * 60));
+    let cell = judged(&Arc::new(promised), "hangup");
+    assert_eq!(cell.verdict(), Verdict::Lost, "{:?}", cell.findings);
+}

@@ -363,6 +363,7 @@ fn show(cell: &Cell, common: &Common) -> anyhow::Result<u8> {
         title: format!("{} on {}", cell.scenario.name, cell.server),
         summary: format!("{}, {simulated} of simulated time", cell.replay()),
         cells: vec![cell],
+        coverage: None,
     })?;
     if common.json {
         println_json(&crate::report::json::CellJson::from(cell))?;

@@ -64,7 +64,7 @@ impl Action {
             Action::Says => "says",
             Action::Trickles => "drips",
             Action::Takes => "takes",
-            Action::Silence => "silence",
+            Action::Silence => "silent",
             Action::HalfClose => "half",
             Action::Close => "close",
             Action::Reset => "reset",

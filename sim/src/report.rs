@@ -24,4 +24,6 @@ pub struct Results<'a> {
     pub summary: String,
     /// What was found; of a campaign, the convictions only.
     pub cells: Vec<&'a Cell>,
+    /// Which cells of a connection's life were reached, if that was asked for.
+    pub coverage: Option<&'a coverage::Table>,
 }

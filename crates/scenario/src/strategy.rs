@@ -12,6 +12,7 @@
 //! | segmentation | in one segment, split, byte by byte | `message` |
 //! | time | half of all delays sit at a known deadline, -1 ms, 0 or +1 ms | `delay` |
 //! | server event | what happens to the server meanwhile: shutdown, a panic, a crash ... | `event` |
+//! | last seconds | now and then a connection that is an hour old, or caught by a shutdown | `last_seconds` |
 //! | noise | steps inserted, left out, repeated, exchanged | `noise` |
 //!
 //! There are two ways to use it. `proptest` draws the case seeds by itself with [`scenarios`] as any other strategy;
@@ -28,6 +29,7 @@
 mod delay;
 mod event;
 mod grid;
+mod last_seconds;
 mod mask;
 mod message;
 mod noise;
@@ -74,6 +76,9 @@ pub struct Options {
     pub network: bool,
     /// Whether anything may happen to the server itself.
     pub server_events: bool,
+    /// Whether now and then a connection is in its last seconds: an hour old, or, where something may happen to the server, busy when that is
+    /// told to shut down.
+    pub last_seconds: bool,
 }
 
 /// Most clients of a case that is no crowd.
@@ -94,6 +99,7 @@ impl Default for Options {
             vanish: false,
             network: false,
             server_events: false,
+            last_seconds: false,
         }
     }
 }
@@ -135,7 +141,7 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
         left -= client.count;
         clients.push(client);
     }
-    Scenario {
+    let mut scenario = Scenario {
         name: format!("case-{case_seed}"),
         title: String::new(),
         source: format!("case seed {case_seed}"),
@@ -147,7 +153,14 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
         clients,
         server_events: draw(Stream::new(case_seed, "server events")).server_events(),
         expect: BTreeMap::new(),
+    };
+    if options.last_seconds {
+        let mut stream = Stream::new(case_seed, "last seconds");
+        if stream.chance(1, last_seconds::ONE_IN) {
+            draw(stream).last_seconds(&mut scenario);
+        }
     }
+    scenario
 }
 
 /// The scenario of a case seed, ready to be shrunk.

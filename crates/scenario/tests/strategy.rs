@@ -162,6 +162,74 @@ fn something_happens_to_the_server_only_if_it_may_and_not_in_most_cases() {
 }
 
 #[test]
+fn now_and_then_a_connection_is_in_its_last_seconds_and_nothing_else_is_moved_by_it() {
+    let plain = Options {
+        server_events: true,
+        ..Options::default()
+    };
+    let options = Options {
+        last_seconds: true,
+        ..plain.clone()
+    };
+    let (mut old, mut caught) = (0, 0);
+    for (plain, case) in cases(&plain).zip(cases(&options)) {
+        if case == plain {
+            continue;
+        }
+        let hour = |send: &Send| send.duration() > Duration::from_secs(3500);
+        old += u32::from(sends(&case).any(hour));
+        caught += u32::from(
+            matches!(case.server_events.as_slice(), [one] if one.action == ServerAction::Shutdown),
+        );
+        assert_eq!((case.clients.len(), case.seed), (1, plain.seed));
+        assert!(case.clients[0].steps.len() <= options.steps_max);
+    }
+    // One in 384, and half of them each.
+    assert!((10..50).contains(&old), "{old}");
+    assert!((10..50).contains(&caught), "{caught}");
+}
+
+#[test]
+fn what_is_left_out_for_one_purpose_moves_no_other() {
+    let everything = Options {
+        vanish: true,
+        network: true,
+        server_events: true,
+        ..Options::default()
+    };
+    let no_events = Options {
+        server_events: false,
+        ..everything.clone()
+    };
+    let no_vanishing = Options {
+        vanish: false,
+        ..everything.clone()
+    };
+    let vanishes = |case: &Scenario| steps(case).any(|step| matches!(step, Step::Vanish));
+    let (mut vanished, mut moved, mut unmoved) = (0, 0, 0);
+    let others = cases(&no_events).zip(cases(&no_vanishing));
+    for (case, (no_events, no_vanishing)) in cases(&everything).zip(others) {
+        assert_eq!(case.clients, no_events.clients, "{}", case.name);
+        assert_eq!(case.network, no_events.network, "{}", case.name);
+        assert_eq!(case.network, no_vanishing.network, "{}", case.name);
+        assert_eq!(case.server_events, no_vanishing.server_events);
+        vanished += u32::from(vanishes(&case));
+        assert!(!vanishes(&no_vanishing));
+        // The first client draws otherwise, and the second is as it was, unless it had drawn to vanish, too.
+        if let ([first, second], [other, same]) = (&case.clients[..], &no_vanishing.clients[..])
+            && first != other
+            && first.count == other.count
+            && !second.steps.contains(&Step::Vanish)
+        {
+            moved += u32::from(second != same);
+            unmoved += u32::from(second == same);
+        }
+    }
+    assert!(vanished > 100, "{vanished}");
+    assert!(unmoved > 20 * moved.max(1), "{moved} moved, {unmoved} not");
+}
+
+#[test]
 fn every_step_and_every_target_is_there() {
     let everything = Options {
         vanish: true,

@@ -117,6 +117,7 @@ fn options(server: &dyn Server) -> Options {
         vanish: true,
         network: true,
         server_events: true,
+        last_seconds: true,
         ..Options::default()
     }
 }

@@ -9,6 +9,7 @@ use crate::cell::Cell;
 use crate::engine::Engine;
 use crate::finding::spell_days;
 use crate::report::Results;
+use crate::report::coverage::Table;
 use crate::report::json::FindingJson;
 use crate::report::text::{self, Report};
 use crate::run::Detail;
@@ -205,6 +206,7 @@ pub(super) fn totals(
     totals: &Totals,
     wall: Duration,
     convicted: &[Cell],
+    coverage: Option<&Table>,
     more: impl IntoIterator<Item = (&'static str, Value)>,
 ) -> anyhow::Result<u8> {
     let more: Vec<_> = more.into_iter().collect();
@@ -221,12 +223,23 @@ pub(super) fn totals(
             wall.as_secs_f64()
         ),
         cells: convicted.iter().collect(),
+        coverage,
     })?;
     let found: u64 = totals.by_kind.values().sum();
     let per_second = totals.cases as f64 / wall.as_secs_f64();
     if common.json {
-        totals_json(common, server, totals, wall, more)?;
+        let coverage = coverage.map(|table| ("coverage", table.json()));
+        totals_json(
+            common,
+            server,
+            totals,
+            wall,
+            more.into_iter().chain(coverage),
+        )?;
     } else {
+        if let Some(table) = coverage {
+            say!("\n{table}");
+        }
         let verdict = if found == 0 {
             text::verdict(Verdict::Clean)
         } else {
@@ -320,7 +333,7 @@ pub(super) fn all_of(
             spread.out.display()
         );
     }
-    totals(common, &**server, &sums, wall, &convicted, more)
+    totals(common, &**server, &sums, wall, &convicted, None, more)
 }
 
 /// A line for each shape.

@@ -35,6 +35,7 @@ impl Check {
             title: "hangup check".to_owned(),
             summary: summary(&cells, found, start.elapsed()),
             cells: cells.iter().collect(),
+            coverage: None,
         })?;
         if common.json {
             let cells: Vec<CellJson<'_>> = cells.iter().map(CellJson::from).collect();

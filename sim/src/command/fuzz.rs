@@ -2,9 +2,10 @@
 
 mod many;
 
-use super::Common;
 use super::campaign::{Found, Progress, Spread, totals};
+use super::{Common, FOUND};
 use crate::campaign::fuzz::{Plan, fuzz};
+use crate::coverage::Coverage;
 use crate::engine::Engine;
 use crate::report::coverage::Table;
 use anyhow::bail;
@@ -51,9 +52,19 @@ impl Fuzz {
             keep_going: self.keep_going,
         };
         if !common.server.is_empty() && servers.len() > 1 {
+            if self.asks_for_coverage() {
+                bail!("--coverage: of one server at a time; allowed: one --server");
+            }
             return many::fuzz_each(common, &servers, plan, &self.spread);
         }
         let server = servers.swap_remove(0);
+        let empty = Table::of(&Coverage::default(), &*server);
+        if let Some(why) = empty.unknown().filter(|_| self.require_coverage) {
+            bail!(
+                "--require-coverage: {}: {why}; allowed: hangup, hangup-axum",
+                server.name()
+            );
+        }
         if !common.json {
             say!(
                 "fuzz {} with seed {}: {} cases{}",
@@ -83,8 +94,33 @@ impl Fuzz {
             )?);
         }
         let more = [("seed", self.seed.into())];
-        let table = Table::of(&sums.coverage, &*server);
-        if self.coverage { say!("\n{table}"); }
-        totals(common, &*server, &sums, wall, &convicted, more)
+        // What a campaign has reached that stopped at its first finding hangs on the number of cores.
+        let whole = convicted.is_empty() || self.keep_going;
+        let table =
+            (self.asks_for_coverage() && whole).then(|| Table::of(&sums.coverage, &*server));
+        let status = totals(
+            common,
+            &*server,
+            &sums,
+            wall,
+            &convicted,
+            table.as_ref(),
+            more,
+        )?;
+        let lacks = table.is_some_and(|table| !table.is_covered());
+        Ok(if self.require_coverage && lacks {
+            if !common.json {
+                say!(
+                    "not covered: a cell of a connection's life was never reached, or cannot be and was"
+                );
+            }
+            FOUND
+        } else {
+            status
+        })
+    }
+
+    fn asks_for_coverage(&self) -> bool {
+        self.coverage || self.require_coverage
     }
 }

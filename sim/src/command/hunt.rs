@@ -101,6 +101,7 @@ impl Hunt {
             title: format!("hunt on {}", server.name()),
             summary: symptom.to_string(),
             cells: minimal.iter().collect(),
+            coverage: None,
         })?;
         Ok(if found { FOUND } else { CLEAN })
     }

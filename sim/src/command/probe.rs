@@ -183,6 +183,7 @@ impl Probe {
             title: format!("hangup probe --addr {}", remote.name()),
             summary: summary.clone(),
             cells: probed.iter().map(|one| &one.cell).collect(),
+            coverage: None,
         })?;
         if common.json {
             println_json(&json!({

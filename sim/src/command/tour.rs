@@ -30,6 +30,7 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
         title: "hangup".to_owned(),
         summary: check::summary(&cells, found, start.elapsed()),
         cells: cells.iter().collect(),
+        coverage: None,
     })?;
     if common.json {
         let cells: Vec<_> = cells

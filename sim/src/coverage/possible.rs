@@ -1,7 +1,7 @@
 //! Which cells there can be at all: of our server with its default limits, over plain TCP, with the probe app.
 //!
 //! One match over every phase, clock and action, so that a new one does not compile until it has its place here. What
-//! cannot be says why; what is not excluded must be reached by a campaign of [`ENOUGH`] cases.
+//! cannot be says why; what is not excluded must be reached by a campaign of a million cases.
 
 use super::Action;
 use hangup_lifecycle::{Clock, Phase};

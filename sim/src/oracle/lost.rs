@@ -9,12 +9,13 @@
 //!
 //! A client that closed or reset, a path that was changed, a process that died and a handler that panicked are reasons of
 //! their own, and so is a client that does not read: where a server waited before it closed, or closed when a deadline had
-//! passed, nothing is found.
+//! passed, nothing is found. The end of a shutdown, and of the time that any client may have, cut whatever is under way.
 
 use super::echo;
 use crate::finding::{Finding, spell};
 use crate::ledger::Connection;
 use crate::run::Run;
+use crate::server::UNCLAIMED;
 use hangup_scenario::Verdict;
 use std::time::Duration;
 
@@ -50,6 +51,20 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
 
 type Lost = Option<(Duration, String)>;
 
+/// A staged close takes so long at most, and a server that claims an end for any connection begins it so long before.
+const STAGED: Duration = UNCLAIMED.drain;
+
+/// The server was at a bound at which it cuts what is under way, and which has nothing to do with what that is: its shutdown's, or
+/// the longest that any client may hold a connection.
+fn at_its_bound(run: &Run, connection: &Connection, at: Duration) -> bool {
+    let mut shutdowns = run.life.shutdowns.iter();
+    let ends = connection
+        .accepted
+        .map(|from| from.saturating_add(run.contract.residence));
+    shutdowns.any(|shutdown| shutdown.at_least <= at)
+        || ends.is_some_and(|ends| ends <= at.saturating_add(STAGED))
+}
+
 /// The server closed by itself, while its client was there and the path was as ever.
 fn closed(connection: &Connection) -> Option<(Duration, bool)> {
     let excused = connection.disturbed
@@ -78,9 +93,8 @@ fn erased(run: &Run, connection: &Connection) -> Lost {
     let stays = connection.client_closed.is_none_or(|left| left > at);
     let last = connection.responses.list.last()?;
     let complete = last.complete_at.filter(|_| last.is_final())?;
-    // A shutdown cuts the wait short at its bound.
-    let mut bounds = run.life.shutdowns.iter().map(|shutdown| shutdown.at_least);
-    let waited = !at_once(connection, closed_at) || bounds.any(|bound| bound <= closed_at);
+    // A bound cuts the wait short.
+    let waited = !at_once(connection, closed_at) || at_its_bound(run, connection, closed_at);
     // The network may bring a response long after a server that did wait has closed.
     let late = complete > closed_at + AT_ONCE;
     let inside = connection.responses.inside();
@@ -106,10 +120,8 @@ fn cut(run: &Run, connection: &Connection) -> Lost {
     let request = connection.requests.list.get(last.answers)?;
     let ended = connection.server_fin_arrived || connection.client_reset.is_some();
     let whole = request.complete_at.is_some_and(|whole| whole <= at);
-    // A shutdown cuts what is under way at its bound.
-    let mut bounds = run.life.shutdowns.iter().map(|shutdown| shutdown.at_least);
     if !ended
-        || bounds.any(|bound| bound <= at)
+        || at_its_bound(run, connection, at)
         || !at_once(connection, at)
         // The server's host gave a client up that takes nothing.
         || connection.client_reset.is_some_and(|(reset, _)| reset > at + AT_ONCE)

@@ -40,6 +40,12 @@ struct Cell {
     possible: Option<bool>,
 }
 
+impl Cell {
+    fn is_missing(&self) -> bool {
+        self.possible == Some(true) && self.cases == 0
+    }
+}
+
 impl Row {
     /// The phase, and the clock that is the next to end it.
     fn names(&self) -> (&'static str, &'static str) {
@@ -83,36 +89,42 @@ impl Table {
         Self { rows, told }
     }
 
-    /// Why nothing can be missing from it, if so.
-    pub fn is_unknown(&self) -> Option<&'static str> {
+    /// Why it is not known which cells there are, if so.
+    pub fn unknown(&self) -> Option<&'static str> {
         match self.told {
             Told::Everything => None,
-            Told::Phases => Some("which cells there are is written down for the default limits"),
-            Told::Nothing => Some("it tells no phases and no clocks: which cells it has is not known"),
+            Told::Phases => Some("which there are is known of the default limits only"),
+            Told::Nothing => Some("it tells no phases: they are an observer's, without clocks"),
         }
     }
 
+    /// Those cells, a line for each row that has some: `head, age: half, close`.
     fn named(&self, wanted: impl Fn(&Cell) -> bool) -> Vec<String> {
-        let mut all = Vec::new();
-        for row in &self.rows {
+        let rows = self.rows.iter().filter_map(|row| {
+            let cells = row.cells.iter().zip(Action::ALL);
+            let names: Vec<&str> = cells
+                .filter(|(cell, _)| wanted(cell))
+                .map(|(_, action)| action.name())
+                .collect();
             let (phase, clock) = row.names();
-            for (cell, action) in row.cells.iter().zip(Action::ALL) {
-                if wanted(cell) {
-                    all.push(format!("{phase}/{clock}/{}", action.name()));
-                }
-            }
-        }
-        all
+            (!names.is_empty()).then(|| format!("{phase}, {clock}: {}", names.join(", ")))
+        });
+        rows.collect()
     }
 
-    /// Cells that can be reached and were not.
+    /// Cells that can be reached and were not, a line for each row that has some: `head, age: half, close`.
     pub fn never(&self) -> Vec<String> {
-        self.named(|cell| cell.possible == Some(true) && cell.cases == 0)
+        self.named(|cell| cell.is_missing())
     }
 
     /// Cells that were reached although they are held to be impossible.
     pub fn surprises(&self) -> Vec<String> {
         self.named(|cell| cell.possible == Some(false) && cell.cases > 0)
+    }
+
+    /// Every cell was reached that can be, and no other.
+    pub fn is_covered(&self) -> bool {
+        self.never().is_empty() && self.surprises().is_empty()
     }
 
     /// How many cells were reached, and how many can be if that is known.
@@ -142,7 +154,7 @@ impl Table {
         json!({
             "reached": reached,
             "possible": possible,
-            "never": self.is_unknown().is_none().then(|| self.never()),
+            "never": self.unknown().is_none().then(|| self.never()),
             "rows": rows,
         })
     }
@@ -154,13 +166,14 @@ impl Table {
             Some(possible) => format!("{reached} of {possible} cells reached"),
             None => format!(
                 "{reached} cells reached; {}",
-                self.is_unknown().unwrap_or_default()
+                self.unknown().unwrap_or_default()
             ),
         };
-        for (what, cells) in [("never", self.never()), ("held to be impossible", self.surprises())] {
-            if !cells.is_empty() {
-                sum += &format!("\n{what}: {}", cells.join(", "));
-            }
+        for row in self.never() {
+            sum += &format!("\nnever  {row}");
+        }
+        for row in self.surprises() {
+            sum += &format!("\nheld to be impossible, and reached  {row}");
         }
         sum
     }
@@ -182,7 +195,7 @@ impl Table {
                             @for row in &self.rows { tr {
                                 th scope="row" { (row.names().0) }
                                 td { (row.names().1) }
-                                @for cell in &row.cells { td { (cell) } }
+                                @for cell in &row.cells { td.poor[cell.is_missing()] { (cell) } }
                             } }
                         }
                     }
@@ -193,7 +206,8 @@ impl Table {
     }
 }
 
-const HEADING: &str = "in how many cases a client did what where";
+const HEADING: &str =
+    "where (phase, and the clock that ends it next) a client did what, in how many cases";
 
 /// More than this is told in thousands.
 const WHOLE_MAX: u64 = 99_999;

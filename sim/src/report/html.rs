@@ -54,6 +54,7 @@ pub fn page(results: &Results<'_>) -> String {
                         }
                     }
                 }
+                @if let Some(coverage) = results.coverage { (coverage.markup()) }
                 @for (cell, id) in results.cells.iter().zip(&table.ids) {
                     (story_of(cell, id, alone))
                 }

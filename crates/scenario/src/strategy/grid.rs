@@ -28,7 +28,7 @@ pub(super) struct Draw<'o> {
 
 /// Where a client is when it stops behaving.
 #[derive(Clone, Copy)]
-enum Phase {
+pub(super) enum Phase {
     /// Connected, nothing said.
     Opening,
     /// Within the head.
@@ -49,7 +49,7 @@ enum Phase {
 
 /// What it does there, and the family without which it does not.
 #[derive(Clone, Copy)]
-enum Action {
+pub(super) enum Action {
     /// Nothing, for ever.
     Silence,
     /// Nothing, for a time.
@@ -176,39 +176,12 @@ impl Draw<'_> {
     /// Comes to where it stops behaving. Gives the message, and how much of it has been sent.
     fn reach(&mut self, steps: &mut Vec<Step>) -> (Message, u64) {
         let phase = self.allowed(&PHASES, Phase::Body);
-        let message = match phase {
-            Phase::Expect => self.post(true),
-            Phase::Body => self.post(false),
-            Phase::Handler => {
-                let target = self.slow();
-                self.get_of(target)
-            }
-            Phase::Response => {
-                let target = self.big();
-                self.get_of(target)
-            }
-            Phase::Nonsense => self.malformed(),
-            Phase::Opening | Phase::Head | Phase::Idle => match self.stream.chance(1, 3) {
-                true => self.post(false),
-                false => self.get(),
-            },
-        };
+        let message = self.message(phase);
         let message = match self.mask.has(PIPELINE) && self.stream.chance(1, 4) {
             true => self.in_one_write_before(message),
             false => message,
         };
-        let at = match phase {
-            Phase::Opening => 0,
-            Phase::Head => {
-                let last = message.head_end.saturating_sub(1);
-                self.stream.between(message.start + 1, last)
-            }
-            Phase::Expect => message.head_end,
-            Phase::Body => self
-                .stream
-                .between(message.head_end, message.end.saturating_sub(1)),
-            _ => message.end,
-        };
+        let at = self.point(phase, &message);
         self.send(&message, 0, at, steps);
         match phase {
             Phase::Idle => self.await_final(steps),
@@ -228,8 +201,51 @@ impl Draw<'_> {
         (message, at)
     }
 
+    /// A message that has this phase.
+    pub(super) fn message(&mut self, phase: Phase) -> Message {
+        match phase {
+            Phase::Expect => self.post(true),
+            Phase::Body => self.post(false),
+            Phase::Handler => {
+                let target = self.slow();
+                self.get_of(target)
+            }
+            Phase::Response => {
+                let target = self.big();
+                self.get_of(target)
+            }
+            Phase::Nonsense => self.malformed(),
+            Phase::Opening | Phase::Head | Phase::Idle => match self.stream.chance(1, 3) {
+                true => self.post(false),
+                false => self.get(),
+            },
+        }
+    }
+
+    /// How much of it has been sent when the client is in this phase.
+    pub(super) fn point(&mut self, phase: Phase, message: &Message) -> u64 {
+        match phase {
+            Phase::Opening => 0,
+            Phase::Head => {
+                let last = message.head_end.saturating_sub(1);
+                self.stream.between(message.start + 1, last)
+            }
+            Phase::Expect => message.head_end,
+            Phase::Body => self
+                .stream
+                .between(message.head_end, message.end.saturating_sub(1)),
+            _ => message.end,
+        }
+    }
+
     /// Does something at this point of the message.
-    fn act(&mut self, action: Action, message: &Message, at: &mut u64, steps: &mut Vec<Step>) {
+    pub(super) fn act(
+        &mut self,
+        action: Action,
+        message: &Message,
+        at: &mut u64,
+        steps: &mut Vec<Step>,
+    ) {
         match action {
             Action::Silence => {}
             Action::Stall => {

@@ -58,7 +58,7 @@ pub(super) struct Message {
 }
 
 impl Message {
-    fn of(pieces: Vec<Piece>) -> Self {
+    pub(super) fn of(pieces: Vec<Piece>) -> Self {
         let head_end = pieces.first().map_or(0, Piece::len);
         let end = pieces.iter().map(Piece::len).sum();
         Self {
@@ -81,7 +81,7 @@ impl Message {
     }
 
     /// The write of these bytes of it, without pieces of which nothing is written.
-    fn part(&self, from: u64, to: u64) -> Send {
+    pub(super) fn part(&self, from: u64, to: u64) -> Send {
         let (mut what, mut start, mut first) = (Vec::new(), 0, None);
         for piece in &self.pieces {
             let end = start + piece.len();

@@ -62,14 +62,15 @@ impl Draw<'_> {
             0 => change.heal = true,
             1 => change.latency = Some(self.delay()),
             2 => change.loss = Some(*self.stream.pick(&[0.0, 0.1, 0.5])),
-            _ => {
-                let hole =
-                    self.stream
-                        .pick(&[Blackhole::Both, Blackhole::ToServer, Blackhole::ToClient]);
-                change.blackhole = Some(*hole);
-            }
+            _ => change.blackhole = Some(self.hole()),
         }
         Step::Network(change)
+    }
+
+    pub(super) fn hole(&mut self) -> Blackhole {
+        *self
+            .stream
+            .pick(&[Blackhole::Both, Blackhole::ToServer, Blackhole::ToClient])
     }
 }
 

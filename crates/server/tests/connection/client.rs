@@ -1,7 +1,9 @@
 //! A client that does what a test tells it, and what it then has to say about the server.
 
 use crate::probe::{self, Seen};
-use hangup_server::{CloseReason, Entry, Ledger, Limits, Peer, Phase, Server, Watch, service_fn};
+use hangup_server::{
+    Clock, CloseReason, Entry, Ledger, Limits, Peer, Phase, Server, Watch, service_fn,
+};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -50,6 +52,7 @@ impl Client {
         let record = Arc::new(Record {
             start: Instant::now(),
             lines: Mutex::default(),
+            clocks: Mutex::default(),
         });
         let app = {
             let seen = seen.clone();
@@ -173,6 +176,11 @@ impl Client {
         self.record.lines.lock().unwrap().clone()
     }
 
+    /// Which clocks it had running out next, and which ran out.
+    pub(crate) fn clocks(&self) -> Vec<String> {
+        self.record.clocks.lock().unwrap().clone()
+    }
+
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
@@ -181,6 +189,7 @@ impl Client {
 struct Record {
     start: Instant,
     lines: Mutex<Vec<String>>,
+    clocks: Mutex<Vec<String>>,
 }
 
 impl Record {
@@ -199,6 +208,17 @@ impl Watch for Record {
             self.seconds(deadline).to_string()
         });
         self.line(format!("{} {phase} until {deadline}", self.seconds(at)));
+    }
+
+    fn armed(&self, _: u64, at: Instant, phase: Phase, clock: Option<Clock>) {
+        let clock = clock.map_or("none", Clock::name);
+        let line = format!("{} {phase} {clock}", self.seconds(at));
+        self.clocks.lock().unwrap().push(line);
+    }
+
+    fn expired(&self, _: u64, at: Instant, phase: Phase, clock: Clock) {
+        let line = format!("{} {phase} {clock} is over", self.seconds(at));
+        self.clocks.lock().unwrap().push(line);
     }
 
     fn closed(&self, _: u64, at: Instant, reason: CloseReason, entry: &Entry) {

@@ -183,6 +183,28 @@ async fn bytes_in_advance_do_not_buy_a_silence_longer_than_the_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_clock_that_comes_first_is_told_also_where_it_changes_within_a_phase() {
+    let mut client = Client::connect();
+    client
+        .send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
+        .await;
+    client.until(secs(2)).await;
+    client.send(vec![b'x'; 100_000]).await;
+    client.gone().await;
+    assert_eq!(
+        client.clocks(),
+        [
+            "0 body rate",
+            // What came pays for minutes; now silence is what ends it.
+            "2 body gap",
+            "32 body gap is over",
+            "32 linger gap",
+            "34 linger gap is over",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn chunked_then_silence_in_a_chunk_or_between_or_in_the_trailers() {
     for begun in [
         "",

@@ -75,6 +75,7 @@ pub(super) fn fuzz_each(
         title: format!("fuzz of {} servers: seed {}", servers.len(), plan.seed),
         summary: format!("{:.2} s", start.elapsed().as_secs_f64()),
         cells: convicted.iter().collect(),
+        coverage: None,
     })?;
     Ok(if convicted.is_empty() { CLEAN } else { FOUND })
 }
