@@ -226,7 +226,8 @@ fn a_close_behind_a_request_is_no_end_of_its_handler() {
 /// a client that takes it late is not robbed of it. Any earlier, nothing excuses that.
 #[test]
 fn what_is_under_way_when_a_connection_is_too_old_is_cut() {
-    let steps = r#"{ do = "send", all = [ <asks> ], size = 37, every = "74985ms" }, { do = "send", head = { method = "GET", target = "/big/20000" } }"#;
+    let steps = r#"{ do = "send", all = [ <asks> ], size = 37, every = "74985ms" }, { do = "send", head = { method = "GET", target = "/big/20000" } },
+        { do = "send", head = { method = "GET", target = "/" }, size = 1, every = "500ms" }"#;
     let asks = vec![r#"{ head = { method = "GET", target = "/" } }"#; 48].join(", ");
     let steps = steps.replace("<asks>", &asks);
     let network = "send_buffer = \"4KiB\"\nreceive_buffer = \"4KiB\"\n";
