@@ -105,10 +105,23 @@ fn what_is_no_server_of_ours_tells_no_clocks_and_cannot_be_required_to() {
     let told = text(&hangup("fuzz --server twin --cases 200 --coverage"));
     assert!(told.contains("it tells no phases"), "{told}");
     assert!(told.contains("\nhandler "), "{told}");
-    let wrong = hangup("fuzz --server twin --require-coverage");
-    let error = String::from_utf8_lossy(&wrong.stderr);
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(error.contains("twin: it tells no phases"), "{error}");
+    assert!(told.lines().all(|line| line.len() <= 100), "{told}");
+    for (command, says) in [
+        (
+            "--server twin --require-coverage",
+            "twin: it tells no phases",
+        ),
+        (
+            "--server twin --server hangup --coverage",
+            "one server at a time",
+        ),
+        ("--engine turmoil --coverage", "allowed: --engine leap"),
+    ] {
+        let wrong = hangup(&format!("fuzz {command}"));
+        let error = String::from_utf8_lossy(&wrong.stderr);
+        assert_eq!(wrong.status.code(), Some(2), "{command}: {error}");
+        assert!(error.contains(says), "{command}: {error}");
+    }
 }
 
 /// Cases by their case seeds.

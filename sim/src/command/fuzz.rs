@@ -8,8 +8,10 @@ use crate::campaign::fuzz::{Plan, fuzz};
 use crate::coverage::Coverage;
 use crate::engine::Engine;
 use crate::report::coverage::Table;
+use crate::server::Server;
 use anyhow::bail;
 use clap::Args;
+use std::sync::Arc;
 
 /// A case takes up to a minute of real time on the wire.
 const WIRE_CASES_MAX: u64 = 100;
@@ -44,6 +46,9 @@ impl Fuzz {
                 self.cases
             );
         }
+        if self.coverage || self.require_coverage {
+            self.can_be_covered(common, &servers)?;
+        }
         let plan = Plan {
             seed: self.seed,
             cases: self.cases,
@@ -52,19 +57,9 @@ impl Fuzz {
             keep_going: self.keep_going,
         };
         if !common.server.is_empty() && servers.len() > 1 {
-            if self.asks_for_coverage() {
-                bail!("--coverage: of one server at a time; allowed: one --server");
-            }
             return many::fuzz_each(common, &servers, plan, &self.spread);
         }
         let server = servers.swap_remove(0);
-        let empty = Table::of(&Coverage::default(), &*server);
-        if let Some(why) = empty.unknown().filter(|_| self.require_coverage) {
-            bail!(
-                "--require-coverage: {}: {why}; allowed: hangup, hangup-axum",
-                server.name()
-            );
-        }
         if !common.json {
             say!(
                 "fuzz {} with seed {}: {} cases{}",
@@ -96,8 +91,8 @@ impl Fuzz {
         let more = [("seed", self.seed.into())];
         // What a campaign has reached that stopped at its first finding hangs on the number of cores.
         let whole = convicted.is_empty() || self.keep_going;
-        let table =
-            (self.asks_for_coverage() && whole).then(|| Table::of(&sums.coverage, &*server));
+        let table = ((self.coverage || self.require_coverage) && whole)
+            .then(|| Table::of(&sums.coverage, &*server));
         let status = totals(
             common,
             &*server,
@@ -120,7 +115,22 @@ impl Fuzz {
         })
     }
 
-    fn asks_for_coverage(&self) -> bool {
-        self.coverage || self.require_coverage
+    /// Can the cells be told that this campaign reaches?
+    fn can_be_covered(&self, common: &Common, servers: &[Arc<dyn Server>]) -> anyhow::Result<()> {
+        let [server] = servers else {
+            bail!("--coverage: of one server at a time; allowed: one --server");
+        };
+        if Engine::from(common.engine) != Engine::Leap {
+            bail!(
+                "--coverage: which task waits where is told on one engine; allowed: --engine leap"
+            );
+        }
+        match Table::of(&Coverage::default(), &**server).unknown() {
+            Some(why) if self.require_coverage => bail!(
+                "--require-coverage: {}: {why}; allowed: hangup, hangup-axum",
+                server.name()
+            ),
+            _ => Ok(()),
+        }
     }
 }

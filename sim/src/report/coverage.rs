@@ -2,6 +2,7 @@
 
 use crate::coverage::possible::possible;
 use crate::coverage::{Action, Coverage, Place};
+use crate::ledger::Seen;
 use crate::server::Server;
 use hangup_lifecycle::Limits;
 use maud::{Markup, html};
@@ -52,6 +53,8 @@ impl Row {
         match self.place {
             Place::Told(phase, Some(clock)) => (phase.name(), clock.name()),
             Place::Told(phase, None) => (phase.name(), "none"),
+            // Its name for people is a sentence.
+            Place::Seen(Seen::Malformed) => ("malformed", ""),
             Place::Seen(seen) => (seen.name(), ""),
         }
     }
