@@ -361,6 +361,11 @@ impl Ledger {
         self.list.get((id as usize).checked_sub(1)?)
     }
 
+    /// The same to change it.
+    pub(crate) fn known(&mut self, id: u32) -> Option<&mut Connection> {
+        self.list.get_mut((id as usize).checked_sub(1)?)
+    }
+
     /// Every connection, by id.
     pub fn connections(&self) -> &[Connection] {
         &self.list

@@ -4,7 +4,9 @@
 //! one thread's business from start to end. The timeline is kept only when it is asked for, the hash always, so that
 //! a campaign pays nothing for text that nobody reads.
 
-use crate::coverage::{Action, Place, Reached};
+mod felt;
+
+use crate::coverage::{Action, Reached};
 use crate::ledger::Ledger;
 use crate::life::Life;
 use crate::packet::Packet;
@@ -378,57 +380,6 @@ impl Recorder {
         ]);
         self.say(at, Actor::Server, connection, || text);
         true
-    }
-
-    /// The server says where a connection is, and which clock is the next to end that.
-    pub(crate) fn armed(&mut self, connection: u32, place: Place) {
-        let at = self.now();
-        self.ledger.entry(at, connection).told = Some(place);
-    }
-
-    /// A client begins a step on its open connection. What it does to the link is felt at once; of the rest there is more to come.
-    pub(crate) fn does(&mut self, connection: u32, action: Action) {
-        if matches!(action, Action::Hole | Action::Link) {
-            self.acts(connection, action);
-        }
-        let at = self.now();
-        self.ledger.entry(at, connection).doing = Some(action);
-    }
-
-    /// What a client did is felt.
-    pub(crate) fn acts(&mut self, connection: u32, action: Action) {
-        if let Some(place) = self.ledger.get(connection).and_then(|one| one.place()) {
-            self.reached.add(place, action);
-        }
-    }
-
-    /// The clock of a wait ended it.
-    pub(crate) fn expired(&mut self, connection: u32, place: Place) {
-        if self.ledger.get(connection).is_some_and(|one| !one.probe) {
-            self.reached.add(place, Action::Silence);
-        }
-    }
-
-    /// What of the network's facts is an action of a client, and which.
-    fn action(&self, connection: u32, event: &NetworkEvent<'_>) -> Option<Action> {
-        let one = self.ledger.get(connection)?;
-        // A client that has dropped its socket takes no further step on it.
-        let leaving = || one.client_closed.and(one.doing);
-        match event {
-            NetworkEvent::Arrived {
-                to: Side::Server, ..
-            } => Some(match one.doing {
-                Some(Action::Trickles) => Action::Trickles,
-                _ => Action::Says,
-            }),
-            NetworkEvent::FinArrived { to: Side::Server } if one.client_shutdown.is_some() => {
-                Some(Action::HalfClose)
-            }
-            NetworkEvent::FinArrived { to: Side::Server } => leaving(),
-            NetworkEvent::ResetArrived { to: Side::Server } => leaving(),
-            NetworkEvent::Vanished => Some(Action::Vanish),
-            _ => None,
-        }
     }
 
     /// An application took bytes from its socket.
