@@ -28,8 +28,9 @@ pub(super) struct RemoteFlags {
     /// The server's own timeouts were made this many times shorter than the contract says, and so is all that clients do
     #[arg(long, value_name = "N", default_value = "1")]
     times: NonZeroU32,
-    /// A documented timer that is longer than the contract, as idle=75s: a connection on which it runs is told apart (repeatable)
-    #[arg(long, value_name = "PHASE=TIME", value_parser = known_timer)]
+    /// A documented timer that is longer than the contract: a connection on which it runs is told apart (repeatable). As idle=75s,
+    /// which every byte winds up again, or body=5m,total
+    #[arg(long, value_name = "PHASE=TIME[,total]", value_parser = known_timer)]
     known_timer: Vec<KnownTimer>,
     /// The path that answers a GET at once
     #[arg(long, value_name = "PATH", value_parser = path)]
@@ -78,15 +79,21 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn known_timer(text: &str) -> Result<KnownTimer, String> {
     let allowed = || {
         format!(
-            "allowed: PHASE=TIME, the phase one of {}",
+            "allowed: PHASE=TIME or PHASE=TIME,total, the phase one of {}",
             PHASES.join(", ")
         )
     };
     let (name, time) = text.split_once('=').ok_or_else(allowed)?;
+    let (time, total) = match time.split_once(',') {
+        Some((time, "total")) => (time, true),
+        Some(_) => return Err(allowed()),
+        None => (time, false),
+    };
     let phase = PHASES.into_iter().find(|phase| *phase == name);
     Ok(KnownTimer {
         phase: phase.ok_or_else(allowed)?,
         lasts: duration(time)?,
+        total,
     })
 }
 
@@ -205,9 +212,10 @@ impl RemoteFlags {
             flag("times", self.times.to_string());
         }
         for timer in &self.known_timer {
+            let total = if timer.total { ",total" } else { "" };
             flag(
                 "known-timer",
-                format!("{}={}", timer.phase, spelled(timer.lasts)),
+                format!("{}={}{total}", timer.phase, spelled(timer.lasts)),
             );
         }
         for (name, value) in [

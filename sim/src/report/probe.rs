@@ -97,14 +97,22 @@ impl Display for Came {
         if let Some(more @ 1..) = self.answers.len().checked_sub(ANSWERS_MAX) {
             parts.push(format!("{more} more"));
         }
-        parts.extend(self.fin.map(|at| format!("FIN at {}", about(at))));
-        parts.extend(self.reset.map(|at| format!("RST at {}", about(at))));
-        parts.extend(self.left.map(|at| format!("client gone at {}", about(at))));
+        // An RST is the release, unless that was long before it: then it answers what came for a socket that is gone.
+        let long_before = |at: Duration| {
+            self.reset
+                .is_none_or(|reset| at + LOOKS < reset || reset < at)
+        };
+        let mut ends = [
+            ("FIN", self.fin),
+            ("RST", self.reset),
+            ("client gone", self.left),
+            ("released", self.released.filter(|at| long_before(*at))),
+        ];
+        ends.sort_by_key(|(_, at)| *at);
+        let ends = ends.into_iter().filter_map(|(what, at)| Some((what, at?)));
+        parts.extend(ends.map(|(what, at)| format!("{what} at {}", about(at))));
         match (self.taken, self.released) {
             ((false, _), _) => parts.push("not connected".to_owned()),
-            (_, Some(at)) if self.reset.is_none_or(|reset| reset < at) => {
-                parts.push(format!("released at {}", about(at)));
-            }
             (_, Some(_)) => {}
             ((_, false), None) => parts.push(format!("not accepted in {}", about(self.watched))),
             (_, None) if self.fin.is_some() => {
@@ -115,6 +123,9 @@ impl Display for Came {
         f.write_str(&parts.join(", "))
     }
 }
+
+/// So much later than it was, at most, a release is seen.
+const LOOKS: Duration = Duration::from_millis(300);
 
 /// Statuses of one connection that are told.
 const ANSWERS_MAX: usize = 4;
@@ -172,6 +183,7 @@ pub fn json(probed: &Probed) -> Value {
             "fin_s": came.fin.map(seconds),
             "rst_s": came.reset.map(seconds),
             "released_s": came.released.map(seconds),
+            "client_gone_s": came.left.map(seconds),
             "watched_s": seconds(came.watched),
         })
     });
@@ -287,8 +299,10 @@ fn row(
             _ => writeln!(f, "{folded}")?,
         }
     }
-    for probed in cells.into_iter().flatten() {
-        for reason in &probed.excused {
+    let mut said: Vec<&str> = Vec::new();
+    for reason in cells.into_iter().flatten().flat_map(|one| &one.excused) {
+        if !said.contains(&reason.as_str()) {
+            said.push(reason);
             writeln!(f, "{}", fold::behind(&start, &format!("({reason})")))?;
         }
     }

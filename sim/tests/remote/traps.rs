@@ -3,7 +3,7 @@
 use super::fake::{OK, answers, hangup, head, server, text, until_gone};
 use serde_json::Value;
 use socket2::SockRef;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
@@ -160,6 +160,30 @@ fn queued_data_is_read_behind_a_reset() {
 }
 
 #[test]
+fn a_server_that_lets_go_when_its_client_has_waited_in_vain_is_late_and_leaves_nothing() {
+    let gone = server(|mut stream| {
+        if head(&mut stream) && stream.write_all(OK).is_ok() {
+            until_gone(stream);
+        }
+    });
+    let steps = format!(
+        r#"{GET}, {{ do = "await", status = "final", within = "1s" }}, {{ do = "await", eof = true, within = "1s" }}, {{ do = "close" }}"#
+    );
+    let contract = ["--contract", "stall=300ms,drain=1s", "--tolerance", "300ms"];
+    let late = run("in-vain", &steps, gone, &contract);
+    assert_eq!(late["verdict"], "late", "{late}");
+    // The same client, and a server that does not look.
+    let (keep, _kept) = mpsc::channel();
+    let forgets = server(move |mut stream| {
+        let _ = head(&mut stream);
+        let _ = stream.write_all(OK);
+        let _ = keep.send(stream);
+    });
+    let held = run("in-vain-held", &steps, forgets, &contract);
+    assert_eq!(held["verdict"], "leftover", "{held}");
+}
+
+#[test]
 fn a_descriptor_that_nobody_closes_is_seen_behind_a_reset_of_the_client() {
     // The kernel knows no more of a connection that was reset; its descriptor is there until somebody closes it.
     fn forgetful(keep: &Sender<TcpStream>) -> impl Fn(TcpStream) + Send + Sync + Clone + use<> {
@@ -234,11 +258,86 @@ fn a_known_timer_is_told_apart() {
     assert_eq!(known.status.code(), Some(0), "{}", text(&known.stdout));
     let told = text(&known.stdout);
     assert!(
-        told.contains("its idle timer of 75 s runs") && told.contains("timer"),
+        told.contains("(connection 1: its idle timer of 75 s runs)") && told.contains("timer"),
         "{told}"
     );
     let other = hangup(&[&watch[..], &["--known-timer", "body=75s"]].concat());
     assert_eq!(other.status.code(), Some(1), "{}", text(&other.stdout));
+}
+
+#[test]
+fn a_known_timer_that_counts_in_all_explains_a_trickle_and_one_behind_the_last_byte_does_not() {
+    // It has no clock, answers requests, and waits for more of the preface of HTTP/2.
+    let address = server(|mut stream| {
+        let (mut seen, mut byte) = (Vec::new(), [0]);
+        while let Ok(1) = stream.read(&mut byte) {
+            seen.push(byte[0]);
+            if seen.starts_with(b"GET ") && seen.ends_with(b"\r\n\r\n") {
+                seen.clear();
+                let _ = stream.write_all(OK);
+            }
+        }
+    });
+    let address = address.to_string();
+    let explained = |incident, timer| {
+        let output = hangup(&[
+            "run",
+            incident,
+            "--addr",
+            &address,
+            "--contract",
+            "stall=10s,residence=20s,drain=5s",
+            "--tolerance",
+            "300ms",
+            "--times",
+            "20",
+            "--known-timer",
+            timer,
+            "--json",
+        ]);
+        let run: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let why = run["caveats"].to_string();
+        (run["verdict"] == "clean").then(|| why.contains("connection 1: its head timer"))
+    };
+    for (incident, timer, due) in [
+        ("head-trickle", "head=75s", None),
+        ("head-trickle", "head=19s,total", None),
+        ("head-trickle", "head=75s,total", Some(true)),
+        ("h2-preface-stalls", "head=75s", Some(true)),
+        ("h2-preface-stalls", "handler=75s", None),
+    ] {
+        assert_eq!(explained(incident, timer), due, "{incident} {timer}");
+    }
+}
+
+#[test]
+fn what_the_server_promises_comes_before_what_a_scenario_would_allow() {
+    // The scenario speaks of 75 s, the server's own clock is one of two, and it promises half a second.
+    let address = server(|mut stream| {
+        let mut method = [0; 4];
+        if stream.read_exact(&mut method).is_err() || !head(&mut stream) {
+            return;
+        }
+        if method == *b"POST" {
+            let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+            sleep(Duration::from_secs(2));
+        } else {
+            let _ = stream.write_all(OK);
+        }
+    });
+    let output = hangup(&[
+        "run",
+        "fasthttp-1834",
+        "--addr",
+        &address.to_string(),
+        "--contract",
+        "stall=500ms,drain=1s",
+        "--tolerance",
+        "300ms",
+        "--json",
+    ]);
+    let held: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(held["verdict"], "hung", "{held}");
 }
 
 #[test]

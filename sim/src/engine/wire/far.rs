@@ -260,16 +260,24 @@ fn undecided(plan: &Plan) -> bool {
     .unwrap_or(false)
 }
 
-/// Until when connections are watched that are held past a deadline: as long again as the tolerance, to tell late from held.
+/// Until when connections are watched that are held past a deadline: as long again as the tolerance, to tell late from held; and
+/// where the client left only behind the deadline, until the server has had its time for that, too.
 fn watched_until(plan: &Plan) -> Option<Duration> {
     record(|recorder| {
         let ledger = &recorder.ledger;
+        let contract = ledger.contract();
         let held = ledger
             .connections()
             .iter()
             .filter(|connection| connection.held() && connection.breach.is_some());
-        held.map(|connection| connection.due(ledger.contract()).at + 2 * plan.tolerance)
-            .max()
+        held.map(|connection| {
+            let due = connection.due(contract).at + 2 * plan.tolerance;
+            let gone = connection.client_gone;
+            due.max(gone.map_or(Duration::ZERO, |gone| {
+                gone + contract.drain + plan.tolerance
+            }))
+        })
+        .max()
     })
     .flatten()
 }

@@ -103,18 +103,16 @@ impl Plan {
     }
 }
 
-/// What the server promises; where a scenario gives it longer for something (the work of a client that is gone), that.
+/// What the server promises; where a scenario gives it longer for the work of a client that is gone, that.
 fn contract(scenario: &Scenario, remote: &Remote) -> Contract {
     let claimed = UNCLAIMED
         .overridden(&scenario.contract)
         .overridden(&remote.contract);
+    let work = scenario.contract.drain;
     Contract {
-        stall: claimed
-            .stall
-            .max(scenario.contract.stall.unwrap_or_default()),
-        drain: claimed
-            .drain
-            .max(scenario.contract.drain.unwrap_or_default()),
+        drain: work
+            .filter(|work| *work > UNCLAIMED.drain)
+            .map_or(claimed.drain, |work| work.max(claimed.drain)),
         ..claimed
     }
 }
