@@ -83,11 +83,13 @@ fn phase(cell: &Cell, connection: &Connection) -> (&'static str, Duration) {
     };
     let ended = own.skip_while(|phase| phase.name != name);
     let began = ended.take_while(|phase| phase.name == name).last();
-    // Who has not answered what is no request still waits for the end of a head.
-    let unanswered = connection.responses.finals <= connection.requests.list.len();
-    let waits_for = match name {
-        _ if unanswered && name == Seen::Malformed.name() => "head",
-        name => name,
+    // Who has not answered what we take for no request still waits for the end of a head, and whoever has waits for the next one.
+    let answered = connection.responses.finals > connection.requests.list.len();
+    let malformed = name == Seen::Malformed.name();
+    let waits_for = match (malformed, answered) {
+        (true, false) => Seen::Head.name(),
+        (true, true) => Seen::Idle.name(),
+        (false, _) => name,
     };
     (waits_for, began.map_or(connection.born, |phase| phase.at))
 }

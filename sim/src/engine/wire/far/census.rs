@@ -160,7 +160,15 @@ impl Census {
     pub(crate) fn look(&self) {
         // A table that cannot be read at the moment (no descriptor is free) is read the next time.
         if let Ok(snapshot) = look(self.port, self.process) {
-            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+            self.keep(snapshot);
+        }
+    }
+
+    /// Several threads look, and one that began earlier may be done later.
+    fn keep(&self, snapshot: Snapshot) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.begun < snapshot.begun {
+            *latest = Arc::new(snapshot);
         }
     }
 }
@@ -327,6 +335,25 @@ mod tests {
         drop(accepted);
         assert_eq!(sight(), (Sight::Free, 0));
         drop(client);
+    }
+
+    #[test]
+    fn a_look_that_took_long_does_not_undo_a_newer_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let server = listener.local_addr().expect("it is bound");
+        let client = TcpStream::connect(server).expect("somebody listens");
+        let from = client.local_addr().expect("it is connected");
+        let census = Census {
+            latest: Mutex::new(Arc::new(look(server.port(), None).expect("a table"))),
+            port: server.port(),
+            process: None,
+        };
+        let slow = look(server.port(), None).expect("a table");
+        let accepted = listener.accept().expect("one has connected");
+        census.look();
+        census.keep(slow);
+        assert!(matches!(census.latest().sight(from), Sight::Held(_)));
+        drop(accepted);
     }
 
     #[test]
