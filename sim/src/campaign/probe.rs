@@ -135,8 +135,8 @@ impl Course {
             let lasts = remote.lasts(&scenario);
             if lasts > time {
                 let why = format!(
-                    "takes up to {}: a shorter residence in --contract, or a longer --max-time",
-                    spell(lasts)
+                    "may take longer than {}: a shorter residence in --contract, or a longer --max-time",
+                    spell(time)
                 );
                 self.left.push(leave(Some(ordinal), why));
                 continue;

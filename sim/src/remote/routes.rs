@@ -28,7 +28,7 @@ pub const ROUTES: [Route; 8] = [
     },
     Route {
         path: "/big",
-        about: "GET: a megabyte or more; {} in its place becomes the number of bytes",
+        about: "GET: 8 MB or more, which no kernel keeps to itself; {} in its place becomes the number of bytes",
     },
     Route {
         path: "/slow",
@@ -47,6 +47,10 @@ pub const ROUTES: [Route; 8] = [
         about: "GET: never answers",
     },
 ];
+
+/// A response that is not read has to be longer than what the server's kernel keeps of it (4 MB, as Linux comes); in the simulation
+/// less will do.
+const BIG: u64 = 8_000_000;
 
 /// Where a server has what the probe app has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,11 +78,28 @@ impl Routes {
 
     /// Where a target of the probe app is on this server.
     pub fn place(&self, target: &str) -> String {
-        let Some(place) = route_of(target).and_then(|path| self.places.get(path)) else {
+        let Some(path) = route_of(target) else {
             return target.to_owned();
         };
-        let number = target.rsplit('/').next().unwrap_or_default();
-        place.replace("{}", number)
+        let Some((_, Ok(number))) = target
+            .rsplit_once('/')
+            .map(|(before, number)| (before, number.parse::<u64>()))
+        else {
+            return self
+                .places
+                .get(path)
+                .map_or(target, String::as_str)
+                .to_owned();
+        };
+        let number = if path == "/big" {
+            number.max(BIG)
+        } else {
+            number
+        };
+        match self.places.get(path) {
+            Some(place) => place.replace("{}", &number.to_string()),
+            None => format!("{path}/{number}"),
+        }
     }
 
     /// Puts this server's targets in a scenario.
@@ -210,10 +231,18 @@ mod tests {
         }
         assert_eq!(
             String::from_utf8_lossy(&bytes),
-            "GET /zeros?n=300000 HTTP/1.1\r\nHost: example.org\r\n\r\n\
+            "GET /zeros?n=8000000 HTTP/1.1\r\nHost: example.org\r\n\r\n\
              POST /upload HTTP/1.1\r\nReferer: GET / HTTP/1.0 it is\r\n\r\nGET /index.html HTTP/1.0\r\n\r\n\
              POST /reject HTTP/1.1\r\nHost: example.org\r\nContent-Length: 3\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn a_big_response_is_more_than_kernels_keep() {
+        let plain = Routes::default();
+        assert_eq!(plain.place("/big/1000000"), "/big/8000000");
+        assert_eq!(plain.place("/big/64000000"), "/big/64000000");
+        assert_eq!(plain.place("/slow/1000"), "/slow/1000");
     }
 
     #[test]
