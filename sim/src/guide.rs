@@ -12,6 +12,7 @@
 //! | [`adding_an_oracle`] | a rule more |
 //! | [`limits_of_the_simulation`] | what a clean verdict does not say |
 //! | [`comparison`] | what else there is, and where it fits better |
+//! | [`real_servers`] | what fasthttp, net/http, hyper, axum, actix-web, node and nginx do over real TCP |
 
 #[doc = include_str!("../guide/concepts.md")]
 pub mod concepts {}
@@ -36,3 +37,6 @@ pub mod limits_of_the_simulation {}
 
 #[doc = include_str!("../guide/comparison.md")]
 pub mod comparison {}
+
+#[doc = include_str!("../guide/real-servers.md")]
+pub mod real_servers {}

@@ -32,7 +32,8 @@ echo "fasthttp $(dpkg-query -W -f '${Version}' golang-github-valyala-fasthttp-de
 # Starts the peer with these arguments; sets `address` and `admin`.
 start() {
     : > "$work/addresses"
-    "$work/peer" "$@" > "$work/addresses" &
+    # A peer that nobody ends, ends itself.
+    timeout 10m "$work/peer" "$@" > "$work/addresses" &
     peer=$!
     for _ in $(seq 100); do
         read -r address admin < "$work/addresses" && return

@@ -1,0 +1,101 @@
+// Go's net/http with what the probe app has, without a timeout (its defaults) or with three of one length. Prints its address and
+// that of a page with the number of its open connections, then serves until it is killed.
+package main
+
+import (
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// The number behind `prefix`.
+func number(path, prefix string) (int, bool) {
+	n, err := strconv.Atoi(strings.TrimPrefix(path, prefix))
+	return n, err == nil && strings.HasPrefix(path, prefix)
+}
+
+func answer(out http.ResponseWriter, request *http.Request) {
+	path := request.URL.Path
+	if n, ok := number(path, "/big/"); ok {
+		out.Header().Set("Content-Length", strconv.Itoa(n))
+		page := make([]byte, 16*1024)
+		for n > 0 {
+			if n < len(page) {
+				page = page[:n]
+			}
+			if _, err := out.Write(page); err != nil {
+				return
+			}
+			n -= len(page)
+		}
+		return
+	}
+	if n, ok := number(path, "/slow/"); ok {
+		time.Sleep(time.Duration(n) * time.Millisecond)
+		fmt.Fprint(out, "ok")
+		return
+	}
+	switch path {
+	case "/":
+		fmt.Fprint(out, "ok")
+	case "/echo":
+		digest := sha256.New()
+		n, err := io.Copy(digest, request.Body)
+		if err != nil {
+			// As most handlers have it, whatever the reason.
+			http.Error(out, "the body cannot be read", http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintf(out, "%d %x", n, digest.Sum(nil))
+	case "/reject":
+		http.Error(out, "rejected", http.StatusForbidden)
+	default:
+		http.NotFound(out, request)
+	}
+}
+
+func listen() net.Listener {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return listener
+}
+
+func main() {
+	timeouts := flag.Duration("timeouts", 0, "read, write and idle timeout; 0: none, as by default")
+	flag.Parse()
+	var open int64
+	server := &http.Server{
+		Handler:      http.HandlerFunc(answer),
+		ReadTimeout:  *timeouts,
+		WriteTimeout: *timeouts,
+		IdleTimeout:  *timeouts,
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				atomic.AddInt64(&open, 1)
+			case http.StateClosed, http.StateHijacked:
+				atomic.AddInt64(&open, -1)
+			}
+		},
+	}
+	serving, admin := listen(), listen()
+	fmt.Println(serving.Addr(), admin.Addr())
+	go http.Serve(admin, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(out, atomic.LoadInt64(&open))
+	}))
+	if err := server.Serve(serving); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
