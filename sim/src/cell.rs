@@ -28,6 +28,8 @@ pub struct Cell {
     pub origin: String,
     /// The command that runs this again, where that is not `hangup replay` with the origin.
     pub again: Option<String>,
+    /// What came back and when, where a matrix tells that.
+    pub came: Option<String>,
     /// How long it took on this machine.
     pub wall: Duration,
 }
@@ -102,6 +104,7 @@ impl Cell {
         Self {
             origin: scenario.name.clone(),
             again: None,
+            came: None,
             scenario: Arc::clone(scenario),
             server: server.name().to_owned(),
             run,
@@ -132,6 +135,7 @@ impl Cell {
             run,
             wall: start.elapsed(),
             again: None,
+            came: None,
         })
     }
 

@@ -11,7 +11,7 @@ use crate::remote::count::{Count, CountUrl, SETTLES};
 use crate::remote::survey::{self, Survey};
 use crate::report::Results;
 use crate::report::fold::{self, printable};
-use crate::report::probe::{Matrix, json, left_json};
+use crate::report::probe::{Matrix, json, left_json, told};
 use crate::run::Detail;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -129,6 +129,7 @@ impl Probe {
                 one.ordinal == probe::Ordinal::Second,
             );
             one.cell.again = Some(self.remote.again(name, remote.address, second));
+            one.cell.came = Some(told(one));
         }
         let took = start.elapsed();
         self.tell(common, &remote, &course, &probed, &counted, serves, took)

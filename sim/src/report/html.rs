@@ -138,6 +138,7 @@ impl<'a> Table<'a> {
                                 @for column in 0..self.servers.len() {
                                     td { @if let Some((cell, index)) = self.places[row * self.servers.len() + column] {
                                         (pill(cell, &self.ids[index], row == 0 && column == 0))
+                                        @if let Some(came) = &cell.came { p.note { (printable(came)) } }
                                     } }
                                 }
                             }
@@ -252,6 +253,7 @@ fn story_of(cell: &Cell, id: &str, alone: bool) -> Markup {
                 }
                 @if !scenario.title.is_empty() { p.title { (printable(&scenario.title)) } }
                 (verdicts(cell))
+                @if let Some(came) = &cell.came { p.note { (printable(came)) } }
                 (swimlane::figure(cell))
                 (key())
                 @if let Some(finding) = cell.findings.iter().find(|finding| finding.task.is_some()) {

@@ -151,6 +151,13 @@ pub fn came(probed: &Probed) -> String {
     told.collect::<Vec<_>>().join("; ")
 }
 
+/// The same, and the timers that explain it.
+pub fn told(probed: &Probed) -> String {
+    let mut parts = vec![came(probed)];
+    parts.extend(probed.excused.iter().map(|reason| format!("({reason})")));
+    parts.join(" ")
+}
+
 /// So far apart two runs are when they count as the same.
 const ALIKE: Duration = Duration::from_millis(700);
 

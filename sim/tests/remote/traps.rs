@@ -254,13 +254,19 @@ fn a_known_timer_is_told_apart() {
         "{}",
         text(&open.stdout)
     );
-    let known = hangup(&[&watch[..], &["--known-timer", "idle=75s"]].concat());
+    let page = std::env::temp_dir().join(format!("hangup-remote-{}.html", std::process::id()));
+    let html = page.display().to_string();
+    let known = hangup(&[&watch[..], &["--known-timer", "idle=75s", "--html", &html]].concat());
     assert_eq!(known.status.code(), Some(0), "{}", text(&known.stdout));
     let told = text(&known.stdout);
     assert!(
         told.contains("(connection 1: its idle timer of 75 s runs)") && told.contains("timer"),
         "{told}"
     );
+    let html = std::fs::read_to_string(&page).expect("it was written");
+    let _ = std::fs::remove_file(&page);
+    assert!(html.contains("(connection 1: its idle timer of 75 s runs)"));
+    assert!(html.contains("200 at 0s, open after "));
     let other = hangup(&[&watch[..], &["--known-timer", "body=75s"]].concat());
     assert_eq!(other.status.code(), Some(1), "{}", text(&other.stdout));
 }
