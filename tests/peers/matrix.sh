@@ -34,6 +34,6 @@ cargo build -q -p hangup-peers
 more=()
 if [ "${1:-}" = --write ]; then
     shift
-    more=(--runs 3 --write sim/guide/real-servers.md)
+    more=(--runs 3 --at-once 3 --write sim/guide/real-servers.md)
 fi
 "${CARGO_TARGET_DIR:-target}/debug/matrix" --hangup "$hangup" --go "$work" "${more[@]}" "$@"

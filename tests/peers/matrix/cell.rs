@@ -4,7 +4,7 @@ use crate::told::{Came, Run};
 use std::fmt::{self, Display, Formatter};
 
 /// So many seconds apart two ends are the same to a reader.
-const ALIKE: f64 = 0.7;
+const ALIKE: f64 = 1.0;
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,8 +253,8 @@ mod tests {
             |time: &str| format!(r#"{{"answers": [], "fin_s": {time}, "released_s": {time}}}"#);
         assert_eq!(told(&[open, open]), "open");
         assert_eq!(told(&[open, &at("5.0")]), "open ≠");
-        assert_eq!(told(&[&at("5.0"), &at("5.6")]), "FIN 5 s");
-        assert_eq!(told(&[&at("5.0"), &at("5.8")]), "FIN 5 s ≠");
+        assert_eq!(told(&[&at("5.0"), &at("5.9")]), "FIN 5 s");
+        assert_eq!(told(&[&at("5.0"), &at("6.1")]), "FIN 5 s ≠");
         let reset = r#"{"answers": [], "rst_s": 0.1, "released_s": 0.1}"#;
         let behind = r#"{"answers": [], "fin_s": 0.1, "rst_s": 0.1, "released_s": 0.1}"#;
         assert_eq!(told(&[reset, behind]), "RST 0 s");

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -281,9 +282,13 @@ fn said(folder: &Path) -> String {
     fs::read_to_string(folder.join("error")).unwrap_or_default()
 }
 
+/// How often ports were looked for, which several threads do at one time.
+static LOOKED: AtomicU16 = AtomicU16::new(0);
+
 /// Two ports that clients of other servers do not get from the kernel.
 fn free_ports() -> anyhow::Result<[u16; 2]> {
-    let from = 20_000 + std::process::id() as u16 % 10_000;
+    let from = 20_000 + (std::process::id() % 10_000) as u16;
+    let from = from + 16 * LOOKED.fetch_add(1, Ordering::Relaxed);
     let mut free = (from..32_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     let mut next = || free.next().context("no port is free");
     Ok([next()?, next()?])
