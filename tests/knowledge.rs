@@ -189,10 +189,10 @@ fn who_stays_is_convicted_behind_a_disturbed_link() {
     }
 }
 
-/// The fresh client comes again where segments are lost, whatever it asks for; where nobody accepts, it notices.
+/// What is lost on the way of a scenario's clients is not lost on that of the fresh one; where nobody accepts, it notices.
 #[test]
-fn the_fresh_client_has_patience_with_the_network_and_not_with_the_server() {
-    let text = "name = \"silent\"\n[network]\nloss = 0.5\n[[client]]\nsteps = [ { do = \"stall\", for = \"1s\" } ]\n";
+fn the_fresh_client_has_a_path_of_its_own() {
+    let text = "name = \"silent\"\n[network]\nloss = 0.9\n[[client]]\nsteps = [ { do = \"stall\", for = \"1s\" } ]\n";
     let well = lingers(Some(Duration::ZERO));
     let deaf: Arc<dyn Server> = Bed::new("deaf", |listener: TcpListener, _| async move {
         pending::<()>().await;
@@ -200,15 +200,13 @@ fn the_fresh_client_has_patience_with_the_network_and_not_with_the_server() {
     })
     .not_http("hello\n")
     .into();
-    for seed in 0..200 {
+    for seed in 0..50 {
         let mut scenario = Scenario::clone(&scenario(text));
         scenario.seed = seed;
         let scenario = Arc::new(scenario);
         let findings = judged(&scenario, &*well).findings;
         assert!(findings.is_empty(), "seed {seed}: {findings:?}");
-        if seed < 5 {
-            assert_eq!(judged(&scenario, &*deaf).verdict(), Verdict::Deaf);
-        }
+        assert_eq!(judged(&scenario, &*deaf).verdict(), Verdict::Deaf);
     }
 }
 

@@ -11,21 +11,16 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
+/// When it comes, the server is done with what its last client has left behind.
+const BREATH: Duration = Duration::from_millis(20);
 /// How long it waits for its answer, over a network without latency.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many one-way times of the network it waits on top: handshake, request, answer, and some in reserve.
 const TRIPS: u32 = 10;
 /// And never less than this in real time.
 const MACHINE: Duration = Duration::from_secs(5);
-/// Where segments are lost, it has the patience for some retransmissions.
-const LOSSY: Duration = Duration::from_secs(10 * 60);
-/// There it comes again if it is not served, as a browser does: half of its segments lost, its request may well arrive only
-/// after the server has rightly given it up.
-const ATTEMPTS: usize = 20;
 /// How often it looks whether it was accepted.
 const LOOK: Duration = Duration::from_millis(10);
-/// Beyond this probability of loss, silence says nothing about a server.
-const LOSS_MAX: f64 = 0.6;
 
 /// What it says to an HTTP server that names nothing else.
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: hangup\r\nConnection: close\r\n\r\n";
@@ -42,7 +37,7 @@ enum Ask<'a> {
 }
 
 /// Asks as a server wants to be asked: over HTTP, in a protocol of its own, or, where nobody knows what to say, by connecting alone.
-/// True when it is served, or when such a network says nothing about the server.
+/// True when it is served.
 pub(crate) async fn is_well(
     dialer: Dialer,
     network: &Network,
@@ -53,21 +48,13 @@ pub(crate) async fn is_well(
         (false, Some(request)) => Ask::Byte(request),
         (false, None) => Ask::Accept,
     };
-    if network.loss > LOSS_MAX {
-        return true;
-    }
-    let attempts = if network.loss > 0.0 { ATTEMPTS } else { 1 };
-    for _ in 0..attempts {
-        let asked = opened_by(Opener::Probe, asked(dialer, ask));
-        if let Ok(Ok(true)) = timeout(patience(network), asked).await {
-            return true;
-        }
-    }
-    false
+    sleep(lasts(BREATH)).await;
+    let asked = opened_by(Opener::Probe, asked(dialer, ask));
+    matches!(timeout(patience(network), asked).await, Ok(Ok(true)))
 }
 
 async fn asked(dialer: Dialer, ask: Ask<'_>) -> io::Result<bool> {
-    let mut stream = dialer.connect().await?;
+    let mut stream = dialer.connect_nearby().await?;
     match ask {
         Ask::Response(request) => responds(stream, request).await,
         Ask::Byte(request) => {
@@ -90,12 +77,7 @@ async fn asked(dialer: Dialer, ask: Ask<'_>) -> io::Result<bool> {
 }
 
 fn patience(network: &Network) -> Duration {
-    let lossy = if network.loss > 0.0 {
-        LOSSY
-    } else {
-        Duration::ZERO
-    };
-    let patience = PATIENCE + lossy + (network.latency + network.jitter) * TRIPS;
+    let patience = PATIENCE + (network.latency + network.jitter) * TRIPS;
     // However fast the run's time goes, a machine under load may need some of its own.
     lasts(patience).max(patience.min(MACHINE))
 }

@@ -197,8 +197,11 @@ fn pcapng_gives_the_same_in_both_byte_orders_and_all_resolutions() {
 #[test]
 fn captured_at_the_client_at_the_server_or_between_it_is_the_same() {
     for name in SOME {
-        let packets = packets(name);
-        let expected = clients(&raw(&both_hosts(name)));
+        // The fresh client's host is beside the server's: there is nothing between them.
+        let mut packets = packets(name);
+        packets.retain(|(_, flight, _)| *flight != Some(Duration::ZERO));
+        let sent: Vec<Record> = packets.iter().map(|(record, ..)| record.clone()).collect();
+        let expected = clients(&raw(&sent));
         for tenths in [0, 3, 10] {
             let mut records: Vec<Record> = packets
                 .iter()
