@@ -128,12 +128,13 @@ impl Connection {
         most: usize,
         wait: Option<(Place, &Context<'_>)>,
         medium: &mut Medium,
-        put: impl FnMut(&[u8]),
+        put: impl FnOnce(&[u8]),
     ) -> Poll<io::Result<usize>> {
         let lane = &self.lanes[side.peer() as usize];
         if lane.unread() > 0 {
-            let most = most.min(self.link.mtu);
-            return Poll::Ready(Ok(lane.peek(most, put)));
+            let bytes = lane.peek(most.min(self.link.mtu));
+            put(bytes);
+            return Poll::Ready(Ok(bytes.len()));
         }
         let arrived = lane.fin.arrived;
         let end = &mut self.ends[side as usize];
@@ -160,7 +161,7 @@ impl Connection {
         most: usize,
         wait: Option<(Place, &Context<'_>)>,
         medium: &mut Medium,
-        put: impl FnMut(&[u8]),
+        put: impl FnOnce(&[u8]),
     ) -> Poll<io::Result<usize>> {
         let read = self.peek(side, most, wait, medium, put);
         if let Poll::Ready(Ok(count @ 1..)) = read {
@@ -201,7 +202,7 @@ impl Connection {
         let mut count = 0;
         for part in parts {
             let taken = part.len().min(free);
-            lane.bytes.extend(&part[..taken]);
+            lane.bytes.extend_from_slice(&part[..taken]);
             count += taken;
             free -= taken;
             if taken < part.len() {

@@ -16,6 +16,7 @@
 //! two buffers.
 
 use crate::random::Random;
+use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
 use tokio::time::Instant;
 
@@ -89,7 +90,7 @@ pub(crate) struct Timer {
 #[derive(Debug)]
 pub(crate) struct Lane {
     /// The bytes from `read` to `written`.
-    pub(crate) bytes: VecDeque<u8>,
+    pub(crate) bytes: BytesMut,
     pub(crate) read: u64,
     pub(crate) received: u64,
     pub(crate) sent: u64,
@@ -134,7 +135,7 @@ impl Lane {
     pub(crate) fn new(random: Random, receive_buffer: usize) -> Lane {
         let limit = receive_buffer as u64;
         Lane {
-            bytes: VecDeque::new(),
+            bytes: BytesMut::new(),
             read: 0,
             received: 0,
             sent: 0,
@@ -212,26 +213,18 @@ impl Lane {
 
     /// The receiver forgets what was not read.
     pub(crate) fn discard_unread(&mut self) {
-        self.bytes.drain(..self.unread());
+        self.bytes.advance(self.unread());
         self.read = self.received;
     }
 
-    /// Copies up to `most` unread bytes to the front of `into`, without taking them; how many.
-    pub(crate) fn peek(&self, most: usize, mut put: impl FnMut(&[u8])) -> usize {
-        let most = most.min(self.unread());
-        let (front, back) = self.bytes.as_slices();
-        let front = &front[..most.min(front.len())];
-        put(front);
-        let rest = most - front.len();
-        if rest > 0 {
-            put(&back[..rest]);
-        }
-        most
+    /// Up to `most` unread bytes.
+    pub(crate) fn peek(&self, most: usize) -> &[u8] {
+        &self.bytes[..most.min(self.unread())]
     }
 
     /// Takes `count` unread bytes out of the receive queue.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.bytes.drain(..count);
+        self.bytes.advance(count);
         self.read += count as u64;
     }
 

@@ -52,18 +52,25 @@ impl Medium {
     /// The time on tokio's clock, which is read once for each call of an application, or as seldom as it is told to: it costs
     /// as much as all the rest of one. While a runtime is torn down that clock may be out of reach: then it is the time that was seen
     /// last, since an observer must not be told real time.
+    #[inline]
     pub(crate) fn now(&mut self) -> Instant {
         match self.clock {
             Some(clock) if self.clock_is_read => clock,
-            Some(clock) if tokio::runtime::Handle::try_current().is_err() => clock,
-            clock => {
-                let now = Instant::now();
-                let now = clock.map_or(now, |clock| clock.max(now));
-                self.clock = Some(now);
-                self.clock_is_read = true;
-                now
-            }
+            clock => self.read_clock(clock),
         }
+    }
+
+    fn read_clock(&mut self, before: Option<Instant>) -> Instant {
+        if let Some(before) = before
+            && tokio::runtime::Handle::try_current().is_err()
+        {
+            return before;
+        }
+        let now = Instant::now();
+        let now = before.map_or(now, |before| before.max(now));
+        self.clock = Some(now);
+        self.clock_is_read = true;
+        now
     }
 
     /// An application calls. Unless somebody would have said so, time may have passed.

@@ -52,7 +52,7 @@ impl Connection {
         let bytes = (end - lane.received) as usize;
         lane.received += bytes as u64;
         let unread = lane.unread();
-        let arrived = &lane.bytes.make_contiguous()[unread - bytes..unread];
+        let arrived = &lane.bytes[unread - bytes..unread];
         if known && self.ends[to as usize].holder != Holder::Host {
             medium.tell(self.id, Event::Arrived { to, bytes: arrived });
             self.acknowledge(to, medium);

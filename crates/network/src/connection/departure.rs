@@ -1,6 +1,7 @@
 //! How segments depart and land.
 
 use super::Connection;
+use super::link::{Delay, RTO, SYN_RTO};
 use crate::agenda::What;
 use crate::lane::{Flight, Segment};
 use crate::medium::Medium;
@@ -43,26 +44,56 @@ impl Connection {
             self.expect_progress(from, medium);
             return;
         }
-        // Without chance, all segments arrive at the same instant: one flight.
-        let alike = self.link.loss <= 0.0 && self.link.jitter.is_zero();
-        let most = if alike { bytes } else { self.link.mtu };
-        let end = start + bytes as u64;
-        let mut next = start;
-        while next < end && self.lane_ref(from).lost.is_none() {
-            let bytes = most.min((end - next) as usize);
-            self.launch(
-                from,
-                Segment::Data {
-                    start: next,
-                    bytes,
-                    ack,
-                },
-                medium,
-            );
-            next += bytes as u64;
-        }
+        self.send_segments(from, start, bytes, ack, medium);
         if fin && self.lane_ref(from).lost.is_none() {
-            self.launch(from, Segment::Fin { start: end, ack }, medium);
+            let start = start + bytes as u64;
+            self.launch(from, Segment::Fin { start, ack }, medium);
+        }
+    }
+
+    /// Puts bytes under way as segments, each of which may meet its own fate. What arrives at one instant departs in one piece, unless
+    /// somebody looks.
+    fn send_segments(
+        &mut self,
+        from: Side,
+        start: u64,
+        bytes: usize,
+        ack: u64,
+        medium: &mut Medium,
+    ) {
+        let data = |start: u64, end: u64| Segment::Data {
+            start,
+            bytes: (end - start) as usize,
+            ack,
+        };
+        let end = start + bytes as u64;
+        // Without chance, all segments arrive at the same instant.
+        let alike = self.link.loss <= 0.0 && self.link.jitter.is_zero();
+        let most = if alike { bytes } else { self.link.mtu } as u64;
+        let mut piece: Option<(u64, Delay)> = None;
+        let mut next = start;
+        while next < end {
+            let behind = next + most.min(end - next);
+            let delay = self.delay(from, RTO);
+            if let (Some((_, first)), Some(delay)) = (&piece, &delay)
+                && delay.travel <= first.travel
+                && !medium.shows_packets
+            {
+                // None overtakes another.
+                next = behind;
+                continue;
+            }
+            if let Some((start, delay)) = piece.take() {
+                self.depart(from, data(start, next), delay, medium);
+            }
+            let Some(delay) = delay else {
+                return self.never_arrives(from, data(next, behind), medium);
+            };
+            piece = Some((next, delay));
+            next = behind;
+        }
+        if let Some((start, delay)) = piece {
+            self.depart(from, data(start, end), delay, medium);
         }
     }
 
@@ -75,16 +106,28 @@ impl Connection {
         self.launch(by, Segment::Ack { next, limit }, medium);
     }
 
-    /// Puts a segment under way, behind all others in its direction.
+    /// Puts a segment under way.
     pub(crate) fn launch(&mut self, from: Side, segment: Segment, medium: &mut Medium) {
-        let delay = match self.swallows(from) {
-            true => None,
-            false => self.delay(from, segment),
+        // An acknowledgement is cumulative: a lost one hardly matters, and it draws nothing.
+        let delay = match segment {
+            _ if self.swallows(from) => None,
+            Segment::Ack { .. } | Segment::Reset { .. } => Some(self.latency()),
+            Segment::Syn | Segment::SynAck => self.delay(from, SYN_RTO),
+            Segment::Data { .. } | Segment::Fin { .. } => self.delay(from, RTO),
         };
-        let Some(delay) = delay else {
-            self.show(from, segment, None, medium);
-            return self.swallowed(from, segment, medium);
-        };
+        match delay {
+            Some(delay) => self.depart(from, segment, delay, medium),
+            None => self.never_arrives(from, segment, medium),
+        }
+    }
+
+    fn never_arrives(&mut self, from: Side, segment: Segment, medium: &mut Medium) {
+        self.show(from, segment, None, medium);
+        self.swallowed(from, segment, medium);
+    }
+
+    /// Puts a segment under way, behind all others in its direction.
+    fn depart(&mut self, from: Side, segment: Segment, delay: Delay, medium: &mut Medium) {
         let mut at = medium.now() + delay.travel;
         let lane = self.lane(from);
         at = lane.last.map_or(at, |last| last.max(at));

@@ -61,50 +61,38 @@ impl Connection {
         hole || self.vanished
     }
 
-    /// How long a segment travels: latency, jitter, and a retransmission timeout for each time that it is lost. `None`
-    /// if it never arrives.
-    pub(super) fn delay(&mut self, from: Side, segment: Segment) -> Option<Delay> {
-        let Link {
-            latency,
-            jitter,
-            loss,
-            ..
-        } = self.link;
-        let mut delay = latency.min(MOST);
-        let mut again = Duration::ZERO;
-        // An acknowledgement is cumulative: a lost one hardly matters, and it draws nothing.
-        let carries = !matches!(segment, Segment::Ack { .. } | Segment::Reset { .. });
-        if !carries || (jitter.is_zero() && loss <= 0.0) {
-            return Some(Delay {
-                travel: delay,
-                again,
-            });
+    /// How long a segment travels of which chance makes nothing.
+    pub(super) fn latency(&self) -> Delay {
+        Delay {
+            travel: self.link.latency.min(MOST),
+            again: Duration::ZERO,
         }
-        let random = &mut self.lane(from).random;
+    }
+
+    /// How long a segment travels that is sent again when it is lost: latency, jitter, and the timeout, `first` and then the double, for each
+    /// time that it is. `None` if it never arrives.
+    #[inline]
+    pub(super) fn delay(&mut self, from: Side, first: Duration) -> Option<Delay> {
+        let Link { jitter, loss, .. } = self.link;
+        let mut delay = self.latency();
+        let random = &mut self.lanes[from as usize].random;
         let jitter = jitter.min(MOST).as_millis() as u64;
         if jitter > 0 {
-            delay += Duration::from_millis(random.up_to(jitter));
+            delay.travel += Duration::from_millis(random.up_to(jitter));
         }
         if loss > 0.0 {
-            let mut timeout = match segment {
-                Segment::Syn | Segment::SynAck => SYN_RTO,
-                _ => RTO,
-            };
-            let mut losses = 0;
+            let (mut losses, mut timeout) = (0, first);
             while random.chance(loss) {
                 losses += 1;
                 if losses > LOSSES {
                     return None;
                 }
-                again += timeout;
+                delay.again += timeout;
                 timeout = (timeout * 2).min(RTO_MOST);
             }
+            delay.travel += delay.again;
         }
-        delay += again;
-        Some(Delay {
-            travel: delay,
-            again,
-        })
+        Some(delay)
     }
 
     /// A segment was lost for good. Who sent it has to notice.

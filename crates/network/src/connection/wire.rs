@@ -30,6 +30,7 @@ fn window_scale(receive_buffer: usize) -> u8 {
 impl Connection {
     /// Shows a segment that is put under way now: as often as it is sent (`again` is the time from its first departure
     /// to the one that arrives, with the instant of that arrival), or once, and lost.
+    #[inline]
     pub(super) fn show(
         &self,
         from: Side,
@@ -37,9 +38,18 @@ impl Connection {
         landing: Option<(Duration, Instant)>,
         medium: &mut Medium,
     ) {
-        if !medium.shows_packets || (from == Side::Client && self.vanished) {
-            return;
+        if medium.shows_packets && !(from == Side::Client && self.vanished) {
+            self.show_all(from, segment, landing, medium);
         }
+    }
+
+    fn show_all(
+        &self,
+        from: Side,
+        segment: Segment,
+        landing: Option<(Duration, Instant)>,
+        medium: &mut Medium,
+    ) {
         let now = medium.now();
         let Some((again, at)) = landing else {
             return self.show_once(from, segment, now, None, medium);
@@ -151,10 +161,9 @@ impl Connection {
                 let last = ((start + bytes as u64).saturating_sub(out.read) as usize)
                     .clamp(first, out.bytes.len().max(first));
                 let held = first.min(out.bytes.len())..last.min(out.bytes.len());
-                let bytes: Vec<u8> = out.bytes.range(held).copied().collect();
                 let most = self.link.mtu.min(PAYLOAD_MOST);
-                let count = bytes.len().div_ceil(most);
-                for (index, piece) in bytes.chunks(most).enumerate() {
+                let count = held.len().div_ceil(most);
+                for (index, piece) in out.bytes[held].chunks(most).enumerate() {
                     packet.sequence = own(from + (index * most) as u64);
                     packet.push = index + 1 == count;
                     packet.payload = Cow::Borrowed(piece);
