@@ -20,6 +20,7 @@ const TOLD: Detail = Detail {
     timeline: true,
     stacks: false,
     packets: None,
+    unhashed: false,
 };
 
 fn asks_once() -> Arc<Scenario> {

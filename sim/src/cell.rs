@@ -159,7 +159,11 @@ impl Cell {
         server: &dyn Server,
         detail: Detail,
     ) -> Self {
-        let mut cell = Self::varied(engine, scenario, server, detail);
+        let hashed = Detail {
+            unhashed: false,
+            ..detail
+        };
+        let mut cell = Self::varied(engine, scenario, server, hashed);
         // Real time is never the same twice.
         if engine == Engine::Wire {
             return cell;

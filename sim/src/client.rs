@@ -14,7 +14,7 @@ use hangup_scenario::{Await, LinkChange, Read, Scenario, Send, Step, Trickle, Un
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -208,9 +208,10 @@ impl Client {
         if self.connected.is_some() {
             return Outcome::Done;
         }
+        let connecting = pin!(self.dialer.connect());
         match timeout(
             lasts(CONNECT_PATIENCE.min(self.patience)),
-            opened_by(Opener::Client(self.number), self.dialer.connect()),
+            opened_by(Opener::Client(self.number), connecting),
         )
         .await
         {
@@ -254,7 +255,8 @@ pub(crate) async fn run_patient(
         for copy in 0..client.count {
             let delay = client.start + client.stagger * copy;
             let client = Client::new(Arc::clone(scenario), entry, number, dialer);
-            running.push(tokio::spawn(client.patient(patience).run(delay)));
+            // In a box, since a task is moved some times before it is where it stays.
+            running.push(tokio::spawn(Box::pin(client.patient(patience).run(delay))));
             number += 1;
         }
     }
@@ -283,11 +285,10 @@ async fn within<F: Future>(limit: Duration, work: F) -> Result<F::Output, Elapse
 }
 
 /// Lets the connect call that `connecting` makes be entered in the ledger as `opener`'s.
-pub(crate) async fn opened_by<F: Future>(opener: Opener, connecting: F) -> F::Output {
-    let mut connecting = pin!(connecting);
+pub(crate) async fn opened_by<F: Future + Unpin>(opener: Opener, mut connecting: F) -> F::Output {
     poll_fn(|cx| {
         record(|recorder| recorder.ledger.opener(Some(opener)));
-        let polled = connecting.as_mut().poll(cx);
+        let polled = Pin::new(&mut connecting).poll(cx);
         record(|recorder| recorder.ledger.opener(None));
         polled
     })

@@ -7,6 +7,7 @@ use crate::trace::{lasts, record};
 use crate::transport::{Dialer, Stream};
 use hangup_scenario::Network;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
@@ -49,8 +50,9 @@ pub(crate) async fn is_well(
         (false, None) => Ask::Accept,
     };
     sleep(lasts(BREATH)).await;
-    let asked = opened_by(Opener::Probe, asked(dialer, ask));
-    matches!(timeout(patience(network), asked).await, Ok(Ok(true)))
+    let asked = pin!(asked(dialer, ask));
+    let asked = timeout(patience(network), opened_by(Opener::Probe, asked));
+    matches!(asked.await, Ok(Ok(true)))
 }
 
 async fn asked(dialer: Dialer, ask: Ask<'_>) -> io::Result<bool> {

@@ -23,6 +23,8 @@ pub struct Detail {
     pub stacks: bool,
     /// Keep the packets, with so many bytes of each one's payload at most.
     pub packets: Option<usize>,
+    /// Leave the trace hash out (it is 0): nobody is going to compare the run with another.
+    pub unhashed: bool,
 }
 
 impl Detail {
@@ -31,6 +33,7 @@ impl Detail {
         timeline: true,
         stacks: true,
         packets: None,
+        unhashed: false,
     };
 
     /// What a picture of a run needs: of the payloads, their first lines.

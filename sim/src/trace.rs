@@ -180,6 +180,7 @@ impl Phases {
 pub struct Recorder {
     clock: Clock,
     hash: u64,
+    unhashed: bool,
     timeline: Option<Vec<Entry>>,
     phases: Phases,
     /// The packets, and how much of their payloads is kept.
@@ -228,6 +229,7 @@ impl Recorder {
         Self {
             clock,
             hash: 0,
+            unhashed: detail.unhashed,
             timeline: detail.timeline.then(Vec::new),
             phases: Phases::default(),
             packets: detail.packets.map(|most| (most, Vec::new())),
@@ -250,6 +252,9 @@ impl Recorder {
 
     /// Mixes a fact into the trace hash.
     pub fn mix(&mut self, fact: [u64; 4]) {
+        if self.unhashed {
+            return;
+        }
         let mut bytes = [0; 32];
         for (to, word) in bytes.chunks_exact_mut(8).zip(fact) {
             to.copy_from_slice(&word.to_le_bytes());
@@ -457,19 +462,8 @@ impl Recorder {
 
     /// A fact from the network, from an engine that tells of it later.
     pub fn network_at(&mut self, at: Duration, id: ConnectionId, event: &NetworkEvent<'_>) {
-        let (kind, detail) = fingerprint(event);
-        self.mix([2 | kind << 8, at.as_nanos() as u64, u64::from(id.0), detail]);
-        if let NetworkEvent::Arrived { to, bytes } = event {
-            // A `Date` is the machine's time, not the simulation's.
-            let mut hash = self.hash;
-            match to {
-                Side::Server => hash = xxh3_64_with_seed(bytes, hash),
-                Side::Client => {
-                    let date = &mut self.ledger.entry(at, id.0).date;
-                    date.leave_out(bytes, |rest| hash = xxh3_64_with_seed(rest, hash));
-                }
-            }
-            self.hash = hash;
+        if !self.unhashed {
+            self.mix_network(at, id, event);
         }
         if let NetworkEvent::Accepted { task: Some(task) } = event {
             self.tasks.accepted(*task, id.0);
@@ -503,6 +497,26 @@ impl Recorder {
                 (Side::Server, _) => Actor::Server,
             };
             self.say(at, actor, Some(id.0), || text);
+        }
+    }
+}
+
+impl Recorder {
+    /// Mixes a fact from the network into the trace hash, and the bytes that arrived.
+    fn mix_network(&mut self, at: Duration, id: ConnectionId, event: &NetworkEvent<'_>) {
+        let (kind, detail) = fingerprint(event);
+        self.mix([2 | kind << 8, at.as_nanos() as u64, u64::from(id.0), detail]);
+        if let NetworkEvent::Arrived { to, bytes } = event {
+            // A `Date` is the machine's time, not the simulation's.
+            let mut hash = self.hash;
+            match to {
+                Side::Server => hash = xxh3_64_with_seed(bytes, hash),
+                Side::Client => {
+                    let date = &mut self.ledger.entry(at, id.0).date;
+                    date.leave_out(bytes, |rest| hash = xxh3_64_with_seed(rest, hash));
+                }
+            }
+            self.hash = hash;
         }
     }
 }

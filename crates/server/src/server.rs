@@ -188,7 +188,9 @@ where
             match accepted {
                 Ok((io, peer)) => {
                     pause = PAUSE_MIN;
-                    connections.spawn(self.connection(io, peer).handshake(L::poll_handshake));
+                    let connection = self.connection(io, peer).handshake(L::poll_handshake);
+                    // In a box, since a task is moved some times before it is where it stays.
+                    connections.spawn(Box::pin(connection));
                 }
                 // The connection's own fault; the next one may be well.
                 Err(error) if is_about_one_connection(&error) => {}

@@ -36,46 +36,48 @@ pub(super) struct Hangup {
     name: &'static str,
     about: &'static str,
     limits: Limits,
+    contract: Contract,
     /// What it serves where that is not the probe app itself.
     router: Option<axum::Router>,
 }
 
 impl Hangup {
-    pub(super) fn default_limits() -> Self {
+    fn new(name: &'static str, about: &'static str, limits: Limits) -> Self {
         Self {
-            name: "hangup",
-            about: "our server, default limits",
-            limits: Limits::default(),
+            name,
+            about,
+            contract: Contract {
+                // The probe app keeps nothing of a body, so this is the server's own.
+                buffer: Some((limits.head_bytes + READ_MAX) as u64),
+                ..Contract::from(&limits)
+            },
+            limits,
             router: None,
         }
+    }
+
+    pub(super) fn default_limits() -> Self {
+        let about = "our server, default limits";
+        Self::new("hangup", about, Limits::default())
     }
 
     /// The default limits, and an application of axum's.
     pub(super) fn serving(router: axum::Router) -> Self {
+        let about = "our server, default limits, serving an axum router";
         Self {
-            name: "hangup-axum",
-            about: "our server, default limits, serving an axum router",
-            limits: Limits::default(),
             router: Some(router),
+            ..Self::new("hangup-axum", about, Limits::default())
         }
     }
 
     pub(super) fn article() -> Self {
-        Self {
-            name: "hangup-article",
-            about: "our server with only the article's remedy: read 60 s, write 60 s, idle 300 s",
-            limits: Limits::article(),
-            router: None,
-        }
+        let about = "our server with only the article's remedy: read 60 s, write 60 s, idle 300 s";
+        Self::new("hangup-article", about, Limits::article())
     }
 
     pub(super) fn unbounded() -> Self {
-        Self {
-            name: "hangup-unbounded",
-            about: "our server with every phase unbounded, as fasthttp's defaults are",
-            limits: Limits::unbounded(),
-            router: None,
-        }
+        let about = "our server with every phase unbounded, as fasthttp's defaults are";
+        Self::new("hangup-unbounded", about, Limits::unbounded())
     }
 }
 
@@ -92,18 +94,13 @@ impl Server for Hangup {
     }
 
     fn contract(&self) -> Contract {
-        Contract {
-            // The probe app keeps nothing of a body, so this is the server's own.
-            buffer: Some((self.limits.head_bytes + READ_MAX) as u64),
-            ..Contract::from(&self.limits)
-        }
+        self.contract
     }
 
     fn hastened(&self, times: NonZeroU32) -> Option<Arc<dyn Server>> {
         Some(Arc::new(Self {
-            limits: self.limits.hastened(times),
             router: self.router.clone(),
-            ..*self
+            ..Self::new(self.name, self.about, self.limits.hastened(times))
         }))
     }
 
