@@ -18,7 +18,52 @@
 use crate::random::Random;
 use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
+use std::mem;
 use tokio::time::Instant;
+
+/// The memory of lanes that are gone, for those that come next, in this world of the thread or in a later one: what a lane needs it has
+/// grown to before.
+mod spare {
+    use super::Flight;
+    use bytes::BytesMut;
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    /// So many are kept, of at most so many bytes each.
+    const KEPT: usize = 8;
+    const BYTES: usize = 256 * 1024;
+    const FLIGHTS: usize = 1024;
+
+    type Store = (BytesMut, VecDeque<Flight>);
+
+    thread_local! {
+        static SPARE: RefCell<Vec<Store>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn take() -> Store {
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        spare.ok().flatten().unwrap_or_default()
+    }
+
+    pub(super) fn keep((mut bytes, mut flight): Store) {
+        bytes.clear();
+        flight.clear();
+        if bytes.capacity() <= BYTES && flight.capacity() <= FLIGHTS {
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < KEPT {
+                    spare.push((bytes, flight));
+                }
+            });
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        spare::keep((mem::take(&mut self.bytes), mem::take(&mut self.flight)));
+    }
+}
 
 /// What travels between two hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +179,9 @@ pub(crate) struct Fin {
 impl Lane {
     pub(crate) fn new(random: Random, receive_buffer: usize) -> Lane {
         let limit = receive_buffer as u64;
+        let (bytes, flight) = spare::take();
         Lane {
-            bytes: BytesMut::new(),
+            bytes,
             read: 0,
             received: 0,
             sent: 0,
@@ -148,7 +194,7 @@ impl Lane {
             lost_ack: None,
             reset: false,
             since: None,
-            flight: VecDeque::new(),
+            flight,
             last: None,
             timer: None,
             timers: 0,

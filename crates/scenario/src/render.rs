@@ -48,7 +48,10 @@ impl Send {
             if end > from && at < to {
                 let place = first.get_or_insert(at);
                 match piece {
-                    Piece::Head(head) => head.render(out),
+                    Piece::Head(head) => {
+                        out.reserve(head.len());
+                        head.render(out);
+                    }
                     Piece::Body(length) => {
                         let (skip, until) = (from.saturating_sub(at), to - at);
                         // The part begins before it, or within it: then it is the first.
