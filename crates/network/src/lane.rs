@@ -31,7 +31,7 @@ mod spare {
 
     /// So many are kept, of at most so many bytes each.
     const KEPT: usize = 8;
-    const BYTES: usize = 256 * 1024;
+    const BYTES: usize = 1024 * 1024;
     const FLIGHTS: usize = 1024;
 
     type Store = (BytesMut, VecDeque<Flight>);
