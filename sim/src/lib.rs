@@ -55,6 +55,7 @@ mod client;
 pub mod command;
 pub mod contract;
 pub mod coverage;
+mod digest;
 pub mod engine;
 pub mod exchange;
 pub mod finding;

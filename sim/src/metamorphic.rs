@@ -75,7 +75,7 @@ fn broken(
     server: &dyn Server,
 ) -> Option<Finding> {
     let (other, change) = rule.applied(scenario, run)?;
-    let run_of = |scenario: Scenario| engine.run(&Arc::new(scenario), server, Detail::default());
+    let run_of = |scenario: Scenario| engine.run(&Arc::new(scenario), server, Detail::JUDGED);
     let first = difference(run, &run_of(other))?;
     for longer in [true, false] {
         let shifted = shifted(scenario, longer);

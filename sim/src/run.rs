@@ -28,6 +28,14 @@ pub struct Detail {
 }
 
 impl Detail {
+    /// What a verdict needs, and no more.
+    pub const JUDGED: Self = Self {
+        timeline: false,
+        stacks: false,
+        packets: None,
+        unhashed: true,
+    };
+
     /// What a report on a run tells.
     pub const TOLD: Self = Self {
         timeline: true,

@@ -23,14 +23,6 @@ const BLOCK: u64 = 64;
 /// Of the convictions that look alike, so many are run again for their stacks. If those agree, the others are taken to.
 const STACKS_OF_A_LOOK: usize = 8;
 
-/// What is kept of a case, of which most say nothing.
-const CASE: Detail = Detail {
-    timeline: false,
-    stacks: false,
-    packets: None,
-    unhashed: true,
-};
-
 /// The cases of a campaign, by index.
 pub trait Cases: Sync {
     /// How many there are.
@@ -168,7 +160,7 @@ struct Part {
 impl Part {
     fn run(&mut self, engine: Engine, server: &dyn Server, cases: &dyn Cases, index: u64) {
         let scenario = Arc::new(cases.scenario(index));
-        let cell = judge::of_case(index)(engine, &scenario, server, CASE);
+        let cell = judge::of_case(index)(engine, &scenario, server, Detail::JUDGED);
         self.cases += 1;
         self.simulated += cell.run.end();
         self.coverage.add(&cell.run.reached);

@@ -201,13 +201,26 @@ fn network(scenario: &Scenario) -> Config {
     }
 }
 
+thread_local! {
+    /// All runtimes of a thread are alike but for their seeds.
+    static BUILDER: RefCell<Builder> = RefCell::new(builder());
+}
+
 /// A runtime whose `select!` draws from the seed and whose tasks are entered in the recorder.
 fn runtime(seed: u64) -> Runtime {
+    let seed = RngSeed::from_bytes(&seed.to_le_bytes());
+    BUILDER
+        .with_borrow_mut(|builder| builder.rng_seed(seed).build())
+        .expect("a runtime without I/O driver and threads needs nothing from the system")
+}
+
+fn builder() -> Builder {
+    // A thread is sealed for its whole life.
     let sealed = hangup_seal::is_sealed();
-    hooks::enter_tasks(&mut Builder::new_current_thread())
+    let mut builder = Builder::new_current_thread();
+    hooks::enter_tasks(&mut builder)
         .enable_time()
         .start_paused(true)
-        .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
         .on_thread_unpark(move || {
             hangup_network::time_may_have_passed();
             record(|recorder| {
@@ -216,9 +229,8 @@ fn runtime(seed: u64) -> Runtime {
                     hangup_seal::set_time(recorder.now());
                 }
             });
-        })
-        .build()
-        .expect("a runtime without I/O driver and threads needs nothing from the system")
+        });
+    builder
 }
 
 fn now() -> Duration {

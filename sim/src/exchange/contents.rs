@@ -1,6 +1,6 @@
 //! What messages carried, as far as somebody will ask.
 
-use sha2::{Digest, Sha256};
+use crate::digest::Digest;
 use std::cell::OnceCell;
 
 /// More than this of one direction is not kept.
@@ -51,7 +51,7 @@ impl Content<'_> {
     pub(super) fn digest(&self) -> [u8; 32] {
         *self
             .digest
-            .get_or_init(|| Sha256::digest(self.bytes.unwrap_or_default()).into())
+            .get_or_init(|| Digest::of(self.bytes.unwrap_or_default()))
     }
 }
 

@@ -11,13 +11,13 @@
 //! | `GET /panic` | panics |
 //! | `GET /never` | never answers |
 
+use crate::digest::Digest;
 use crate::trace::{Recorder, lasts, record};
 use bytes::Bytes;
 use hangup_scenario::render::SMUGGLED_TARGET;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use sha2::{Digest, Sha256};
 use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -78,17 +78,14 @@ where
         ("GET" | "HEAD", "/") => Ok(full(StatusCode::OK, "ok")),
         ("POST", "/echo") => {
             let mut body = request.into_body();
-            let (mut length, mut digest) = (0_u64, Sha256::new());
+            let (mut length, mut digest) = (0_u64, Digest::default());
             while let Some(frame) = body.frame().await {
                 if let Ok(data) = frame.map_err(Into::into)?.into_data() {
                     length += data.len() as u64;
                     digest.update(&data);
                 }
             }
-            Ok(full(
-                StatusCode::OK,
-                echoed(length, &digest.finalize().into()),
-            ))
+            Ok(full(StatusCode::OK, echoed(length, &digest.finish())))
         }
         ("POST", "/reject") => Ok(full(StatusCode::FORBIDDEN, "rejected")),
         ("POST", "/stream") => Ok(Response::new(Answer::Stream(request.into_body()))),
@@ -166,7 +163,7 @@ mod tests {
     #[test]
     fn an_echo_tells_length_and_digest() {
         assert_eq!(
-            echoed(3, &Sha256::digest(b"abc").into()),
+            echoed(3, &Digest::of(b"abc")),
             "3 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

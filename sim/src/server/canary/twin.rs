@@ -2,10 +2,10 @@
 
 use super::message::{self, Body, Head, Malformed};
 use super::{Defect, fields};
+use crate::digest::Digest;
 use crate::server::Shutdown;
 use crate::server::app;
 use crate::transport::{Listener, Stream};
-use sha2::{Digest, Sha256};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -374,7 +374,7 @@ async fn answer(head: &Head, body: Vec<u8>) -> (u16, Vec<u8>) {
     match (head.method.as_str(), head.target.as_str()) {
         ("GET" | "HEAD", "/") => (200, b"ok".to_vec()),
         ("POST", "/echo") => {
-            let said = app::echoed(body.len() as u64, &Sha256::digest(&body).into());
+            let said = app::echoed(body.len() as u64, &Digest::of(&body));
             (200, said.into_bytes())
         }
         ("POST", "/stream") => (200, body),
