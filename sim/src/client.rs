@@ -130,9 +130,7 @@ impl Client {
 
     /// Does all steps, and gives back what is still open.
     pub(crate) async fn run(mut self, delay: Duration) -> Option<Stream> {
-        if !delay.is_zero() {
-            sleep(lasts(delay)).await;
-        }
+        sleep(lasts(delay)).await;
         let scenario = Arc::clone(&self.scenario);
         for (index, step) in scenario.clients[self.entry].steps.iter().enumerate() {
             let outcome = self.step(step).await;

@@ -499,9 +499,7 @@ impl Recorder {
             self.say(at, actor, Some(id.0), || text);
         }
     }
-}
 
-impl Recorder {
     /// Mixes a fact from the network into the trace hash, and the bytes that arrived.
     fn mix_network(&mut self, at: Duration, id: ConnectionId, event: &NetworkEvent<'_>) {
         let (kind, detail) = fingerprint(event);
