@@ -51,7 +51,7 @@ impl Medium {
 
     /// The time on tokio's clock, which is read once for each call of an application, or as seldom as it is told to: it costs
     /// as much as all the rest of one. While a runtime is torn down that clock may be out of reach: then it is the time that was seen
-    /// last, since an observer must not be told real time.
+    /// last, since an observer must not be told real time. Who tells when time passes also tells of that.
     #[inline]
     pub(crate) fn now(&mut self) -> Instant {
         match self.clock {
@@ -62,6 +62,7 @@ impl Medium {
 
     fn read_clock(&mut self, before: Option<Instant>) -> Instant {
         if let Some(before) = before
+            && !self.clock_is_told
             && tokio::runtime::Handle::try_current().is_err()
         {
             return before;
@@ -81,6 +82,12 @@ impl Medium {
     /// Time may have passed, and from now on it does not without this being called.
     pub(crate) fn time_may_have_passed(&mut self) {
         self.clock_is_read = false;
+        self.clock_is_told = true;
+    }
+
+    /// No time passes any more, until it is said that it may have.
+    pub(crate) fn stop_clock(&mut self) {
+        self.clock_is_read = self.clock.is_some();
         self.clock_is_told = true;
     }
 

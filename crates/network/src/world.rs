@@ -129,6 +129,12 @@ impl World {
         self.with(Network::kill);
     }
 
+    /// From now on it is as late as it was when the network last looked. Whoever calls [`time_may_have_passed`] calls this before the
+    /// runtime is dropped: sockets are closed then, and its clock is out of their reach.
+    pub fn stop_clock(&self) {
+        self.with(|network| network.medium.stop_clock());
+    }
+
     fn change(&self, connection: ConnectionId, change: impl FnOnce(&mut Network, Key)) {
         self.with(|network| {
             if let Some(key) = network.find(connection) {

@@ -140,6 +140,7 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     let outcome = runtime.block_on(guarded(course, detail));
     WORLD.with(|current| *current.borrow_mut() = None);
     let mut recorder = outcome.recorder;
+    world.stop_clock();
     drop(runtime);
     drop(world);
     let recorder_caveats = exhausted(&recorder);

@@ -5,6 +5,8 @@ use std::cell::OnceCell;
 
 /// More than this of one direction is not kept.
 const KEPT_MAX: usize = 1 << 20;
+/// No more room than this is made for content that was only announced.
+const TRUSTED_MAX: usize = 128 << 10;
 /// What `/big` is made of; so much of it is compared at once.
 const FILLER: [u8; 1024] = [b'x'; 1024];
 
@@ -64,11 +66,14 @@ impl Contents {
         }
     }
 
-    /// From here on content belongs to the message with this number; what is only filler is counted and not kept.
-    pub(super) fn begin(&mut self, message: usize) {
+    /// From here on content belongs to the message with this number, which says that it has so much; what is only filler is counted and
+    /// not kept.
+    pub(super) fn begin(&mut self, message: usize, said: u64) {
         if self.ignored {
             return;
         }
+        self.bytes
+            .reserve(usize::try_from(said).map_or(TRUSTED_MAX, |said| said.min(TRUSTED_MAX)));
         self.list.push(Entry {
             message,
             from: self.bytes.len(),
@@ -141,7 +146,7 @@ mod tests {
         almost[2999] = b'y';
         let mut contents = Contents::default();
         for (message, bytes) in [&[b'x'; 3000], &almost].into_iter().enumerate() {
-            contents.begin(message);
+            contents.begin(message, 0);
             contents.add(bytes);
         }
         let seen = [0, 1].map(|message| contents.get(message).map(|one| (one.filler, one.bytes)));

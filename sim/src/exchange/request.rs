@@ -84,7 +84,11 @@ impl Requests {
             Seen::Head(bytes) => match request_head(bytes) {
                 Ok(Some((request, bytes, framing))) => {
                     if request.asks.sends_back() {
-                        contents.begin(list.len());
+                        let said = match framing {
+                            Framing::Length(length) => length,
+                            _ => 0,
+                        };
+                        contents.begin(list.len(), said);
                     }
                     list.push(request);
                     Head::Whole {

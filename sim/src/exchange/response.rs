@@ -100,7 +100,7 @@ impl Responses {
                         });
                         pending_final = status >= 200;
                         if pending_final {
-                            contents.begin(*finals);
+                            contents.begin(*finals, 0);
                         }
                         *finals += usize::from(pending_final);
                         Head::Whole {
