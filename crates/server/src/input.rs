@@ -15,9 +15,6 @@ const SCRATCH: usize = 8 * 1024;
 /// is three reads. Only a client that is that fast, and an application that reads, get it so far.
 const PIECE_MAX: usize = 416 * 1024;
 
-/// Content that comes in smaller pieces than this is copied out of the buffer, which then is there for the next.
-const COPIED_MAX: usize = 256;
-
 /// One large buffer for each thread, for whichever connection reads a large piece next. Were each given back with its request, the allocator would give the memory
 /// back to the kernel, and take it again page by page: for a megabyte that cost twice as much as all the rest.
 mod spare {
@@ -135,11 +132,7 @@ impl Input {
 
     /// Takes content off the front.
     pub(crate) fn take(&mut self, length: usize) -> Bytes {
-        if length == self.bytes.len() && length <= COPIED_MAX {
-            let bytes = Bytes::copy_from_slice(&self.bytes);
-            self.bytes.clear();
-            bytes
-        } else if length == self.bytes.len() {
+        if length == self.bytes.len() {
             std::mem::take(&mut self.bytes).freeze()
         } else {
             self.bytes.split_to(length).freeze()
