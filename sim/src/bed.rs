@@ -141,8 +141,8 @@ impl Bed {
 
     /// A field that every request has, such as what lets it in. May be called again.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let field = (name.into(), value.into());
-        self.server.routes.headers.push(field);
+        let (name, value): (String, String) = (name.into(), value.into());
+        self.server.routes.headers.push((name.into(), value.into()));
         self
     }
 

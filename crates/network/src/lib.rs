@@ -44,7 +44,7 @@
 //! | `network` | all connections and listeners, the handshake, delivery of what is due |
 //! | `connection` | the rules of one connection: calls, arriving segments, links and timers |
 //! | `lane` | one direction of a connection: bytes, window, segments in flight |
-//! | `agenda`, `medium` | what is due when; what all connections share |
+//! | `agenda`, `alarm`, `medium` | what is due when; what wakes the network for it; what all connections share |
 //! | `readiness`, `random` | who waits for a socket; random numbers |
 
 //!
@@ -66,6 +66,7 @@
 //! | keep-alive probes, urgent data, `tcp_user_timeout` | there are | there are none | no server of this kind uses them, or they are off by default |
 
 mod agenda;
+mod alarm;
 mod config;
 mod connection;
 mod lane;
@@ -88,4 +89,4 @@ pub use packet::{Packet, SynOptions};
 pub use stream::{
     Connect, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf,
 };
-pub use world::{World, time_may_have_passed};
+pub use world::{World, about_to_park, time_may_have_passed};

@@ -19,6 +19,8 @@ pub(crate) struct Medium {
     clock_is_read: bool,
     /// Somebody says when time may have passed; otherwise it may have before every call of an application.
     clock_is_told: bool,
+    /// What is due is just being done.
+    pub(crate) delivers: bool,
     /// When the network task is going to run by itself.
     armed: Option<Instant>,
     /// The network task.
@@ -42,6 +44,7 @@ impl Medium {
             clock: None,
             clock_is_read: false,
             clock_is_told: false,
+            delivers: false,
             armed: None,
             task: None,
             woken: Vec::new(),
@@ -114,7 +117,7 @@ impl Medium {
         self.agenda.order()
     }
 
-    /// Puts something on the agenda, and sees to it that the network task runs by then.
+    /// Puts something on the agenda, and sees to it that the network task runs by then, if it is not told of that time.
     pub(crate) fn schedule(&mut self, at: Instant, order: u64, key: Key, from: Side, what: What) {
         self.agenda.push(Entry {
             at,
@@ -123,7 +126,11 @@ impl Medium {
             from,
             what,
         });
-        if self.armed.is_none_or(|armed| at < armed) {
+        let runs = match self.clock_is_told {
+            true => !self.delivers && at <= self.now(),
+            false => self.armed.is_none_or(|armed| at < armed),
+        };
+        if runs {
             self.wake_task();
         }
     }
@@ -131,7 +138,7 @@ impl Medium {
     /// What was to happen at `at` is off: if the network task waits for just that, it has to look again. An
     /// idle network must not wake up for nothing, which the proof that nothing is armed relies on.
     pub(crate) fn cancelled(&mut self, at: Instant) {
-        if self.armed == Some(at) {
+        if !self.clock_is_told && self.armed == Some(at) {
             self.wake_task();
         }
     }

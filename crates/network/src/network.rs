@@ -1,9 +1,10 @@
 //! The network: all connections and listeners of one simulated world, and the delivery of what is due.
 
 mod handshake;
+mod pauses;
 mod process;
 
-use crate::agenda::{Key, What};
+use crate::agenda::{Entry, Key, What};
 use crate::config::{BlackHole, Config, Link};
 use crate::connection::{Connection, Due, Holder, Life};
 use crate::lane::Segment;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 use std::task::Waker;
 use tokio::time::Instant;
 
+use self::pauses::Pauses;
 pub(crate) use handshake::Listener;
 
 /// The first of the ports that clients get.
@@ -33,6 +35,8 @@ pub(crate) struct Network {
     next_port: u16,
     /// How many processes have served here before the one that does now.
     pub(crate) process: u32,
+    /// What it does at its runtime's pauses, if it is told of them.
+    pauses: Option<Pauses>,
 }
 
 struct Place {
@@ -52,6 +56,7 @@ impl Network {
             listeners: Vec::new(),
             next_port: *EPHEMERAL.start(),
             process: 0,
+            pauses: None,
         }
     }
 
@@ -180,7 +185,32 @@ impl Network {
 
     /// Does all that is due; then the network task sleeps until the time that is returned, if any.
     pub(crate) fn run(&mut self, task: &Waker) -> Option<Instant> {
+        let next = self.run_due();
+        let next = next.filter(|_| self.pauses.is_none());
+        self.medium.sleep(next, task);
+        next
+    }
+
+    /// Does all that is due, and says when there is something to do again.
+    fn run_due(&mut self) -> Option<Instant> {
         let now = self.medium.now();
+        self.medium.delivers = true;
+        let next = loop {
+            match self.next() {
+                Some(entry) if entry.at <= now => {
+                    self.medium.pop();
+                    self.happen(entry.key, entry.from, entry.what);
+                }
+                next => break next.map(|entry| entry.at),
+            }
+        };
+        self.medium.delivers = false;
+        next
+    }
+
+    /// What happens next. What was called off is taken from the agenda: an idle network must not wake up for it, which the proof that
+    /// nothing is armed relies on.
+    fn next(&mut self) -> Option<Entry> {
         while let Some(&entry) = self.medium.first() {
             let current = match entry.what {
                 What::Arrival => true,
@@ -189,17 +219,12 @@ impl Network {
                     lane.timer.is_some() && lane.timers == serial
                 }),
             };
-            if current && entry.at > now {
-                break;
+            if current {
+                return Some(entry);
             }
             self.medium.pop();
-            if current {
-                self.happen(entry.key, entry.from, entry.what);
-            }
         }
-        let next = self.medium.first().map(|entry| entry.at);
-        self.medium.sleep(next, task);
-        next
+        None
     }
 
     fn happen(&mut self, key: Key, from: Side, what: What) {

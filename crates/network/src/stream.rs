@@ -17,7 +17,7 @@ use crate::medium::Medium;
 use crate::network::Socket;
 use crate::observer::{ConnectionId, Side};
 use crate::readiness::Place;
-use crate::world::{down, with};
+use crate::world::{down, may_be_dumped, with};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
@@ -259,13 +259,15 @@ pub(crate) fn leaf<T>(
     cx: &mut Context<'_>,
     operation: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
-    // A read of nothing would keep what it spends.
-    let seen = poll_fn(|cx| {
-        Pin::new(&mut tokio::io::empty())
-            .poll_read(cx, &mut ReadBuf::new(&mut []))
-            .map(drop)
-    });
-    ready!(pin!(unconstrained(seen)).poll(cx));
+    if may_be_dumped() {
+        // A read of nothing would keep what it spends.
+        let seen = poll_fn(|cx| {
+            Pin::new(&mut tokio::io::empty())
+                .poll_read(cx, &mut ReadBuf::new(&mut []))
+                .map(drop)
+        });
+        ready!(pin!(unconstrained(seen)).poll(cx));
+    }
     pin!(cooperative(poll_fn(operation))).poll(cx)
 }
 

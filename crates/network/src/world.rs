@@ -1,11 +1,12 @@
 //! The network of the current thread, and what a test bed does with it.
 
 use crate::agenda::Key;
+use crate::alarm::Alarm;
 use crate::config::{Config, Link};
 use crate::netstat::Socket;
 use crate::network::Network;
 use crate::observer::{ConnectionId, Observer};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -13,10 +14,12 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 thread_local! {
     static NETWORK: RefCell<Option<Box<Network>>> = const { RefCell::new(None) };
+    /// Whether a task dump may be under way.
+    static DUMPS: Cell<bool> = const { Cell::new(true) };
 }
 
 /// Worlds of this process so far. It only tells a stream of one world from a stream of another.
@@ -50,6 +53,7 @@ impl World {
             );
             *network = Some(Box::new(Network::new(id, config, observer)));
         });
+        DUMPS.set(true);
         World {
             id,
             not_send: PhantomData,
@@ -61,7 +65,7 @@ impl World {
     pub fn run(&self) -> impl Future<Output = Infallible> + Send + 'static {
         Run {
             world: self.id,
-            sleep: None,
+            alarm: Alarm::default(),
         }
     }
 
@@ -129,10 +133,26 @@ impl World {
         self.with(Network::kill);
     }
 
-    /// From now on it is as late as it was when the network last looked. Whoever calls [`time_may_have_passed`] calls this before the
+    /// From now on the network is told of each pause of its runtime, by [`about_to_park`] and [`time_may_have_passed`], and does at them what the
+    /// [network task](Self::run) else does: that one runs only for what happens at the very instant at which it is caused, and a segment that arrives
+    /// later costs no poll of a task. It is all in place before a task runs of those that a timer wakes at the same instant.
+    ///
+    /// `start` is when the clock of the runtime began: tokio's timers go off at whole milliseconds from then. Where the next
+    /// thing to happen comes no later than the next of those, so that nothing can come before it, the network moves the clock there itself, which saves the runtime a pause.
+    pub fn is_told_of_pauses(&self, start: Instant) {
+        self.with(|network| network.is_told_of_pauses(start));
+    }
+
+    /// Whether task dumps may be taken from now on. At first they may: each operation then looks whether one is under way, which costs half
+    /// as much as the operation. In one that is taken all the same, operations are done, and no stack ends in them.
+    pub fn may_be_dumped(&self, may: bool) {
+        DUMPS.set(may);
+    }
+
+    /// From now on it is as late as it was when the network last looked. Whoever tells it [of pauses](Self::is_told_of_pauses) calls this before the
     /// runtime is dropped: sockets are closed then, and its clock is out of their reach.
     pub fn stop_clock(&self) {
-        self.with(|network| network.medium.stop_clock());
+        self.with(Network::stop_clock);
     }
 
     fn change(&self, connection: ConnectionId, change: impl FnOnce(&mut Network, Key)) {
@@ -161,16 +181,23 @@ impl Drop for World {
     }
 }
 
-/// Works on the network of this thread if it is `world`'s. Tasks are woken, and wakers dropped, when the network
-/// is no longer borrowed.
+/// Works on the network of this thread if it is `world`'s.
 pub(crate) fn with<R>(world: u64, work: impl FnOnce(&mut Network) -> R) -> Option<R> {
+    with_current(|network| {
+        (network.world == world).then(|| {
+            network.medium.is_called();
+            work(network)
+        })
+    })
+    .flatten()
+}
+
+/// Works on the network of this thread. Tasks are woken, and wakers dropped, when the network is no longer borrowed.
+fn with_current<R>(work: impl FnOnce(&mut Network) -> R) -> Option<R> {
     NETWORK
         .try_with(|cell| {
             let mut network = cell.borrow_mut();
-            let network_ref = network
-                .as_deref_mut()
-                .filter(|network| network.world == world)?;
-            network_ref.medium.is_called();
+            let network_ref = network.as_deref_mut()?;
             let result = work(network_ref);
             let medium = &mut network_ref.medium;
             if !medium.woken.is_empty() || !medium.discarded.is_empty() {
@@ -190,25 +217,29 @@ pub(crate) fn with<R>(world: u64, work: impl FnOnce(&mut Network) -> R) -> Optio
         .flatten()
 }
 
+/// Whether a task dump may be under way.
+pub(crate) fn may_be_dumped() -> bool {
+    DUMPS.get()
+}
+
 /// The world of the current thread.
 pub(crate) fn current() -> io::Result<u64> {
     let world = NETWORK.try_with(|cell| cell.borrow().as_deref().map(|network| network.world));
     world.ok().flatten().ok_or_else(down)
 }
 
-/// Tells the network of this thread, if there is one, that time may have passed. From the first call on it takes it that
-/// time does not pass without one, and reads the clock once from one to the next instead of at every call of an
+/// Tells the network of this thread, if there is one that [is told of pauses](World::is_told_of_pauses), that nothing is left to do at this
+/// instant. It is meant for a runtime's `on_thread_park`.
+pub fn about_to_park() {
+    with_current(Network::about_to_park);
+}
+
+/// Tells the network of this thread, if there is one that [is told of pauses](World::is_told_of_pauses), that time may have passed: what is due
+/// happens. The network takes it that time does not pass without this, and reads the clock once from one to the next instead of at every call of an
 /// application. It is meant for a runtime's `on_thread_unpark`: a paused clock moves only while there is nothing else
 /// to do. Whoever moves it by `tokio::time::advance` has to call this, too.
 pub fn time_may_have_passed() {
-    // While the network is borrowed the runtime is not idle.
-    let _ = NETWORK.try_with(|cell| {
-        if let Ok(mut network) = cell.try_borrow_mut()
-            && let Some(network) = network.as_deref_mut()
-        {
-            network.medium.time_may_have_passed();
-        }
-    });
+    with_current(Network::time_may_have_passed);
 }
 
 /// What an operation without its world gives.
@@ -222,8 +253,7 @@ pub(crate) fn down() -> io::Error {
 /// The network task.
 struct Run {
     world: u64,
-    /// Kept from one event to the next, since setting a timer anew is cheaper than making one.
-    sleep: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
 }
 
 impl Future for Run {
@@ -231,27 +261,11 @@ impl Future for Run {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Infallible> {
         while let Some(next) = with(self.world, |network| network.run(cx.waker())) {
-            let Some(at) = next else {
-                // A timer that has gone off is harmless; one that has not would wake an idle network.
-                self.sleep = self.sleep.take().filter(|sleep| sleep.is_elapsed());
-                break;
-            };
-            if self.wait(at, cx).is_pending() {
+            self.alarm.set(next);
+            if self.alarm.poll(cx).is_pending() {
                 break;
             }
         }
         Poll::Pending
-    }
-}
-
-impl Run {
-    fn wait(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if sleep.deadline() != at {
-            sleep.as_mut().reset(at);
-        }
-        sleep.as_mut().poll(cx)
     }
 }

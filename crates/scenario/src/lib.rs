@@ -62,7 +62,7 @@ pub mod verdict;
 pub use file::{Mistake, ReadError};
 pub use minimise::minimise;
 pub use scenario::{Client, Contract, Network, Rst, Scenario};
-pub use send::{Head, Host, Piece, Send, Trickle, Version};
+pub use send::{Head, Host, Piece, Send, Text, Trickle, Version};
 pub use server_event::{ServerAction, ServerEvent};
 pub use step::{Await, Blackhole, LinkChange, Read, Step, Until};
 pub use story::Story;

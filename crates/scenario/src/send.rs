@@ -1,6 +1,10 @@
 //! What one write is made of.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+/// A part of a head. What a generator says is often known beforehand, and long: that is not copied from head to head.
+pub type Text = Cow<'static, str>;
 
 /// The bytes of one `send` step and how they are cut. [`Send::render`](crate::send::Send::render) gives the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,9 +45,9 @@ pub enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Head {
     /// The method.
-    pub method: String,
+    pub method: Text,
     /// The request target.
-    pub target: String,
+    pub target: Text,
     /// The version in the request line.
     pub version: Version,
     /// The `Host` field.
@@ -53,16 +57,16 @@ pub struct Head {
     /// Whether there is `Transfer-Encoding: chunked`.
     pub chunked: bool,
     /// The value of `Expect`.
-    pub expect: Option<String>,
+    pub expect: Option<Text>,
     /// The value of `Connection`.
-    pub connection: Option<String>,
+    pub connection: Option<Text>,
     /// Further fields, name and value, in this order, after those above.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Text, Text)>,
 }
 
 impl Head {
     /// A head with this method and target, HTTP/1.1 and a `Host`.
-    pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
+    pub fn new(method: impl Into<Text>, target: impl Into<Text>) -> Self {
         Self {
             method: method.into(),
             target: target.into(),

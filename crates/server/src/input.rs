@@ -87,7 +87,12 @@ impl Input {
             let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH];
             let mut buffer = ReadBuf::uninit(&mut scratch);
             let read = Pin::new(io).poll_read(cx, &mut buffer);
-            self.bytes.extend_from_slice(buffer.filled());
+            if self.bytes.is_empty() {
+                // Just so large: content is handed on in the very buffer that holds it.
+                self.bytes = BytesMut::from(buffer.filled());
+            } else {
+                self.bytes.extend_from_slice(buffer.filled());
+            }
             let length = buffer.filled().len();
             read.map_ok(|()| length)
         };

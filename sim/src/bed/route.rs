@@ -5,7 +5,7 @@
 //! file that was found on one server runs against any other.
 
 use super::dialogue::Dialogue;
-use hangup_scenario::{Head, Piece, Scenario, Send, Step};
+use hangup_scenario::{Head, Piece, Scenario, Send, Step, Text};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Route {
 pub(super) struct Routes {
     pub(super) targets: BTreeMap<Route, String>,
     /// Fields that every request head gets.
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(Text, Text)>,
     /// What it speaks where that is not HTTP.
     pub(super) dialogue: Option<Dialogue>,
 }
@@ -87,7 +87,7 @@ impl Routes {
     /// One whole request to the plain route, the last of its connection.
     pub(super) fn fresh_request(&self) -> Vec<u8> {
         let mut send = Send::from(Head {
-            connection: Some("close".to_owned()),
+            connection: Some("close".into()),
             ..Head::default()
         });
         self.fit_send(&mut send);
@@ -151,7 +151,7 @@ impl Routes {
                 .get(&route)
                 .or_else(|| self.targets.get(&Route::Plain))
         {
-            head.target.clone_from(target);
+            head.target = target.clone().into();
         }
         head.headers.extend(self.headers.iter().cloned());
     }

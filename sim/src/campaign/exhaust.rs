@@ -33,7 +33,7 @@ pub fn alphabet() -> Vec<Step> {
     vec![
         head(Head::default()),
         head(Head {
-            connection: Some("close".to_owned()),
+            connection: Some("close".into()),
             ..Head::default()
         }),
         of(Piece::Bytes(b"GET / HT".to_vec())),
@@ -43,7 +43,7 @@ pub fn alphabet() -> Vec<Step> {
         }),
         head(Head {
             length: Some(BODY),
-            expect: Some("100-continue".to_owned()),
+            expect: Some("100-continue".into()),
             ..post()
         }),
         head(Head {

@@ -134,6 +134,8 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
         packets: detail.packets.is_some(),
     };
     let world = Rc::new(World::enter(network(scenario), Box::new(observe)));
+    world.is_told_of_pauses(start);
+    world.may_be_dumped(false);
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
     // It is some kilobytes, which would be moved from hand to hand.
     let course = Box::pin(drive(scenario, (server, contract), &world, detail, warm));
@@ -222,14 +224,15 @@ fn builder() -> Builder {
     hooks::enter_tasks(&mut builder)
         .enable_time()
         .start_paused(true)
+        .on_thread_park(hangup_network::about_to_park)
         .on_thread_unpark(move || {
-            hangup_network::time_may_have_passed();
             record(|recorder| {
                 recorder.clock().may_have_moved();
                 if sealed {
                     hangup_seal::set_time(recorder.now());
                 }
             });
+            hangup_network::time_may_have_passed();
         });
     builder
 }
@@ -304,6 +307,7 @@ async fn cut(detail: Detail) -> Outcome {
 
 async fn captured(recorder: &Recorder, detail: Detail) -> stack::Captured {
     if detail.stacks {
+        with_world(|world| world.may_be_dumped(true));
         stack::capture(&recorder.tasks).await
     } else {
         stack::Captured::default()
@@ -366,11 +370,17 @@ async fn drive(
     }
 }
 
-/// A fresh client asks.
-async fn is_served(server: &dyn Server, scenario: &Scenario) -> bool {
-    let request = server.fresh_request();
-    let asked = (server.speaks_http(), request.as_deref());
-    probe::is_well(Dialer::Leap(ADDRESS), &scenario.network, asked).await
+/// A fresh client asks. It is a task, as all clients are: to wake the run's own future costs the runtime a pause.
+async fn is_served(server: &dyn Server, scenario: &Arc<Scenario>) -> bool {
+    let (http, request) = (server.speaks_http(), server.fresh_request());
+    let scenario = Arc::clone(scenario);
+    let client = async move {
+        let asked = (http, request.as_deref());
+        probe::is_well(Dialer::Leap(ADDRESS), &scenario.network, asked).await
+    };
+    tokio::spawn(Box::pin(client))
+        .await
+        .expect("the fresh client does not panic and is not cancelled")
 }
 
 fn next_due() -> Option<Duration> {

@@ -115,10 +115,11 @@ impl Messages {
                         self.state = State::Ended;
                         return false;
                     }
-                    if !bytes.contains(&b'\n') {
+                    // It is read line by line, however it was cut.
+                    let Some(line_end) = memchr::memrchr(b'\n', bytes) else {
                         self.pending.extend_from_slice(bytes);
                         return true;
-                    }
+                    };
                     // Only a head that came in parts is put together: a segment may hold a thousand whole ones.
                     let head = if before == 0 {
                         bytes
@@ -126,7 +127,7 @@ impl Messages {
                         self.pending.extend_from_slice(bytes);
                         &self.pending
                     };
-                    match see(Seen::Head(head)) {
+                    match see(Seen::Head(&head[..=before + line_end])) {
                         Head::Partial => {
                             if before == 0 {
                                 self.pending.extend_from_slice(bytes);

@@ -187,7 +187,7 @@ fn head(bytes: &[u8]) -> Option<Head> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
     let mut line = lines.next()?.splitn(3, ' ');
-    let mut head = Head::new(line.next()?, line.next()?);
+    let mut head = Head::new(line.next()?.to_owned(), line.next()?.to_owned());
     head.version = match line.next()? {
         "HTTP/1.1" => Version::Http11,
         "HTTP/1.0" => Version::Http10,
@@ -214,9 +214,11 @@ fn head(bytes: &[u8]) -> Option<Head> {
             "Transfer-Encoding" if next < 3 && !others && value == "chunked" => {
                 (head.chunked, next) = (true, 3);
             }
-            "Expect" if next < 4 && !others => (head.expect, next) = (Some(value), 4),
-            "Connection" if next < 5 && !others => (head.connection, next) = (Some(value), 5),
-            _ => head.headers.push((name.to_owned(), value)),
+            "Expect" if next < 4 && !others => (head.expect, next) = (Some(value.into()), 4),
+            "Connection" if next < 5 && !others => {
+                (head.connection, next) = (Some(value.into()), 5)
+            }
+            _ => head.headers.push((name.to_owned().into(), value.into())),
         }
     }
     Some(head)

@@ -151,7 +151,7 @@ impl Script<'_> {
         if let Some(target) = self.target {
             for piece in &mut pieces {
                 if let Piece::Head(Head { target: own, .. }) = piece {
-                    target.clone_into(own);
+                    *own = target.to_owned().into();
                 }
             }
         }

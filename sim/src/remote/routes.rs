@@ -115,7 +115,7 @@ impl Routes {
         for piece in &mut send.what {
             match piece {
                 Piece::Head(head) => {
-                    head.target = self.place(&head.target);
+                    head.target = self.place(&head.target).into();
                     if let (Host::Default, Some(host)) = (&head.host, &self.host) {
                         head.host = Host::Text(host.clone());
                     }

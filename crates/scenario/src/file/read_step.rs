@@ -8,7 +8,7 @@ use super::{
     table::{Table, Value},
 };
 use crate::{
-    send::{Head, Host, Piece, Send, Trickle, Version},
+    send::{Head, Host, Piece, Send, Text, Trickle, Version},
     step::{Await, Blackhole, LinkChange, Read, Step, Until},
 };
 
@@ -147,10 +147,10 @@ fn head(value: &Value<'_>) -> Result<Head, ReadError> {
     ];
     let table = value.table(&format!("a table of {}", fields.join(", ")))?;
     table.only(&fields)?;
-    let text = |key| {
+    let text = |key| -> Result<Option<Text>, ReadError> {
         table
             .get(key)
-            .map(|value| value.text("a string").map(str::to_owned))
+            .map(|value| value.text("a string").map(|text| text.to_owned().into()))
             .transpose()
     };
     let default = Head::default();
@@ -205,13 +205,15 @@ fn host(value: &Value<'_>) -> Result<Host, ReadError> {
     }
 }
 
-fn headers(value: &Value<'_>) -> Result<Vec<(String, String)>, ReadError> {
+fn headers(value: &Value<'_>) -> Result<Vec<(Text, Text)>, ReadError> {
     let allowed = "an array of pairs such as [[\"name\", \"value\"]]";
     let pair = |value: Value<'_>| {
         let mut elements = value.elements(allowed)?;
         match (elements.next(), elements.next(), elements.next()) {
             (Some(name), Some(text), None) => {
-                Ok((name.text("a string")?.into(), text.text("a string")?.into()))
+                let own =
+                    |value: Value<'_>| value.text("a string").map(|text| text.to_owned().into());
+                Ok((own(name)?, own(text)?))
             }
             _ => Err(value.malformed("not a pair", allowed)),
         }

@@ -237,12 +237,12 @@ fn heads(head: &Head, depth: Depth) -> Vec<Head> {
             .into_iter()
             .flat_map(|number| numbers(number, 0, depth))
         {
-            with(&|head| head.target = format!("{path}{number}"));
+            with(&|head| head.target = format!("{path}{number}").into());
         }
         for (index, (name, value)) in head.headers.iter().enumerate() {
             for length in numbers(value.chars().count() as u64, 0, depth) {
                 let shorter: String = value.chars().take(length as usize).collect();
-                with(&|head| head.headers[index] = (name.clone(), shorter.clone()));
+                with(&|head| head.headers[index] = (name.clone(), shorter.clone().into()));
             }
         }
     }

@@ -147,9 +147,9 @@ impl Draw<'_> {
         match phase {
             Phase::Handler => {
                 let ms = self.stream.between(5000, 31_000);
-                self.get_of(format!("/slow/{ms}"))
+                self.get_of(format!("/slow/{ms}").into())
             }
-            Phase::Response => self.get_of("/big/20000".to_owned()),
+            Phase::Response => self.get_of("/big/20000".into()),
             _ => self.message(phase),
         }
     }
@@ -264,7 +264,7 @@ impl Draw<'_> {
 }
 
 /// A request for so many bytes, with a body that nobody reads.
-fn held(method: &str, bytes: u64, body: u64) -> Message {
+fn held(method: &'static str, bytes: u64, body: u64) -> Message {
     let mut head = Head::new(method, format!("/big/{bytes}"));
     if body == 0 {
         return Message::of(vec![Piece::Head(head)]);

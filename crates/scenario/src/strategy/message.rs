@@ -1,13 +1,13 @@
 //! Requests, and how their bytes are cut into writes.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use super::{
     grid::Draw,
     mask::{BIG, CHUNKED, EXPECT, HTTP10, SPLIT, TRICKLE},
 };
 use crate::{
-    send::{Head, Host, Piece, Send, Trickle, Version},
+    send::{Head, Host, Piece, Send, Text, Trickle, Version},
     step::Step,
 };
 
@@ -46,6 +46,12 @@ const TYPED: [&[u8]; 4] = [
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /slow/5 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: a\r\n\r\n",
 ];
+
+/// More than any server takes as a head.
+const PADDING_MAX: usize = 70_000;
+
+/// What fills a head.
+static PADDING: LazyLock<String> = LazyLock::new(|| "p".repeat(PADDING_MAX));
 
 /// A request with its body, or several of which the last is the one that it is about.
 pub(super) struct Message {
@@ -114,13 +120,13 @@ impl Draw<'_> {
         let target = match self.stream.below(8) {
             0 => self.big(),
             1 => self.slow(),
-            2 => "/missing".to_owned(),
-            _ => "/".to_owned(),
+            2 => "/missing".into(),
+            _ => "/".into(),
         };
         self.get_of(target)
     }
 
-    pub(super) fn get_of(&mut self, target: String) -> Message {
+    pub(super) fn get_of(&mut self, target: Text) -> Message {
         let method = *self
             .stream
             .pick(&["GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "OPTIONS"]);
@@ -130,21 +136,21 @@ impl Draw<'_> {
     }
 
     /// The target of a response that takes its time: some milliseconds, or so long that something else happens meanwhile.
-    pub(super) fn slow(&mut self) -> String {
+    pub(super) fn slow(&mut self) -> Text {
         let ms = match self.stream.chance(1, 2) {
             true => self.stream.between(1000, SLOW_MS_MAX),
             false => self.stream.below(100),
         };
-        format!("/slow/{ms}")
+        format!("/slow/{ms}").into()
     }
 
     /// The target of a response with many bytes.
-    pub(super) fn big(&mut self) -> String {
+    pub(super) fn big(&mut self) -> Text {
         let length = match self.mask.has(BIG) && self.stream.chance(1, 4) {
             true => *self.stream.pick(&[65_536, 100_000, 200_000, 1_000_000]),
             false => self.stream.below(5000),
         };
-        format!("/big/{length}")
+        format!("/big/{length}").into()
     }
 
     /// A request with a body, of which the head may ask for 100 Continue.
@@ -171,7 +177,7 @@ impl Draw<'_> {
                 1 => "nonsense",
                 _ => "100-continue",
             };
-            head.expect = Some(word.to_owned());
+            head.expect = Some(word.into());
         }
         self.vary(&mut head);
         body.insert(0, Piece::Head(head));
@@ -190,16 +196,17 @@ impl Draw<'_> {
     /// What a head may also say.
     fn vary(&mut self, head: &mut Head) {
         match self.stream.below(16) {
-            0 => head.connection = Some("close".to_owned()),
-            1 => head.connection = Some("keep-alive".to_owned()),
+            0 => head.connection = Some("close".into()),
+            1 => head.connection = Some("keep-alive".into()),
             2 if self.mask.has(HTTP10) => head.host = Host::Absent,
             3 if self.mask.has(BIG) => {
-                let length = *self.stream.pick(&[1000, 8000, 70_000]);
-                head.headers.push(("X-Pad".to_owned(), "p".repeat(length)));
+                let length = *self.stream.pick(&[1000, 8000, PADDING_MAX]);
+                head.headers
+                    .push(("X-Pad".into(), PADDING[..length].into()));
             }
             // Nobody promised anything about 100 Continue to a request without a body.
             4 if self.mask.has(EXPECT) && head.expect.is_none() => {
-                head.expect = Some("100-continue".to_owned())
+                head.expect = Some("100-continue".into())
             }
             _ => {}
         }
@@ -212,7 +219,7 @@ impl Draw<'_> {
     pub(super) fn in_one_write_before(&mut self, message: Message) -> Message {
         let mut head = Head::default();
         match self.stream.chance(1, 3) {
-            true => head.connection = Some("close".to_owned()),
+            true => head.connection = Some("close".into()),
             false => self.vary(&mut head),
         }
         Message::of(vec![Piece::Head(head)]).then(message)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hangup_scenario::{
     Await, Blackhole, Client, Contract, Head, Host, LinkChange, Network, Piece, Read, Rst,
-    Scenario, Send, ServerAction, ServerEvent, Step, Story, Trickle, Until, Verdict, Version,
+    Scenario, Send, ServerAction, ServerEvent, Step, Story, Text, Trickle, Until, Verdict, Version,
     file::bounds::{AWAITED_BYTES_MAX, BUFFER_MAX, DURATION_MAX, HOARD_MAX, MTU_MAX},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -234,6 +234,7 @@ fn head() -> impl Strategy<Value = Head> {
         Just(Host::Absent),
         text().prop_map(Host::Text)
     ];
+    let text = || text().prop_map(Text::from);
     let line = (
         text(),
         text(),

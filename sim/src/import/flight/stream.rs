@@ -157,15 +157,15 @@ fn chunks(out: &mut Vec<u8>, bytes: usize, ended: bool) {
 /// A head like the one that came, of `length` bytes where that can be; the shortest that is comfortable for no `length`.
 fn rendered(request: &Request, length: u64) -> Vec<u8> {
     let has_body = request.chunked || request.length.is_some_and(|length| length > 0);
-    let mut head = Head::new(&*request.method, if has_body { "/echo" } else { "/" });
+    let mut head = Head::new(request.method.clone(), if has_body { "/echo" } else { "/" });
     head.version = match &*request.version {
         "1.0" => Version::Http10,
         _ => Version::Http11,
     };
     head.length = request.length;
     head.chunked = request.chunked;
-    head.expect.clone_from(&request.expect);
-    head.connection.clone_from(&request.connection);
+    head.expect = request.expect.clone().map(Into::into);
+    head.connection = request.connection.clone().map(Into::into);
     let render = |head: &Head| {
         let mut bytes = Vec::new();
         Send::from(head.clone()).render(&mut bytes);
@@ -180,7 +180,7 @@ fn rendered(request: &Request, length: u64) -> Vec<u8> {
     const FIELD: u64 = 5;
     if too_little >= FIELD {
         let filler = "x".repeat((too_little - FIELD) as usize);
-        head.headers.push(("X".to_owned(), filler));
+        head.headers.push(("X".into(), filler.into()));
     } else if wanted > 0 && (too_much > 0 || too_little > 0) {
         let name = Host::DEFAULT.bytes().cycle();
         let length = (host + too_little).saturating_sub(too_much).max(1);

@@ -1,0 +1,82 @@
+//! What a network does at the pauses of its runtime, if it is told of them.
+
+use super::Network;
+use crate::alarm::Alarm;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// tokio's timers go off at multiples of this.
+const TICK: Duration = Duration::from_millis(1);
+
+pub(super) struct Pauses {
+    /// When the runtime's clock began.
+    start: Instant,
+    /// Goes off when there is something to do. No task waits for it.
+    alarm: Alarm,
+    /// The clock has been moved to where there is.
+    stepped: bool,
+}
+
+impl Network {
+    pub(crate) fn is_told_of_pauses(&mut self, start: Instant) {
+        self.pauses = Some(Pauses {
+            start,
+            alarm: Alarm::default(),
+            stepped: false,
+        });
+        self.medium.time_may_have_passed();
+    }
+
+    pub(crate) fn about_to_park(&mut self) {
+        if self.pauses.is_none() {
+            return;
+        }
+        let next = self.next().map(|entry| entry.at);
+        let Some(Pauses {
+            start,
+            alarm,
+            stepped,
+        }) = &mut self.pauses
+        else {
+            return;
+        };
+        if next == alarm.at() {
+            return;
+        }
+        if let Some(next) = next {
+            let now = self.medium.now();
+            let into_tick = now.saturating_duration_since(*start).subsec_nanos() % 1_000_000;
+            let tick = TICK - Duration::from_nanos(into_tick.into());
+            if next <= now + tick {
+                *stepped = true;
+                advance(tick);
+                return;
+            }
+        }
+        alarm.set(next);
+    }
+
+    pub(crate) fn time_may_have_passed(&mut self) {
+        let Some(pauses) = &mut self.pauses else {
+            return;
+        };
+        self.medium.time_may_have_passed();
+        if std::mem::take(&mut pauses.stepped) | pauses.alarm.has_gone_off() {
+            self.run_due();
+        }
+    }
+
+    pub(crate) fn stop_clock(&mut self) {
+        self.medium.stop_clock();
+        self.pauses = None;
+    }
+}
+
+/// Moves the paused clock. What is to yield there is a task, and this is none: it is over when the clock has been moved.
+fn advance(by: Duration) {
+    let advance = pin!(tokio::time::advance(by));
+    let _ = advance.poll(&mut Context::from_waker(Waker::noop()));
+}
