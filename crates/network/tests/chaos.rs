@@ -175,17 +175,23 @@ impl Observer for Recorder {
 }
 
 /// All that happened.
-fn run(chaos: &Chaos) -> Vec<String> {
+fn run(chaos: &Chaos, told: bool) -> Vec<String> {
     let chaos = chaos.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
+        .on_thread_park(hangup_network::about_to_park)
+        .on_thread_unpark(hangup_network::time_may_have_passed)
         .build()
         .unwrap();
     let log = Rc::new(RefCell::new(Vec::new()));
     runtime.block_on(async {
-        let recorder = Recorder(log.clone(), Instant::now());
+        let start = Instant::now();
+        let recorder = Recorder(log.clone(), start);
         let world = World::enter(chaos.config.clone(), Box::new(recorder));
+        if told {
+            world.is_told_of_pauses(start);
+        }
         tokio::spawn(world.run());
         let address = SocketAddr::from(([10, 0, 0, 1], 80));
         let listener = TcpListener::bind_with_backlog(address, chaos.backlog)
@@ -245,6 +251,8 @@ proptest! {
 
     #[test]
     fn nothing_is_left_and_the_same_run_gives_the_same_events(chaos in chaos()) {
-        prop_assert_eq!(run(&chaos), run(&chaos));
+        for told in [false, true] {
+            prop_assert_eq!(run(&chaos, told), run(&chaos, told));
+        }
     }
 }

@@ -9,6 +9,7 @@ use interpreter::Address;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::time::Instant;
 
 thread_local! {
     /// The network of the script that runs.
@@ -73,11 +74,14 @@ mod net {
     }
 }
 
-/// Runs the script. The mtu does not cut reads, since Linux joins what it has.
+/// Runs the script, on a network that is told of its runtime's pauses, as those of simulations are. The mtu does not cut reads, since Linux joins
+/// what it has.
 pub(crate) fn run(script: &Script) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
+        .on_thread_park(hangup_network::about_to_park)
+        .on_thread_unpark(hangup_network::time_may_have_passed)
         .build()
         .unwrap();
     // A whole script that is not timed takes less than a second, in which nothing is sent again; so it does on Linux. Only
@@ -95,6 +99,7 @@ pub(crate) fn run(script: &Script) -> Vec<String> {
     };
     runtime.block_on(async {
         let world = World::enter(config, Box::new(()));
+        world.is_told_of_pauses(Instant::now());
         tokio::spawn(world.run());
         WORLD.set(Some(world));
         let address = SocketAddr::from(([10, 0, 0, 1], 8000));

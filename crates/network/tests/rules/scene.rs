@@ -42,11 +42,19 @@ impl Observer for Recorder {
     }
 }
 
-/// Runs a test in a world of its own.
-pub(crate) fn scene(config: Config, test: impl AsyncFnOnce(Scene)) {
+/// Runs a test in a world of its own: where a task does all that is due, and where the network is told of pauses.
+pub(crate) fn scene(config: Config, mut test: impl AsyncFnMut(Scene)) {
+    for told in [false, true] {
+        play(config.clone(), told, &mut test);
+    }
+}
+
+fn play(config: Config, told: bool, test: &mut impl AsyncFnMut(Scene)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
+        .on_thread_park(hangup_network::about_to_park)
+        .on_thread_unpark(hangup_network::time_may_have_passed)
         .build()
         .unwrap();
     runtime.block_on(async {
@@ -59,6 +67,9 @@ pub(crate) fn scene(config: Config, test: impl AsyncFnOnce(Scene)) {
                 log: log.clone(),
             }),
         );
+        if told {
+            world.is_told_of_pauses(start);
+        }
         tokio::spawn(world.run());
         // A hang is a failure, and not a test that never ends.
         let century = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -69,7 +80,7 @@ pub(crate) fn scene(config: Config, test: impl AsyncFnOnce(Scene)) {
 }
 
 /// As [`scene`], with 20 ms one way and buffers of 64 KiB.
-pub(crate) fn plain(test: impl AsyncFnOnce(Scene)) {
+pub(crate) fn plain(test: impl AsyncFnMut(Scene)) {
     scene(Config::default(), test);
 }
 
