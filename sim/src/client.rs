@@ -10,7 +10,7 @@ use crate::report::wording;
 use crate::trace::{lasts, record};
 use crate::transport::{Dialer, Stream};
 use bytes::BufMut;
-use hangup_scenario::{Await, LinkChange, Read, Scenario, Send, Step, Trickle, Until};
+use hangup_scenario::{Await, LinkChange, Piece, Read, Scenario, Send, Step, Trickle, Until};
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -76,8 +76,8 @@ impl From<io::Result<()>> for Outcome {
 /// A client's connection, and what it has read on it.
 struct Connected {
     stream: Stream,
-    /// What it has sent, since a response to HEAD is framed by its request.
-    requests: Requests,
+    /// What it has sent, if any of that could be a HEAD: the response to one is framed by its request.
+    requests: Option<Requests>,
     responses: Responses,
     /// How many status lines earlier `await`s have taken.
     taken: usize,
@@ -222,7 +222,9 @@ impl Client {
                 self.link.iter().for_each(|change| stream.set_link(change));
                 let steps = &self.scenario.clients[self.entry].steps;
                 let listens = steps.iter().any(waits_for_response);
-                self.connected = Some(Connected::new(stream, self.patience, listens));
+                let requests = (listens && steps.iter().any(may_ask_for_head))
+                    .then(Requests::without_contents);
+                self.connected = Some(Connected::new(stream, self.patience, listens, requests));
                 Outcome::Done
             }
         }
@@ -275,6 +277,16 @@ fn waits_for_response(step: &Step) -> bool {
     matches!(step, Step::Await(what) if matches!(what.until, Until::Final | Until::Status(_)))
 }
 
+/// Bodies are filler, in which there is none.
+fn may_ask_for_head(step: &Step) -> bool {
+    let Step::Send(send) = step else { return false };
+    send.what.iter().any(|piece| match piece {
+        Piece::Head(head) => head.method.contains("HEAD") || head.target.contains("HEAD"),
+        Piece::Bytes(_) => true,
+        Piece::Body(_) | Piece::Chunk(_) | Piece::LastChunk => false,
+    })
+}
+
 /// As tokio's `timeout` for so much of the run's time, for work that is most often done at once: then no timer is made.
 async fn within<F: Future>(limit: Duration, work: F) -> Result<F::Output, Elapsed> {
     let mut work = pin!(work);
@@ -296,12 +308,12 @@ pub(crate) async fn opened_by<F: Future + Unpin>(opener: Opener, mut connecting:
 }
 
 impl Connected {
-    fn new(stream: Stream, patience: Duration, listens: bool) -> Self {
+    fn new(stream: Stream, patience: Duration, listens: bool, requests: Option<Requests>) -> Self {
         Self {
             patience,
             listens,
             stream,
-            requests: Requests::without_contents(),
+            requests,
             responses: Responses::without_contents(),
             taken: 0,
             read: 0,
@@ -318,8 +330,11 @@ impl Connected {
             match within(self.patience, self.stream.write_all(piece)).await {
                 Err(_) => return Outcome::InVain,
                 Ok(Err(error)) => return Outcome::Failed(error.kind()),
-                Ok(Ok(())) if self.listens => self.requests.feed(Duration::ZERO, piece),
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => {
+                    if let Some(requests) = &mut self.requests {
+                        requests.feed(Duration::ZERO, piece);
+                    }
+                }
             }
             if !every.is_zero() {
                 sleep(lasts(every)).await;
@@ -340,7 +355,7 @@ impl Connected {
         }
         if self.listens {
             self.responses
-                .feed(Duration::ZERO, &buffer[..count], &self.requests);
+                .feed(Duration::ZERO, &buffer[..count], self.requests.as_ref());
         }
         self.read += count as u64;
         Ok(count > 0)

@@ -87,8 +87,11 @@ fn patience(network: &Network) -> Duration {
 /// A whole response that is no server error.
 async fn responds(mut stream: Stream, request: &[u8]) -> io::Result<bool> {
     stream.write_all(request).await?;
-    let mut requests = Requests::without_contents();
-    requests.feed(Duration::ZERO, request);
+    let requests = request.starts_with(b"HEAD ").then(|| {
+        let mut requests = Requests::without_contents();
+        requests.feed(Duration::ZERO, request);
+        requests
+    });
     let mut responses = Responses::without_contents();
     let mut buffer = [0; 1024];
     while responses.complete == 0 {
@@ -97,7 +100,7 @@ async fn responds(mut stream: Stream, request: &[u8]) -> io::Result<bool> {
                 responses.end(Duration::ZERO);
                 break;
             }
-            count => responses.feed(Duration::ZERO, &buffer[..count], &requests),
+            count => responses.feed(Duration::ZERO, &buffer[..count], requests.as_ref()),
         }
     }
     let last = responses.list.last();

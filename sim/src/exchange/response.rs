@@ -68,11 +68,18 @@ impl Responses {
         }
     }
 
-    /// Follows bytes that reached the client's host; `requests` are those that the server's host had by then.
-    pub fn feed(&mut self, at: Duration, bytes: &[u8], requests: &Requests) {
+    /// Follows bytes that reached the client's host; `requests` are those that the server's host had by then, none if nobody is to know and no
+    /// HEAD is among them.
+    pub fn feed<'a>(
+        &mut self,
+        at: Duration,
+        bytes: &[u8],
+        requests: impl Into<Option<&'a Requests>>,
+    ) {
         if self.broken {
             return;
         }
+        let requests = requests.into();
         let Self {
             messages,
             list,
@@ -84,17 +91,17 @@ impl Responses {
         let mut pending_final = list.last().is_some_and(Response::is_final);
         let whole = messages.feed(bytes, |seen| match seen {
             Seen::Head(bytes) => {
-                let head_only = requests
-                    .list
-                    .get(*finals)
-                    .is_some_and(|request| request.head_only);
+                let answered = requests.and_then(|requests| requests.list.get(*finals));
+                let head_only = answered.is_some_and(|request| request.head_only);
                 match response_head(bytes, head_only) {
                     Ok(Some((status, close, length, framing))) => {
                         list.push(Response {
                             status,
                             at,
                             answers: *finals,
-                            requests: requests.list.len() + usize::from(requests.in_head()),
+                            requests: requests.map_or(0, |requests| {
+                                requests.list.len() + usize::from(requests.in_head())
+                            }),
                             close,
                             complete_at: None,
                         });

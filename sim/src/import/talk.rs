@@ -474,7 +474,7 @@ impl Talk {
             ..
         } = self;
         down.take(place, bytes, length, |piece| {
-            responses.feed(arrives, piece.bytes, requests);
+            responses.feed(arrives, piece.bytes, &*requests);
             if piece.missing > 0 {
                 // What comes behind a hole cannot be told apart.
                 responses.broken = true;
