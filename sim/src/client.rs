@@ -9,16 +9,16 @@ use crate::ledger::Opener;
 use crate::report::wording;
 use crate::trace::{lasts, record};
 use crate::transport::{Dialer, Stream};
-use bytes::BufMut;
 use hangup_scenario::{Await, LinkChange, Piece, Read, Scenario, Send, Step, Trickle, Until};
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 
@@ -101,7 +101,7 @@ pub(crate) struct Client {
     link: Vec<LinkChange>,
     /// The number of its last connection.
     connection: Option<u32>,
-    /// What it writes, or has read: never both at a time.
+    /// What it writes.
     buffer: Vec<u8>,
     /// How long it tries to connect, and to finish one `send` or `read`.
     patience: Duration,
@@ -165,11 +165,11 @@ impl Client {
             }
             Step::Send(send) => self.send(send).await,
             Step::Await(what) => match &mut self.connected {
-                Some(connected) => connected.wait(what, &mut self.buffer).await,
+                Some(connected) => connected.wait(what).await,
                 None => Outcome::Unconnected,
             },
             Step::Read(what) => match &mut self.connected {
-                Some(connected) => connected.read(what, &mut self.buffer).await,
+                Some(connected) => connected.read(what).await,
                 None => Outcome::Unconnected,
             },
             Step::HalfClose => match &mut self.connected {
@@ -344,31 +344,39 @@ impl Connected {
     }
 
     /// Reads once; false at the end of the stream.
-    async fn read_some(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<bool> {
+    async fn read_some(&mut self, most: usize) -> io::Result<bool> {
         let most = most.clamp(1, READ_AT_ONCE);
-        buffer.clear();
-        buffer.reserve(most);
-        let count = self.stream.read_buf(&mut buffer.limit(most)).await?;
-        if count == 0 {
+        poll_fn(|cx| {
+            let mut scratch = [const { MaybeUninit::uninit() }; READ_AT_ONCE];
+            let mut buffer = ReadBuf::uninit(&mut scratch[..most]);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            self.hear(buffer.filled());
+            Poll::Ready(Ok(!self.ended))
+        })
+        .await
+    }
+
+    /// Takes in what was read; nothing is the end.
+    fn hear(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
             self.ended = true;
             self.responses.end(Duration::ZERO);
         }
         if self.listens {
             self.responses
-                .feed(Duration::ZERO, &buffer[..count], self.requests.as_ref());
+                .feed(Duration::ZERO, bytes, self.requests.as_ref());
         }
-        self.read += count as u64;
-        Ok(count > 0)
+        self.read += bytes.len() as u64;
     }
 
-    async fn wait(&mut self, what: &Await, buffer: &mut Vec<u8>) -> Outcome {
+    async fn wait(&mut self, what: &Await) -> Outcome {
         let from = self.read;
         let waiting = async {
             loop {
                 if self.met(&what.until, from) {
                     return Outcome::Done;
                 }
-                match self.read_some(buffer, READ_AT_ONCE).await {
+                match self.read_some(READ_AT_ONCE).await {
                     Ok(true) => {}
                     Ok(false) if self.met(&what.until, from) => return Outcome::Done,
                     Ok(false) => return Outcome::Failed(io::ErrorKind::UnexpectedEof),
@@ -408,7 +416,7 @@ impl Connected {
         }
     }
 
-    async fn read(&mut self, what: &Read, buffer: &mut Vec<u8>) -> Outcome {
+    async fn read(&mut self, what: &Read) -> Outcome {
         let mut left = match what {
             Read::Bytes(count) => *count,
             Read::All => u64::MAX,
@@ -418,7 +426,7 @@ impl Connected {
             while left > 0 {
                 let most = left.min(READ_AT_ONCE as u64) as usize;
                 let before = self.read;
-                match self.read_some(buffer, most).await {
+                match self.read_some(most).await {
                     Ok(true) => left -= self.read - before,
                     Ok(false) => break,
                     Err(error) => return Outcome::Failed(error.kind()),
