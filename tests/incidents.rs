@@ -1,6 +1,7 @@
 //! The incident book against the built-in servers.
 
 use hangup::campaign::check::check;
+use hangup::cell::Cell;
 use hangup::engine::Engine;
 use hangup::report::matrix::Matrix;
 use hangup::run::Detail;
@@ -95,6 +96,18 @@ fn fasthttp_1834_never_ends_in_hyper_and_ends_at_the_deadline_in_ours() {
         finding.at.as_secs_f64(),
         75.08,
         "75 s after the 100 Continue reached the client"
+    );
+
+    // The report shows where it waits: in a read of the network's, for hyper's body decoder.
+    let server = server::named("hyper-timeouts").expect("it is built in");
+    let told = Cell::of(Engine::Leap, &incident, &*server, Detail::TOLD);
+    let stacks: Vec<_> = told.run.stacks.values().collect();
+    assert!(
+        stacks.iter().any(|stack| {
+            stack[0].starts_with("hangup_network::stream::TcpStream::poll_read at ")
+                && stack.iter().any(|frame| frame.contains("Decoder::decode"))
+        }),
+        "{stacks:#?}"
     );
 
     let unbounded = judged(&incident, "hangup-unbounded");

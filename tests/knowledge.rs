@@ -3,10 +3,12 @@
 
 use hangup::Bed;
 use hangup::cell::Cell;
+use hangup::contract::Contract;
 use hangup::engine::Engine;
 use hangup::net::{TcpListener, TcpStream};
 use hangup::run::Detail;
-use hangup::server::{self, Server, app};
+use hangup::server::{self, Server, Serving, Shutdown, app};
+use hangup::transport::Listener;
 use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::scenario;
 use hyper::server::conn::http1;
@@ -208,6 +210,41 @@ fn the_fresh_client_has_a_path_of_its_own() {
         assert!(findings.is_empty(), "seed {seed}: {findings:?}");
         assert_eq!(judged(&scenario, &*deaf).verdict(), Verdict::Deaf);
     }
+}
+
+/// Our server, for whose health one asks with a HEAD.
+struct AskedForHead(Arc<dyn Server>);
+
+impl Server for AskedForHead {
+    fn name(&self) -> &str {
+        "asked-for-head"
+    }
+
+    fn about(&self) -> &str {
+        self.0.about()
+    }
+
+    fn contract(&self) -> Contract {
+        self.0.contract()
+    }
+
+    fn fresh_request(&self) -> Option<Vec<u8>> {
+        Some(b"HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".to_vec())
+    }
+
+    fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
+        self.0.serve(listener, shutdown)
+    }
+}
+
+/// The answer has no body, whatever length it names.
+#[test]
+fn a_fresh_client_that_asks_for_a_head_is_served() {
+    let text =
+        "name = \"silent\"\n[[client]]\nsteps = [ { do = \"connect\" }, { do = \"close\" } ]\n";
+    let server = AskedForHead(server::named("hangup").expect("it is built in"));
+    let findings = judged(&scenario(text), &server).findings;
+    assert!(findings.is_empty(), "{findings:?}");
 }
 
 /// However short a contract is, what is stuck is judged, also where the deadline passes before the connection has come.

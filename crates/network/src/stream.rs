@@ -17,7 +17,7 @@ use crate::medium::Medium;
 use crate::network::Socket;
 use crate::observer::{ConnectionId, Side};
 use crate::readiness::Place;
-use crate::world::{down, may_be_dumped, with};
+use crate::world::{down, expects_dumps, with};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
@@ -259,7 +259,7 @@ pub(crate) fn leaf<T>(
     cx: &mut Context<'_>,
     operation: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
-    if may_be_dumped() {
+    if expects_dumps() {
         // A read of nothing would keep what it spends.
         let seen = poll_fn(|cx| {
             Pin::new(&mut tokio::io::empty())

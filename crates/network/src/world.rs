@@ -133,23 +133,23 @@ impl World {
         self.with(Network::kill);
     }
 
-    /// From now on the network is told of each pause of its runtime, by [`about_to_park`] and [`time_may_have_passed`], and does at them what the
-    /// [network task](Self::run) else does: that one runs only for what happens at the very instant at which it is caused, and a segment that arrives
-    /// later costs no poll of a task. It is all in place before a task runs of those that a timer wakes at the same instant.
+    /// From now on the network does at the pauses of its runtime, of which [`about_to_park`] and [`time_may_have_passed`] tell it, what the
+    /// [network task](Self::run) does else: that one is left with what happens at the very instant at which it is caused, and what arrives
+    /// later costs no poll of a task. It is there before any task runs that a timer wakes at the same instant.
     ///
-    /// `start` is when the clock of the runtime began: tokio's timers go off at whole milliseconds from then. Where the next
-    /// thing to happen comes no later than the next of those, so that nothing can come before it, the network moves the clock there itself, which saves the runtime a pause.
-    pub fn is_told_of_pauses(&self, start: Instant) {
-        self.with(|network| network.is_told_of_pauses(start));
+    /// `start` is when the clock of the runtime began: tokio's timers go off at whole milliseconds from then. If the next thing happens no later
+    /// than the next of those, nothing can come before it, and the network moves the clock there itself, which saves the runtime a pause.
+    pub fn follow_pauses(&self, start: Instant) {
+        self.with(|network| network.follow_pauses(start));
     }
 
-    /// Whether task dumps may be taken from now on. At first they may: each operation then looks whether one is under way, which costs half
-    /// as much as the operation. In one that is taken all the same, operations are done, and no stack ends in them.
-    pub fn may_be_dumped(&self, may: bool) {
-        DUMPS.set(may);
+    /// Whether task dumps may be taken from now on. At first they may: every operation then looks whether one is under way, which costs half
+    /// as much as the operation. In one that comes unexpected, operations are done, and no stack ends in them.
+    pub fn expect_dumps(&self, may_come: bool) {
+        DUMPS.set(may_come);
     }
 
-    /// From now on it is as late as it was when the network last looked. Whoever tells it [of pauses](Self::is_told_of_pauses) calls this before the
+    /// From now on it is as late as it was when the network last looked. If it [follows pauses](Self::follow_pauses), this is called before the
     /// runtime is dropped: sockets are closed then, and its clock is out of their reach.
     pub fn stop_clock(&self) {
         self.with(Network::stop_clock);
@@ -218,7 +218,7 @@ fn with_current<R>(work: impl FnOnce(&mut Network) -> R) -> Option<R> {
 }
 
 /// Whether a task dump may be under way.
-pub(crate) fn may_be_dumped() -> bool {
+pub(crate) fn expects_dumps() -> bool {
     DUMPS.get()
 }
 
@@ -228,13 +228,13 @@ pub(crate) fn current() -> io::Result<u64> {
     world.ok().flatten().ok_or_else(down)
 }
 
-/// Tells the network of this thread, if there is one that [is told of pauses](World::is_told_of_pauses), that nothing is left to do at this
+/// Tells the network of this thread, if there is one that [follows pauses](World::follow_pauses), that nothing is left to do at this
 /// instant. It is meant for a runtime's `on_thread_park`.
 pub fn about_to_park() {
     with_current(Network::about_to_park);
 }
 
-/// Tells the network of this thread, if there is one that [is told of pauses](World::is_told_of_pauses), that time may have passed: what is due
+/// Tells the network of this thread, if there is one that [follows pauses](World::follow_pauses), that time may have passed: what is due
 /// happens. The network takes it that time does not pass without this, and reads the clock once from one to the next instead of at every call of an
 /// application. It is meant for a runtime's `on_thread_unpark`: a paused clock moves only while there is nothing else
 /// to do. Whoever moves it by `tokio::time::advance` has to call this, too.

@@ -190,7 +190,7 @@ fn run(chaos: &Chaos, told: bool) -> Vec<String> {
         let recorder = Recorder(log.clone(), start);
         let world = World::enter(chaos.config.clone(), Box::new(recorder));
         if told {
-            world.is_told_of_pauses(start);
+            world.follow_pauses(start);
         }
         tokio::spawn(world.run());
         let address = SocketAddr::from(([10, 0, 0, 1], 80));

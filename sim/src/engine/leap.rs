@@ -134,8 +134,8 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
         packets: detail.packets.is_some(),
     };
     let world = Rc::new(World::enter(network(scenario), Box::new(observe)));
-    world.is_told_of_pauses(start);
-    world.may_be_dumped(false);
+    world.follow_pauses(start);
+    world.expect_dumps(false);
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
     // It is some kilobytes, which would be moved from hand to hand.
     let course = Box::pin(drive(scenario, (server, contract), &world, detail, warm));
@@ -307,7 +307,7 @@ async fn cut(detail: Detail) -> Outcome {
 
 async fn captured(recorder: &Recorder, detail: Detail) -> stack::Captured {
     if detail.stacks {
-        with_world(|world| world.may_be_dumped(true));
+        with_world(|world| world.expect_dumps(true));
         stack::capture(&recorder.tasks).await
     } else {
         stack::Captured::default()

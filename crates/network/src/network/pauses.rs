@@ -20,8 +20,22 @@ pub(super) struct Pauses {
     stepped: bool,
 }
 
+impl Pauses {
+    /// The runtime parks at `now`, and there is something to do at `next`.
+    fn wait(&mut self, next: Instant, now: Instant) {
+        let into_tick = now.saturating_duration_since(self.start).subsec_nanos() % 1_000_000;
+        let tick = TICK - Duration::from_nanos(into_tick.into());
+        if next <= now + tick {
+            self.stepped = true;
+            advance(tick);
+        } else {
+            self.alarm.set(Some(next));
+        }
+    }
+}
+
 impl Network {
-    pub(crate) fn is_told_of_pauses(&mut self, start: Instant) {
+    pub(crate) fn follow_pauses(&mut self, start: Instant) {
         self.pauses = Some(Pauses {
             start,
             alarm: Alarm::default(),
@@ -35,28 +49,14 @@ impl Network {
             return;
         }
         let next = self.next().map(|entry| entry.at);
-        let Some(Pauses {
-            start,
-            alarm,
-            stepped,
-        }) = &mut self.pauses
-        else {
+        let Some(pauses) = &mut self.pauses else {
             return;
         };
-        if next == alarm.at() {
-            return;
+        match next {
+            _ if next == pauses.alarm.at() => {}
+            Some(next) => pauses.wait(next, self.medium.now()),
+            None => pauses.alarm.set(None),
         }
-        if let Some(next) = next {
-            let now = self.medium.now();
-            let into_tick = now.saturating_duration_since(*start).subsec_nanos() % 1_000_000;
-            let tick = TICK - Duration::from_nanos(into_tick.into());
-            if next <= now + tick {
-                *stepped = true;
-                advance(tick);
-                return;
-            }
-        }
-        alarm.set(next);
     }
 
     pub(crate) fn time_may_have_passed(&mut self) {

@@ -99,7 +99,7 @@ pub(crate) fn run(script: &Script) -> Vec<String> {
     };
     runtime.block_on(async {
         let world = World::enter(config, Box::new(()));
-        world.is_told_of_pauses(Instant::now());
+        world.follow_pauses(Instant::now());
         tokio::spawn(world.run());
         WORLD.set(Some(world));
         let address = SocketAddr::from(([10, 0, 0, 1], 8000));

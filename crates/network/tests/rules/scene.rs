@@ -68,7 +68,7 @@ fn play(config: Config, told: bool, test: &mut impl AsyncFnMut(Scene)) {
             }),
         );
         if told {
-            world.is_told_of_pauses(start);
+            world.follow_pauses(start);
         }
         tokio::spawn(world.run());
         // A hang is a failure, and not a test that never ends.

@@ -66,6 +66,46 @@ fn an_idle_network_never_wakes() {
     });
 }
 
+/// What was to be sent again is off when the client gives up: nothing is left that could wake the network.
+#[test]
+fn a_network_that_has_given_up_never_wakes() {
+    scene(Config::default(), async |scene: Scene| {
+        let hole = Link {
+            black_hole: BlackHole::Both,
+            ..scene.world.default_link()
+        };
+        let connect = TcpStream::connect_from(None, SERVER, Some(hole));
+        let patience = Duration::from_millis(500);
+        assert!(tokio::time::timeout(patience, connect).await.is_err());
+        settle().await;
+        let before = tokio::runtime::Handle::current().metrics();
+        let polls = before.worker_poll_count(0);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(before.worker_poll_count(0), polls, "polls in a minute");
+    });
+}
+
+#[test]
+fn where_pauses_are_told_what_arrives_costs_no_poll() {
+    let mut polls = Vec::new();
+    scene(Config::default(), async |scene: Scene| {
+        let (_listener, mut client, mut server) = scene.pair().await;
+        settle().await;
+        let metrics = tokio::runtime::Handle::current().metrics();
+        let before = metrics.worker_poll_count(0);
+        for _ in 0..10 {
+            client.write_all(b"ping").await.unwrap();
+            server.read_exact(&mut [0; 4]).await.unwrap();
+            server.write_all(b"pong").await.unwrap();
+            client.read_exact(&mut [0; 4]).await.unwrap();
+        }
+        settle().await;
+        polls.push(metrics.worker_poll_count(0) - before);
+    });
+    assert!(polls[0] >= 20, "the network task delivers, {polls:?}");
+    assert_eq!(polls[1], 0, "the network delivers at pauses, {polls:?}");
+}
+
 /// Each of its sockets spends of the task's cooperative budget, and has to give it back.
 #[test]
 fn a_task_with_many_idle_sockets_sleeps() {
