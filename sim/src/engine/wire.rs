@@ -126,8 +126,9 @@ async fn drive(
         }
     });
     let network = &plan.scenario.network;
-    let process = Process::of(server, contract, network, plan.tolerance());
-    let dialer = transport::Dialer::Wire(Dialer::to(process.start().await?, network));
+    let process = Process::of(server, contract, network, plan.tolerance())?;
+    process.start().await?;
+    let dialer = transport::Dialer::Wire(Dialer::to(process.address(), network));
     let clients = client::run_all(&plan.scenario, dialer);
     let (open, lived) = tokio::join!(clients, process.live(&plan.scenario.server_events));
     lived?;

@@ -2,7 +2,7 @@
 //! dies; but what they have in hand is closed.
 
 use super::descriptor::Descriptor;
-use super::stream::{Faults, Listening};
+use super::stream::{Faults, Listening, Port};
 use super::{Listener, book, now};
 use crate::contract::Contract;
 use crate::engine::process::{self, Ordered};
@@ -26,12 +26,12 @@ pub(super) struct Process<'a> {
     network: &'a Network,
     /// How late the machine itself may be, in the run's time.
     tolerance: Duration,
+    port: Port,
     instance: RefCell<Option<Instance>>,
 }
 
 /// What the engine has of the process that runs.
 struct Instance {
-    address: SocketAddr,
     order: Order,
     listener: Descriptor<Listening>,
     faults: Arc<Faults>,
@@ -43,26 +43,29 @@ impl<'a> Process<'a> {
         contract: Contract,
         network: &'a Network,
         tolerance: Duration,
-    ) -> Self {
-        Self {
+    ) -> io::Result<Self> {
+        Ok(Self {
             server,
             contract,
             network,
             tolerance,
+            port: Port::any()?,
             instance: RefCell::default(),
-        }
+        })
     }
 
-    /// Starts an instance, at the address of the one before it; gives that. When this returns the server has been polled once:
+    /// Where its instances listen.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// Starts an instance. When this returns the server has been polled once:
     /// what it has spawned by then is its own.
-    pub(super) async fn start(&self) -> io::Result<SocketAddr> {
-        let last = self.instance.take().map(|instance| instance.address);
-        let listener = Listener::bind(last, self.network)?;
-        let address = listener.address();
+    pub(super) async fn start(&self) -> io::Result<()> {
+        let listener = Listener::bind(&self.port, self.network)?;
         let (order, signal) = Order::new();
         let (descriptor, faults) = listener.descriptor();
         self.instance.replace(Some(Instance {
-            address,
             order,
             listener: descriptor.clone(),
             faults,
@@ -85,7 +88,7 @@ impl<'a> Process<'a> {
             recorder.tasks.take_root();
             recorder.tasks.spawning(Role::Harness);
         });
-        Ok(address)
+        Ok(())
     }
 
     /// Lets everything happen at its time.

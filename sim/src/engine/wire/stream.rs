@@ -55,6 +55,36 @@ impl Buffers {
     }
 }
 
+/// A port for one instance of a server after the other. Also while none listens there it is the run's own: the system would
+/// give it to the next socket that asks for any.
+#[derive(Debug)]
+pub(super) struct Port {
+    address: SocketAddr,
+    _held: TcpSocket,
+}
+
+impl Port {
+    /// Any that is free.
+    pub(super) fn any() -> io::Result<Self> {
+        let held = bound((Ipv4Addr::LOCALHOST, 0).into(), TcpSocket::new_v4()?)?;
+        Ok(Self {
+            address: held.local_addr()?,
+            _held: held,
+        })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Binds beside other sockets of `address` that were bound like this, as long as none of them listens.
+fn bound(address: SocketAddr, socket: TcpSocket) -> io::Result<TcpSocket> {
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
 /// Where the server of a run accepts.
 #[derive(Debug)]
 pub struct Listener {
@@ -99,21 +129,15 @@ impl Faults {
 }
 
 impl Listener {
-    /// Listens on `address`, or on a free port; accepted connections have the buffers of `network`.
-    pub(super) fn bind(address: Option<SocketAddr>, network: &Network) -> io::Result<Self> {
-        let address = address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
-        let socket = Buffers::of(network).unbound()?;
-        // One that was started again finds connections of the one before it there.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
+    /// Listens on `port`; accepted connections have the buffers of `network`.
+    pub(super) fn bind(port: &Port, network: &Network) -> io::Result<Self> {
+        let listener = bound(port.address, Buffers::of(network).unbound()?)?.listen(BACKLOG)?;
         Ok(Self {
             socket: Descriptor::of(Listening {
                 listener,
                 next: None,
             }),
-            address,
+            address: port.address,
             faults: Arc::default(),
         })
     }
@@ -401,4 +425,29 @@ impl Drop for TcpStream {
 pub(super) fn has_unread(socket: &Socket) -> bool {
     let peeked = SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]);
     peeked.is_ok_and(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hangup_scenario::Network;
+
+    #[tokio::test]
+    async fn a_port_is_for_one_listener_after_the_other_and_for_nobody_else() {
+        let port = Port::any().unwrap();
+        let network = Network::default();
+        for _ in 0..2 {
+            let refused = Socket::connect(port.address()).await.unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+            // As whoever asks for any port does.
+            let other = Buffers::of(&network).unbound().unwrap();
+            let taken = other.bind(port.address()).unwrap_err();
+            assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+
+            let listener = Listener::bind(&port, &network).unwrap();
+            let client = Socket::connect(port.address()).await.unwrap();
+            // What it has not accepted is reset with it, and leaves nothing behind.
+            drop((listener, client));
+        }
+    }
 }
