@@ -8,6 +8,7 @@ use interpreter::Address;
 use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What the interpreter is written against.
@@ -97,8 +98,11 @@ mod net {
     }
 }
 
-/// Where the `n`th script runs. Each has a place of its own: a port that another script has just used behaves differently.
-fn place(n: u32, class: Class) -> Address {
+/// Where the next script runs. Each has a place of its own, also beside other tests of this process and of others: a port that
+/// another script has just used behaves differently.
+fn next_place(class: Class) -> Address {
+    static PLACES: AtomicU32 = AtomicU32::new(0);
+    let n = (std::process::id() << 16).wrapping_add(PLACES.fetch_add(1, Ordering::Relaxed));
     let host = |first: u32, count: u32| Ipv4Addr::from(first + n % count);
     match class {
         Class::Small | Class::Big | Class::Lost | Class::Hasty => {
@@ -121,7 +125,6 @@ fn place(n: u32, class: Class) -> Address {
 
 /// Runs the scripts, `abreast` of them at a time, and lets the network settle for `pause` after each operation.
 pub(crate) fn run(scripts: &[Script], abreast: usize, pause: Duration) -> Vec<Vec<String>> {
-    thread_local!(static PLACES: Cell<u32> = const { Cell::new(0) });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -136,7 +139,7 @@ pub(crate) fn run(scripts: &[Script], abreast: usize, pause: Duration) -> Vec<Ve
         workers.push(local.spawn_local(async move {
             while next.get() < scripts.len() {
                 let index = next.replace(next.get() + 1);
-                let place = place(PLACES.replace(PLACES.get() + 1), scripts[index].class);
+                let place = next_place(scripts[index].class);
                 let result = interpreter::interpret(&scripts[index], place, pause).await;
                 outcomes.borrow_mut()[index] = result;
             }

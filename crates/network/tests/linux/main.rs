@@ -63,31 +63,27 @@ fn number(variable: &str, default: u64) -> u64 {
 /// How long Linux gets for one operation.
 struct Pauses {
     together: Duration,
-    /// For each time that a script is run again.
-    alone: Vec<Duration>,
+    /// When it is run again, and twice as long each time after that.
+    alone: Duration,
+    /// How often it is run again.
+    times: u32,
     /// How many scripts do not disturb each other.
     few: usize,
-}
-
-fn ms(count: u64) -> Duration {
-    Duration::from_millis(count)
 }
 
 /// Runs all scripts on both sides; the report of those that differ, and how many differed when run together.
 fn judge(scripts: &[Script], abreast: usize, pauses: &Pauses) -> (Vec<String>, usize) {
     let suspects = differing(scripts, abreast, pauses.together);
     let again = |few: &[Script]| {
-        let alone = pauses.alone.iter();
-        alone.fold(few.to_vec(), |few, &pause| {
-            differing(&few, pauses.few, pause)
+        (0..pauses.times).fold(few.to_vec(), |few, time| {
+            differing(&few, pauses.few, pauses.alone * (1 << time))
         })
     };
     // The first few say it all.
     let guilty = suspects.chunks(pauses.few).flat_map(again).take(3);
-    let longest = pauses.alone.last().copied().unwrap_or(pauses.together);
     let reports = guilty.map(|script| {
-        let small = shrink(script.clone(), longest);
-        report(&script, &small, longest)
+        let small = shrink(script.clone(), pauses.alone);
+        report(&script, &small, pauses.alone)
     });
     (reports.collect(), suspects.len())
 }
@@ -156,8 +152,9 @@ fn small_scripts_give_the_same_results_on_linux() {
     let (count, seeds) = seeds(|all| all * 3 / 4);
     let scripts: Vec<Script> = seeds.map(Script::small).collect();
     let pauses = Pauses {
-        together: ms(8),
-        alone: vec![ms(25), ms(100), ms(400)],
+        together: Duration::from_millis(8),
+        alone: Duration::from_millis(25),
+        times: 4,
         few: FEW,
     };
     let (reports, suspects) = judge(&scripts, 150, &pauses);
@@ -173,8 +170,9 @@ fn big_scripts_give_the_same_results_on_linux() {
     let (count, seeds) = seeds(|all| all / 40);
     let scripts: Vec<Script> = seeds.map(Script::big).collect();
     let pauses = Pauses {
-        together: ms(250),
-        alone: vec![ms(500), ms(1000), ms(2000)],
+        together: Duration::from_millis(250),
+        alone: Duration::from_millis(500),
+        times: 3,
         few: 12,
     };
     let (reports, suspects) = judge(&scripts, 60, &pauses);
@@ -190,9 +188,10 @@ fn hasty_scripts_give_on_linux_what_the_model_may_give() {
     let (count, seeds) = seeds(|all| all / 5);
     let scripts: Vec<Script> = seeds.map(Script::hasty).collect();
     let pauses = Pauses {
-        together: ms(25),
+        together: Duration::from_millis(25),
+        alone: Duration::from_millis(50),
         // What Linux does by luck must come again.
-        alone: vec![ms(50), ms(400)],
+        times: 2,
         few: FEW,
     };
     let (reports, suspects) = judge(&scripts, 50, &pauses);
@@ -208,12 +207,13 @@ fn lost_scripts_give_the_same_results_on_linux() {
     let (count, seeds) = seeds(|all| all / 40);
     let scripts: Vec<Script> = seeds.map(Script::lost).collect();
     let pauses = Pauses {
-        together: ms(60),
-        alone: vec![ms(100), ms(200), ms(400)],
+        together: Duration::from_millis(60),
+        alone: Duration::from_millis(100),
+        times: 3,
         // They sleep most of the time.
         few: 25,
     };
-    let (reports, suspects) = judge(&scripts, 250, &pauses);
+    let (reports, suspects) = judge(&scripts, 500, &pauses);
     println!(
         "{count} lost scripts, {suspects} run again alone, {} differ",
         reports.len()
@@ -228,8 +228,8 @@ fn timed_scripts_give_the_same_results_on_linux() {
     let scripts: Vec<Script> = seeds.map(Script::timed).collect();
     let pauses = Pauses {
         together: Duration::ZERO,
-        // They go by the clock.
-        alone: vec![Duration::ZERO; 3],
+        alone: Duration::ZERO,
+        times: 3,
         few: FEW,
     };
     let (reports, suspects) = judge(&scripts, 150, &pauses);
