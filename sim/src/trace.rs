@@ -3,9 +3,23 @@
 //! Engines, the client driver and the servers' watches report to the [`Recorder`] of the current thread; a run is
 //! one thread's business from start to end. The timeline is kept only when it is asked for, the hash always, so that
 //! a campaign pays nothing for text that nobody reads.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `clock` | simulated time, on every engine |
+//! | `felt` | which cells of connections' lives a run reaches |
+//! | `phases` | what connections wait for |
+//! | `date` | what the hash leaves out |
 
+mod clock;
+mod date;
 mod felt;
+mod phases;
 
+pub use self::clock::{Clock, PausedClock};
+pub(crate) use self::date::DateField;
+pub use self::phases::Phase;
+use self::phases::Phases;
 use crate::coverage::{Action, Reached};
 use crate::ledger::Ledger;
 use crate::life::Life;
@@ -13,10 +27,8 @@ use crate::packet::Packet;
 use crate::run::Detail;
 use crate::task::{Role, Tasks};
 use hangup_network::{ConnectionId, Event as NetworkEvent, Side};
-use memchr::memchr;
-use rustc_hash::FxHashMap;
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::panic::Location;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -50,129 +62,6 @@ pub struct Entry {
     pub text: Cow<'static, str>,
     /// It is a step of a client's script, which ended then.
     pub step: bool,
-}
-
-/// From here on a connection waits for something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Phase {
-    /// Simulated time since the start of the run.
-    pub at: Duration,
-    /// The connection.
-    pub connection: u32,
-    /// What is waited for.
-    pub name: &'static str,
-    /// Until when: the server's own deadline, or else the contract's; none if the server has none.
-    pub deadline: Option<Duration>,
-    /// The server said so itself; otherwise it is what an observer sees.
-    pub told: bool,
-}
-
-/// Where simulated time is read.
-#[derive(Clone, Debug)]
-pub enum Clock {
-    /// tokio's paused clock.
-    Tokio(PausedClock),
-    /// The clock of the turmoil host that is running.
-    Turmoil,
-    /// The system's clock, so many times faster.
-    Wire(crate::engine::wire::Clock),
-}
-
-/// tokio's paused clock, counted from the start of a run. It moves only while the runtime has nothing to do, so it is read
-/// once between two such moments: a reading costs more than most of what is recorded.
-#[derive(Clone, Debug)]
-pub struct PausedClock {
-    start: Instant,
-    read: Cell<Option<Duration>>,
-}
-
-impl PausedClock {
-    /// The clock of a run that starts at `start`.
-    pub fn from(start: Instant) -> Self {
-        Self {
-            start,
-            read: Cell::new(None),
-        }
-    }
-
-    fn now(&self) -> Duration {
-        self.read.get().unwrap_or_else(|| self.at(Instant::now()))
-    }
-
-    /// What this clock showed when it was read at `now` by somebody else.
-    fn at(&self, now: Instant) -> Duration {
-        let now = now.saturating_duration_since(self.start);
-        self.read.set(Some(now));
-        now
-    }
-}
-
-impl Clock {
-    /// The simulated time that `instant` is on this clock.
-    fn spot(&self, instant: Instant) -> Duration {
-        match self {
-            Self::Tokio(clock) => instant.saturating_duration_since(clock.start),
-            Self::Turmoil => self.now(),
-            Self::Wire(clock) => clock.at(instant),
-        }
-    }
-
-    /// Simulated time since the start of the run.
-    pub fn now(&self) -> Duration {
-        match self {
-            Self::Tokio(clock) => clock.now(),
-            Self::Turmoil => crate::engine::turmoil::now(),
-            Self::Wire(clock) => clock.now(),
-        }
-    }
-
-    /// How many times faster than its timers a run's time goes.
-    pub(crate) fn times(&self) -> u32 {
-        match self {
-            Self::Tokio(_) | Self::Turmoil => 1,
-            Self::Wire(clock) => clock.times(),
-        }
-    }
-
-    /// The runtime had nothing to do, so that the clock may have moved.
-    pub(crate) fn may_have_moved(&self) {
-        if let Self::Tokio(clock) = self {
-            clock.read.set(None);
-        }
-    }
-}
-
-/// The phases of all connections.
-#[derive(Debug, Default)]
-struct Phases {
-    list: Vec<Phase>,
-    /// Where in the list each connection's last one is.
-    last: FxHashMap<u32, usize>,
-}
-
-impl Phases {
-    /// Adds a phase, if it is news; where the server speaks for itself, nobody else does.
-    fn add(&mut self, phase: Phase) {
-        if let Some(&last) = self.last.get(&phase.connection) {
-            let last = &mut self.list[last];
-            if last.told && !phase.told {
-                return;
-            }
-            if !last.told && phase.told {
-                // What was seen before the server began to speak.
-                self.list
-                    .retain(|seen| seen.connection != phase.connection || seen.told);
-                self.last.clear();
-                for (place, seen) in self.list.iter().enumerate() {
-                    self.last.insert(seen.connection, place);
-                }
-            } else if (last.name, last.deadline) == (phase.name, phase.deadline) {
-                return;
-            }
-        }
-        self.last.insert(phase.connection, self.list.len());
-        self.list.push(phase);
-    }
 }
 
 /// Collects one run.
@@ -519,60 +408,6 @@ impl Recorder {
     }
 }
 
-/// Finds the values of `Date` fields in what a server says, however it is cut.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct DateField {
-    /// How much of the name has passed.
-    name: u8,
-    /// How much of the value is still to come.
-    value: u8,
-}
-
-impl DateField {
-    const NAME: &[u8] = b"\ndate: ";
-    /// The length of `Sun, 06 Nov 1994 08:49:37 GMT`, which all dates have.
-    const VALUE: u8 = 29;
-
-    /// Hands `rest` what of the next bytes is no date.
-    fn leave_out(&mut self, mut bytes: &[u8], mut rest: impl FnMut(&[u8])) {
-        while !bytes.is_empty() {
-            let dates = usize::from(self.value).min(bytes.len());
-            self.value -= dates as u8;
-            bytes = &bytes[dates..];
-            let others = self.find(bytes);
-            if others > 0 {
-                rest(&bytes[..others]);
-            }
-            bytes = &bytes[others..];
-        }
-    }
-
-    /// How many bytes there are before the next value, or before the end.
-    fn find(&mut self, bytes: &[u8]) -> usize {
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.name == 0 {
-                match memchr(b'\n', &bytes[at..]) {
-                    Some(line) => at += line,
-                    None => return bytes.len(),
-                }
-            }
-            let next = bytes[at].to_ascii_lowercase();
-            if next == Self::NAME[usize::from(self.name)] {
-                self.name += 1;
-            } else {
-                self.name = u8::from(next == b'\n');
-            }
-            at += 1;
-            if usize::from(self.name) == Self::NAME.len() {
-                (self.name, self.value) = (0, Self::VALUE);
-                return at;
-            }
-        }
-        at
-    }
-}
-
 /// What of an event goes into the hash: its kind, and one number.
 fn fingerprint(event: &NetworkEvent<'_>) -> (u64, u64) {
     let side = |side: &Side| match side {
@@ -596,23 +431,5 @@ fn fingerprint(event: &NetworkEvent<'_>) -> (u64, u64) {
         NetworkEvent::Vanished => (14, 0),
         NetworkEvent::Acknowledged { to, bytes } => (15, side(to) << 48 | bytes),
         _ => (16, 0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_is_left_out_however_it_is_cut() {
-        let head = b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx: y\r\n\r\n\ndata\n\ndate:";
-        let without = b"HTTP/1.1 200 OK\r\nDate: \r\nx: y\r\n\r\n\ndata\n\ndate:";
-        for size in 1..=head.len() {
-            let (mut field, mut left) = (DateField::default(), Vec::new());
-            for piece in head.chunks(size) {
-                field.leave_out(piece, |rest| left.extend_from_slice(rest));
-            }
-            assert_eq!(left, without, "{size}");
-        }
     }
 }

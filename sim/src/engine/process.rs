@@ -2,7 +2,7 @@
 //! process is each engine's own business.
 
 use crate::life::{Down, Life, ShuttingDown};
-use crate::trace::{Actor, Recorder};
+use crate::trace::{Actor, Recorder, record};
 use hangup_scenario::{ServerAction, ServerEvent};
 use std::time::Duration;
 
@@ -44,6 +44,22 @@ pub(super) fn begins(recorder: &mut Recorder) -> u32 {
 pub(super) fn happens(recorder: &mut Recorder, at: Duration, action: ServerAction) {
     recorder.mix([HAPPENS, at.as_nanos() as u64, action as u64, 0]);
     recorder.say(at, Actor::Server, None, || told(action));
+}
+
+/// The process dies, and with it its tasks and, by `lose_sockets`, what the system has of it.
+pub(super) fn dies(lose_sockets: impl FnOnce()) {
+    record(|recorder| {
+        let at = recorder.now();
+        recorder.life.down = Some(Down::Dead);
+        recorder.ledger.killed(at);
+    });
+    lose_sockets();
+    record(|recorder| {
+        let at = recorder.now();
+        for connection in recorder.tasks.killed(at) {
+            recorder.ledger.task_ended(at, connection);
+        }
+    });
 }
 
 /// The server is told to shut down, which is to take `bound` at most, by clocks that may be so `late`.

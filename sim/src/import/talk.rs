@@ -3,13 +3,21 @@
 //! A capture may have been taken at the client, at the server, or anywhere between; then the time at which a segment passed is not when the client
 //! saw it. Two things put that right. What a client's packet acknowledges had reached its host. And from the handshake it is known how long it takes
 //! from the capture to the client and back (`echo`): so much later than it passed, what the server sent can be answered.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `client`, `server` | what the packets of each say |
+//! | `arrivals` | what the server has sent and the client has not acknowledged yet |
 
 mod arrivals;
+mod client;
+mod server;
 
 use super::capture::Segment;
 use super::stream::Stream;
 use crate::exchange::{Requests, Responses};
 use arrivals::Arrivals;
+use client::Filled;
 use hangup_scenario::Until;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,9 +27,6 @@ pub(super) const AT_ONCE: Duration = Duration::from_millis(2);
 /// Who has not acknowledged a packet for so long, while the capture went on, has not got it. It must be some round trips, too.
 const UNANSWERED: Duration = Duration::from_secs(1);
 const UNANSWERED_ROUNDS: u32 = 4;
-/// A client whose window is smaller for so long does not read what it has.
-const WINDOW_FULL: u64 = 512;
-const FULL_FOR: Duration = Duration::from_millis(100);
 /// A segment of so many bytes may be followed by the rest of the same write, where nothing is known of the largest size.
 const FULL_SIZE: usize = 1200;
 
@@ -52,19 +57,6 @@ pub(super) enum What {
     Reset,
     /// It was gone without a word: nothing was acknowledged any more.
     Vanished,
-}
-
-/// A client's window that was full: since when, before which event, and how much it had read by then.
-#[derive(Debug)]
-struct Filled {
-    at: Duration,
-    index: usize,
-    read: u64,
-}
-
-/// How much must have been read where the window reaches to `edge`.
-fn edge_read(edge: u64, buffer: u64) -> u64 {
-    edge.saturating_sub(buffer)
 }
 
 /// One connection.
@@ -228,280 +220,6 @@ impl Talk {
         let scaled = !segment.syn && self.scales.iter().all(Option::is_some);
         let shift = self.scales[side].filter(|_| scaled).unwrap_or(0);
         acked.saturating_add(u64::from(segment.window) << shift)
-    }
-
-    fn client(&mut self, at: Duration, segment: &Segment<'_>) {
-        self.last_client = Some(at);
-        if segment.syn {
-            if self.syn.is_none() {
-                (self.syn, self.whole, self.opened) = (Some(segment.sequence), true, at);
-            }
-            self.up.begin(segment.sequence);
-            self.options(0, segment);
-        }
-        if let Some(acknowledgement) = segment.acknowledgement
-            && !segment.reset
-        {
-            self.client_acknowledges(at, acknowledgement, segment);
-        }
-        let begin = segment.sequence.wrapping_add(segment.syn.into());
-        let Some(place) = self.up.place(begin) else {
-            return;
-        };
-        self.client_sends(at, place, segment.payload, segment.length);
-        if segment.fin {
-            self.fin
-                .get_or_insert((place.saturating_add(segment.length as u64), at));
-        }
-        self.note_fin(false);
-        if segment.reset && !self.gone {
-            self.gone = true;
-            self.note(at, What::Reset);
-        }
-    }
-
-    fn client_acknowledges(&mut self, at: Duration, acknowledgement: u32, segment: &Segment<'_>) {
-        if let (Some(syn_ack), None) = (self.syn_ack, self.connected) {
-            self.connected = Some(at);
-            if self.whole {
-                self.echo = at.saturating_sub(syn_ack);
-                self.round = Some(at.saturating_sub(self.opened));
-            }
-        }
-        let Some(acked) = self.down.place(acknowledgement) else {
-            return;
-        };
-        // One more than there is: a FIN.
-        let acked = match self.server_fin {
-            Some(fin) => acked.min(fin.saturating_add(1)),
-            None if acked == self.down.next() + 1 && self.down.last_early().is_none() => {
-                self.server_fin = Some(acked - 1);
-                self.server_ends(at);
-                acked
-            }
-            None => {
-                let mut missing = 0;
-                self.down.skip_to(acked, |piece| missing += piece.missing);
-                if missing > 0 {
-                    self.responses.broken = true;
-                }
-                acked
-            }
-        };
-        if acked > self.down_acked {
-            let bytes = acked.min(self.down.next());
-            // A FIN is acknowledged also by a host whose application has closed.
-            self.reads_on |= self.fin.is_some() && bytes > self.down_acked;
-            self.down_acked = acked;
-            let (got_at, answers) = self.arrivals.until(acked, at);
-            if let Some(got_at) = got_at {
-                self.note(got_at, What::Got(bytes));
-            }
-            for (at, what) in answers {
-                self.note(at, what);
-            }
-        }
-        self.client_window(at, acked, segment);
-    }
-
-    fn client_window(&mut self, at: Duration, acked: u64, segment: &Segment<'_>) {
-        let edge = self.edge(0, acked, segment);
-        // What came late says nothing of how it is now.
-        if segment.syn || acked < self.down_acked {
-            return;
-        }
-        let Some(buffer) = self.receive_buffer else {
-            self.receive_buffer = Some(edge.saturating_sub(acked).max(1));
-            self.edge = edge;
-            return;
-        };
-        let before = edge_read(self.edge, buffer);
-        let grown = edge > self.edge;
-        self.edge = self.edge.max(edge);
-        // A burst fills the window of a client that reads, too, for a moment.
-        if let Some(full) = self.filled.take_if(|_| grown) {
-            self.note_lazy(full, at);
-        }
-        if self.lazy && grown {
-            self.note(at, What::Read(edge_read(edge, buffer)));
-        } else if !self.lazy && self.edge.saturating_sub(acked) < WINDOW_FULL && acked > 0 {
-            self.filled.get_or_insert(Filled {
-                at,
-                index: self.events.len(),
-                read: before,
-            });
-        }
-    }
-
-    /// The client's window was full, and is not any more at `until`.
-    fn note_lazy(&mut self, full: Filled, until: Duration) {
-        if self.lazy || until.saturating_sub(full.at) < FULL_FOR {
-            return;
-        }
-        self.lazy = true;
-        let mut at = full.at;
-        if let Some(before) = full.index.checked_sub(1).and_then(|it| self.events.get(it)) {
-            at = at.max(before.at);
-        }
-        let marks = [What::Full, What::Read(full.read)].map(|what| Event { at, what });
-        let index = full.index.min(self.events.len());
-        self.events.splice(index..index, marks);
-    }
-
-    fn client_sends(&mut self, at: Duration, place: u64, bytes: &[u8], length: usize) {
-        let before = self.sent.len();
-        let Self {
-            up, sent, missing, ..
-        } = self;
-        up.take(place, bytes, length, |piece| {
-            *missing += piece.missing;
-            append(sent, &piece);
-        });
-        if self.sent.len() > before {
-            self.note_sent(at, before, length);
-        }
-    }
-
-    /// Notes what was added to `sent` since it was `before` bytes long.
-    fn note_sent(&mut self, at: Duration, before: usize, length: usize) {
-        let to = self.sent.len();
-        self.requests.feed(at, &self.sent[before..]);
-        let paced = self
-            .pace
-            .take()
-            .is_some_and(|pace| at.abs_diff(pace) <= AT_ONCE);
-        let full = self.full;
-        self.full = self.is_full(length);
-        if let Some(Event {
-            what: What::Sent { to: last },
-            at: began,
-        }) = self.events.last_mut()
-            && full
-            && (paced || at.saturating_sub(*began) < AT_ONCE)
-        {
-            *last = to;
-            return;
-        }
-        self.note(at, What::Sent { to });
-    }
-
-    fn is_full(&self, length: usize) -> bool {
-        match self.segment_size.map(usize::from) {
-            // A dozen bytes of it may be taken by options.
-            Some(size) if size > 100 => [0, 12, 20, 24]
-                .iter()
-                .any(|options| length > 0 && length.is_multiple_of(size - options)),
-            Some(size) => length >= size,
-            None => length >= FULL_SIZE,
-        }
-    }
-
-    fn server(&mut self, at: Duration, segment: &Segment<'_>) {
-        self.last_server = Some(at);
-        if segment.syn {
-            self.down.begin(segment.sequence);
-            if segment.acknowledgement.is_some() {
-                self.syn_ack.get_or_insert(at);
-            }
-            self.options(1, segment);
-        }
-        if let Some(acknowledgement) = segment.acknowledgement
-            && !segment.reset
-        {
-            self.server_acknowledges(at, acknowledgement, segment);
-        }
-        let begin = segment.sequence.wrapping_add(segment.syn.into());
-        let Some(place) = self.down.place(begin) else {
-            return;
-        };
-        let arrives = at + self.echo;
-        self.server_sends(arrives, place, segment.payload, segment.length);
-        let end = place.saturating_add(segment.length as u64);
-        if segment.length > 0 || segment.fin {
-            self.arrivals
-                .sent(at, end.saturating_add(segment.fin.into()));
-        }
-        if segment.fin && self.server_fin.is_none() && !segment.syn {
-            self.server_fin = Some(end);
-            self.server_ends(arrives);
-        }
-        if segment.reset {
-            self.server_ends(arrives);
-            // Nobody acknowledges a RST.
-            let (_, answers) = self.arrivals.until(u64::MAX, arrives);
-            for (at, what) in answers {
-                self.note(at, what);
-            }
-        }
-    }
-
-    fn server_acknowledges(&mut self, at: Duration, acknowledgement: u32, segment: &Segment<'_>) {
-        let Some(acked) = self.up.place(acknowledgement) else {
-            return;
-        };
-        let ahead = acked.saturating_sub(self.up.next());
-        let whole = self.up.last_early().is_none();
-        if ahead == 1 && whole && self.fin.is_none() && (self.connected.is_some() || !self.whole) {
-            // A FIN that was not captured.
-            self.fin = Some((acked - 1, at));
-        } else if ahead > 0 && self.fin.is_none_or(|(fin, _)| acked <= fin) {
-            // It has what was not captured.
-            let before = self.sent.len();
-            let Self {
-                up, sent, missing, ..
-            } = self;
-            up.skip_to(acked, |piece| {
-                *missing += piece.missing;
-                append(sent, &piece);
-            });
-            self.note_sent(at, before, FULL_SIZE);
-        }
-        self.note_fin(false);
-        let edge = self.edge(1, acked, segment);
-        let waited = self.sent.len() as u64 > self.up_acked;
-        if waited && (acked > self.up_acked || edge > self.server_edge) {
-            self.pace = Some(at + self.echo);
-        }
-        self.up_acked = self.up_acked.max(acked);
-        self.server_edge = self.server_edge.max(edge);
-    }
-
-    fn server_sends(&mut self, arrives: Duration, place: u64, bytes: &[u8], length: usize) {
-        let Self {
-            down,
-            responses,
-            requests,
-            ..
-        } = self;
-        down.take(place, bytes, length, |piece| {
-            responses.feed(arrives, piece.bytes, &*requests);
-            if piece.missing > 0 {
-                // What comes behind a hole cannot be told apart.
-                responses.broken = true;
-            }
-        });
-        self.note_answers(arrives);
-    }
-
-    fn server_ends(&mut self, arrives: Duration) {
-        self.responses.end(arrives);
-        self.note_answers(arrives);
-        let end = self.down.next().saturating_add(1);
-        self.arrivals.comes(end, arrives, What::ServerGone);
-    }
-
-    fn note_answers(&mut self, arrives: Duration) {
-        while let Some(response) = self.responses.list.get(self.told) {
-            let until = match response.is_final() {
-                false => Until::Status(response.status),
-                true if response.answers < self.responses.complete => Until::Final,
-                true => return,
-            };
-            self.statuses.push(response.status);
-            self.told += 1;
-            self.arrivals
-                .comes(self.down.next(), arrives, What::Answer(until));
-        }
     }
 
     /// Notes the client's FIN, once all that stands before it has come.

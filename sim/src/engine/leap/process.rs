@@ -116,16 +116,5 @@ impl<'a> Process<'a> {
 
 /// The process dies: the kernel closes its sockets, and its tasks are gone.
 fn kill() {
-    record(|recorder| {
-        let at = recorder.now();
-        recorder.life.down = Some(Down::Dead);
-        recorder.ledger.killed(at);
-    });
-    with_world(|world| world.kill());
-    record(|recorder| {
-        let at = recorder.now();
-        for connection in recorder.tasks.killed(at) {
-            recorder.ledger.task_ended(at, connection);
-        }
-    });
+    process::dies(|| with_world(|world| world.kill()));
 }

@@ -167,17 +167,8 @@ fn stop_listening(listener: &Descriptor<Listening>) {
 
 /// The process dies: the kernel closes its sockets, and its tasks are gone.
 fn kill(listener: &Descriptor<Listening>) {
-    record(|recorder| {
-        let at = recorder.now();
-        recorder.life.down = Some(Down::Dead);
-        recorder.ledger.killed(at);
-    });
-    stop_listening(listener);
-    book::killed();
-    record(|recorder| {
-        let at = recorder.now();
-        for connection in recorder.tasks.killed(at) {
-            recorder.ledger.task_ended(at, connection);
-        }
+    process::dies(|| {
+        stop_listening(listener);
+        book::killed();
     });
 }
