@@ -3,7 +3,7 @@
 
 A TUN interface takes what is sent there. This script swaps source and destination of each packet and gives it back
 after DELAY: so a connection to 10.9.x.y is one to this host, from 10.9.x.y, whose segments travel that long. Both checksums
-stay right, since they are sums. Use it in a namespace of its own: sudo unshare --net delay.py COMMAND ...
+stay right, since they are sums. Use it in a namespace of its own: unshare --map-root-user --net delay.py COMMAND ...
 """
 import fcntl, heapq, os, struct, subprocess, sys, threading, time
 

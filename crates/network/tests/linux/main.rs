@@ -18,8 +18,8 @@
 //! | lost | from some moment on nothing arrives: who gives up, with which error, and what its calls say then. A socket filter makes the black hole, and `TCP_USER_TIMEOUT` stands for Linux's 924.6 s |
 //! | timed | what happens while segments are under way, in its order |
 //!
-//! Loopback delivers at once, so the last kind needs an interface that delays, which takes root to set up. That test is ignored
-//! by default: `sudo unshare --net tests/linux/delay.py cargo test --test linux -- --ignored` in the crate's folder.
+//! Loopback delivers at once, so the last kind needs an interface that delays: a TUN device in a network namespace. That test is
+//! ignored by default: `unshare --map-root-user --net crates/network/tests/linux/delay.py cargo test --test linux -- --ignored`.
 //!
 //! `HANGUP_SCRIPTS=40000 cargo test -p hangup-network --test linux` runs that many scripts: three quarters of them small, a fifth
 //! hasty, a fortieth big and a fortieth lost. Without it they are 2000. `HANGUP_SEED` is the seed of the first ones, 1 by default.
@@ -232,7 +232,7 @@ fn timed_scripts_give_the_same_results_on_linux() {
         times: 3,
         few: FEW,
     };
-    let (reports, suspects) = judge(&scripts, 150, &pauses);
+    let (reports, suspects) = judge(&scripts, 500, &pauses);
     println!(
         "{count} timed scripts, {suspects} run again alone, {} differ",
         reports.len()

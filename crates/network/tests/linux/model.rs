@@ -69,8 +69,10 @@ mod net {
         stream.set_linger(linger)
     }
 
-    pub(super) async fn connect(address: SocketAddr, _: Class) -> io::Result<TcpStream> {
-        TcpStream::connect(address).await
+    pub(super) async fn connect(address: SocketAddr, class: Class) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(class == Class::Timed)?;
+        Ok(stream)
     }
 }
 
