@@ -260,15 +260,7 @@ impl Talk {
         if self.last_server.is_none() {
             // Only one side was captured, so that holes are the capture's.
             if let Some(last) = self.up.last_early() {
-                let before = self.sent.len();
-                let Self {
-                    up, sent, missing, ..
-                } = self;
-                up.skip_to(last, |piece| {
-                    *missing += piece.missing;
-                    append(sent, &piece);
-                });
-                self.note_sent(end, before, 0);
+                self.skip_sent_to(end, last, 0);
             }
         }
         self.note_fin(true);

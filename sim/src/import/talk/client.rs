@@ -155,8 +155,21 @@ impl Talk {
         }
     }
 
+    /// Goes on at `place`, as the client did: what it sent before that and was not captured counts as missing.
+    pub(super) fn skip_sent_to(&mut self, at: Duration, place: u64, length: usize) {
+        let before = self.sent.len();
+        let Self {
+            up, sent, missing, ..
+        } = self;
+        up.skip_to(place, |piece| {
+            *missing += piece.missing;
+            append(sent, &piece);
+        });
+        self.note_sent(at, before, length);
+    }
+
     /// Notes what was added to `sent` since it was `before` bytes long.
-    pub(super) fn note_sent(&mut self, at: Duration, before: usize, length: usize) {
+    fn note_sent(&mut self, at: Duration, before: usize, length: usize) {
         let to = self.sent.len();
         self.requests.feed(at, &self.sent[before..]);
         let paced = self

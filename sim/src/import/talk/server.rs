@@ -1,6 +1,6 @@
 //! What a server's packets say: what it sent, and how much of what the client sent had reached it.
 
-use super::{FULL_SIZE, Talk, What, append};
+use super::{FULL_SIZE, Talk, What};
 use crate::import::capture::Segment;
 use hangup_scenario::Until;
 use std::time::Duration;
@@ -57,15 +57,7 @@ impl Talk {
             self.fin = Some((acked - 1, at));
         } else if ahead > 0 && self.fin.is_none_or(|(fin, _)| acked <= fin) {
             // It has what was not captured.
-            let before = self.sent.len();
-            let Self {
-                up, sent, missing, ..
-            } = self;
-            up.skip_to(acked, |piece| {
-                *missing += piece.missing;
-                append(sent, &piece);
-            });
-            self.note_sent(at, before, FULL_SIZE);
+            self.skip_sent_to(at, acked, FULL_SIZE);
         }
         self.note_fin(false);
         let edge = self.edge(1, acked, segment);
