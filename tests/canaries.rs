@@ -8,7 +8,7 @@ use hangup_tests::{judged, scenario};
 use std::sync::Arc;
 use std::time::Instant;
 
-const CANARIES: [(&str, Verdict); 27] = [
+const CANARIES: [(&str, Verdict); 29] = [
     ("canary-no-write-deadline", Verdict::Hung),
     ("canary-task-leak", Verdict::Leftover),
     ("canary-long-idle", Verdict::Late),
@@ -24,6 +24,8 @@ const CANARIES: [(&str, Verdict); 27] = [
     ("canary-body-as-request", Verdict::Protocol),
     ("canary-close-ignored", Verdict::Protocol),
     ("canary-accept-dies", Verdict::Deaf),
+    ("canary-accept-spins", Verdict::Spin),
+    ("canary-accept-gives-up", Verdict::Deaf),
     ("canary-reject-inline", Verdict::Hung),
     ("canary-lost-wake-up", Verdict::Hung),
     ("canary-rst-at-close", Verdict::Lost),
@@ -93,7 +95,9 @@ fn provocation(canary: &str) -> Arc<Scenario> {
             1,
             r#"{ do = "send", all = [ { head = { method = "GET", target = "/", connection = "close" } }, { head = { method = "GET", target = "/" } } ] }"#,
         ),
-        "canary-accept-dies" => (1, r#"{ do = "close" }"#),
+        "canary-accept-dies" | "canary-accept-spins" | "canary-accept-gives-up" => {
+            (1, r#"{ do = "close" }"#)
+        }
         "canary-reject-inline" => (5, r#"{ do = "stall", for = "1s" }"#),
         "canary-lost-wake-up" => (
             1,
@@ -151,6 +155,9 @@ fn provocation(canary: &str) -> Arc<Scenario> {
         "canary-patient-shutdown" => "[[server_event]]\nat = \"1s\"\ndo = \"shutdown\"\n",
         "canary-hasty-shutdown" => "[[server_event]]\nat = \"2s\"\ndo = \"shutdown\"\n",
         "canary-accept-dies" => "[[server_event]]\nat = \"0s\"\ndo = \"accept_error\"\n",
+        "canary-accept-spins" | "canary-accept-gives-up" => {
+            "[[server_event]]\nat = \"0s\"\ndo = \"accept_error\"\nfor = \"10s\"\n"
+        }
         _ => "",
     };
     scenario(&format!(

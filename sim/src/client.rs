@@ -417,23 +417,38 @@ impl Connected {
     }
 
     async fn read(&mut self, what: &Read) -> Outcome {
-        let mut left = match what {
-            Read::Bytes(count) => *count,
-            Read::All => u64::MAX,
+        let (bytes, pace) = match what {
+            Read::Bytes(count) => (*count, None),
+            Read::All => (u64::MAX, None),
+            Read::Paced { bytes, pace } => (*bytes, Some(pace)),
         };
-        let patience = lasts(self.patience);
-        let reading = async {
-            while left > 0 {
-                let most = left.min(READ_AT_ONCE as u64) as usize;
-                let before = self.read;
-                match self.read_some(most).await {
-                    Ok(true) => left -= self.read - before,
-                    Ok(false) => break,
-                    Err(error) => return Outcome::Failed(error.kind()),
-                }
+        let piece = pace.map_or(u64::MAX, |pace| pace.size.max(1));
+        let mut left = bytes;
+        while left > 0 {
+            let most = left.min(piece);
+            let patience = lasts(self.patience);
+            match timeout(patience, self.read_up_to(most)).await {
+                Err(_) => return Outcome::InVain,
+                Ok(Err(error)) => return Outcome::Failed(error.kind()),
+                Ok(Ok(read)) if read < most => return Outcome::Done,
+                Ok(Ok(read)) => left -= read,
             }
-            Outcome::Done
-        };
-        timeout(patience, reading).await.unwrap_or(Outcome::InVain)
+            if let Some(pace) = pace {
+                sleep(lasts(pace.every)).await;
+            }
+        }
+        Outcome::Done
+    }
+
+    /// Reads this many bytes, or what there is until the stream ends; how many.
+    async fn read_up_to(&mut self, bytes: u64) -> io::Result<u64> {
+        let from = self.read;
+        while self.read - from < bytes {
+            let most = (bytes - (self.read - from)).min(READ_AT_ONCE as u64) as usize;
+            if !self.read_some(most).await? {
+                break;
+            }
+        }
+        Ok(self.read - from)
     }
 }

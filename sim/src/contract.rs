@@ -21,6 +21,9 @@ pub struct Contract {
     pub shutdown: Option<Duration>,
     /// How many bytes of one connection's it may keep for itself. None: it claims no limit.
     pub buffer: Option<u64>,
+    /// How long a connection may outlive its client's host, where the server waits for its own application and so sends nothing
+    /// that would find out: what TCP keepalive takes.
+    pub vanished: Duration,
 }
 
 impl Contract {
@@ -32,6 +35,7 @@ impl Contract {
             drain: by.drain.unwrap_or(self.drain),
             shutdown: by.shutdown.or(self.shutdown),
             buffer: by.buffer.or(self.buffer),
+            vanished: by.vanished.unwrap_or(self.vanished),
         }
     }
 }
@@ -59,6 +63,7 @@ impl From<&Limits> for Contract {
             shutdown: Some(or(limits.shutdown, SHUTDOWN) + CUT_GRACE),
             // What the application keeps of a body is its own affair.
             buffer: None,
+            vanished: UNCLAIMED.vanished,
         }
     }
 }
@@ -72,6 +77,8 @@ pub enum Promise {
     Residence,
     /// Held too long after its client was gone.
     Drain,
+    /// Held too long after its client's host had vanished, with nothing to send.
+    Vanished,
 }
 
 /// The moment from which a connection was held against the contract.

@@ -1,5 +1,6 @@
 //! What carries the bytes and the clock of a run.
 
+mod descriptors;
 mod hooks;
 pub mod leap;
 mod process;

@@ -13,7 +13,7 @@ pub struct Healthy {
 }
 
 /// Text and due statuses of every one.
-const TEXTS: [(&str, &[u16]); 3] = [
+const TEXTS: [(&str, &[u16]); 4] = [
     (
         r#"
         name  = "healthy-slow-upload"
@@ -26,6 +26,21 @@ const TEXTS: [(&str, &[u16]); 3] = [
           { do = "send", body = 10000, size = 252, every = "503ms" },
           { do = "await", status = "final", within = "10s" },
           { do = "close" },
+        ]
+        "#,
+        &[200],
+    ),
+    (
+        r#"
+        name  = "healthy-slow-download"
+        title = "A response of a megabyte is read at 25 kB a second, without a pause"
+        seed  = 1
+        [[client]]
+        steps = [
+          { do = "connect" },
+          { do = "send", head = { method = "GET", target = "/big/1000000", connection = "close" } },
+          { do = "read", bytes = 1000000, size = 5000, every = "203ms" },
+          { do = "await", eof = true, within = "10s" },
         ]
         "#,
         &[200],

@@ -8,8 +8,10 @@ pub use self::connection::Connection;
 use self::due::Queue;
 pub use self::seen::Seen;
 use crate::contract::Contract;
+use crate::exchange::Requests;
 use hangup_network::{Event, Side};
 use hangup_scenario::Rst;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -39,6 +41,8 @@ pub struct Ledger {
     opener: Option<Opener>,
     /// What is said on connections is not HTTP.
     opaque: bool,
+    /// Where the server's application gives streams that it paces.
+    paced: Vec<Arc<str>>,
     /// A reset erases what is unread.
     erases: bool,
     /// The network loses segments.
@@ -77,6 +81,7 @@ impl Ledger {
             list: Vec::new(),
             opener: None,
             opaque: false,
+            paced: Vec::new(),
             erases: false,
             lossy: false,
             waiting: None,
@@ -89,6 +94,13 @@ impl Ledger {
     #[must_use]
     pub fn opaque(self, opaque: bool) -> Self {
         Self { opaque, ..self }
+    }
+
+    /// The same for a server whose application paces the streams at these targets, see
+    /// [`Server::paced_targets`](crate::server::Server::paced_targets).
+    #[must_use]
+    pub fn paced(self, paced: Vec<Arc<str>>) -> Self {
+        Self { paced, ..self }
     }
 
     /// The contract it judges by.
@@ -138,6 +150,7 @@ impl Ledger {
                 born: at,
                 opaque: self.opaque,
                 lossy: self.lossy,
+                requests: Requests::with_paced(self.paced.clone()),
                 ..Connection::default()
             });
         }
@@ -296,7 +309,10 @@ impl Ledger {
                 let erased = if erases { unread } else { 0 };
                 connection.client_reset.get_or_insert((at, erased));
             }
-            Event::Vanished => connection.disturbed = true,
+            Event::Vanished => {
+                connection.disturbed = true;
+                connection.vanished.get_or_insert(at);
+            }
             Event::Shutdown { by: Side::Server } => {
                 connection.client_waited = connection.client_closed.is_none();
                 connection.server_shutdown = Some(at);
@@ -332,6 +348,7 @@ impl Ledger {
                 | Event::FinArrived { to: Side::Server }
                 | Event::ResetArrived { to: Side::Server }
                 | Event::TimedOut { side: Side::Server }
+                | Event::Vanished
                 | Event::Acknowledged {
                     to: Side::Server,
                     ..

@@ -65,6 +65,12 @@ pub trait Server: Send + Sync {
         None
     }
 
+    /// Targets, beside those of the probe app, that give a stream without an end in which the application alone decides when there is
+    /// more: while the client has all there is, the server waits for nobody but that.
+    fn paced_targets(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
     /// Findings of this kind are known of it, and are not told.
     fn tolerates(&self, kind: Verdict) -> bool {
         let _ = kind;
@@ -87,13 +93,15 @@ pub trait Server: Send + Sync {
 
 /// What a server without a claim of its own is held to: it must not hold a silent connection for more than 75 s
 /// (the usual longest idle time), nor keep anything for more than 5 s once the client is gone. A client that goes on
-/// making requests may stay for a day.
+/// making requests may stay for a day. A host that is gone while the application has nothing to say may be found by TCP
+/// keepalive with Linux's defaults, which takes 7200 s and nine probes of 75 s.
 pub const UNCLAIMED: Contract = Contract {
     stall: Duration::from_secs(75),
     residence: Duration::from_secs(24 * 60 * 60),
     drain: Duration::from_secs(5),
     shutdown: None,
     buffer: None,
+    vanished: Duration::from_secs(135 * 60),
 };
 
 /// How long a graceful shutdown may take where a server claims no bound of its own: so long Kubernetes waits, unless told

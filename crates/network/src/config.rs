@@ -30,12 +30,15 @@ pub struct Config {
     pub send_buffer: usize,
     /// How many bytes an endpoint holds that its application has not read; at least 1.
     pub receive_buffer: usize,
+    /// How many accepted connections the process that serves can hold at once; while it holds so many, an accept that
+    /// would give another fails with EMFILE. `None`: as many as there are.
+    pub descriptors: Option<usize>,
     /// Where all random draws come from. Each direction of each connection has a stream of its own.
     pub seed: u64,
 }
 
 impl Default for Config {
-    /// 20 ms one way, no jitter, no loss, 1500 bytes a segment, buffers of 64 KiB, seed 0.
+    /// 20 ms one way, no jitter, no loss, 1500 bytes a segment, buffers of 64 KiB, no limit of descriptors, seed 0.
     fn default() -> Config {
         Config {
             latency: Duration::from_millis(20),
@@ -45,6 +48,7 @@ impl Default for Config {
             reset: ResetPolicy::Keep,
             send_buffer: 64 * 1024,
             receive_buffer: 64 * 1024,
+            descriptors: None,
             seed: 0,
         }
     }

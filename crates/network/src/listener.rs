@@ -81,11 +81,10 @@ impl TcpListener {
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         leaf(cx, |cx| {
             let accepted = with(self.world, |network| {
-                if let Some(listener) = network.listener(self.key)
-                    && listener.failures > 0
-                    && !listener.queue.is_empty()
-                {
-                    listener.failures -= 1;
+                let waits = network
+                    .listener(self.key)
+                    .is_some_and(|listener| !listener.queue.is_empty());
+                if waits && network.is_out_of_descriptors() {
                     return Poll::Ready(Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)));
                 }
                 if let Some(socket) = network.accept(self.key) {

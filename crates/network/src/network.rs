@@ -1,5 +1,6 @@
 //! The network: all connections and listeners of one simulated world, and the delivery of what is due.
 
+mod descriptors;
 mod handshake;
 mod pauses;
 mod process;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::task::Waker;
 use tokio::time::Instant;
 
+use self::descriptors::Descriptors;
 use self::pauses::Pauses;
 pub(crate) use handshake::Listener;
 
@@ -35,6 +37,8 @@ pub(crate) struct Network {
     next_port: u16,
     /// How many processes have served here before the one that does now.
     pub(crate) process: u32,
+    /// What that process has of descriptors.
+    pub(crate) descriptors: Descriptors,
     /// What it does at its runtime's pauses, if it is told of them.
     pauses: Option<Pauses>,
 }
@@ -56,6 +60,7 @@ impl Network {
             listeners: Vec::new(),
             next_port: *EPHEMERAL.start(),
             process: 0,
+            descriptors: Descriptors::default(),
             pauses: None,
         }
     }
@@ -179,6 +184,9 @@ impl Network {
             && connection.end_ref(side).holder == Holder::Application
         {
             connection.close(side, medium);
+            if side == Side::Server {
+                self.descriptors.closed();
+            }
             self.release(key);
         }
     }
@@ -282,6 +290,7 @@ impl Network {
                 task: tokio::task::try_id(),
             },
         );
+        self.descriptors.accepted();
         self.socket(key, Side::Server)
     }
 

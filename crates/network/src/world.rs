@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::time::Instant;
 
 thread_local! {
@@ -124,6 +125,18 @@ impl World {
     /// left. The connection stays in the queue.
     pub fn fail_accept(&self) {
         self.with(Network::fail_accept);
+    }
+
+    /// Every accept that would give a connection within this time fails instead with EMFILE. A call replaces what an
+    /// earlier one has left of it.
+    pub fn fail_accepts_for(&self, lasts: Duration) {
+        self.with(|network| network.fail_accepts_for(lasts));
+    }
+
+    /// Every accept that would give a connection fails instead with EMFILE, until an application of the process that serves
+    /// closes a connection.
+    pub fn fail_accepts_until_close(&self) {
+        self.with(Network::fail_accepts_until_close);
     }
 
     /// The process that serves dies: its listeners are closed, and so is every socket that it accepted, by the kernel: with

@@ -84,6 +84,7 @@ fn chaos() -> impl Strategy<Value = Chaos> {
             },
             send_buffer: 20_000,
             receive_buffer: 20_000,
+            descriptors: None,
             seed,
         });
     let client = (0..500u64, prop_oneof![0..200u64, Just(1_000_000)], acts()).prop_map(

@@ -61,9 +61,9 @@ pub mod verdict;
 
 pub use file::{Mistake, ReadError};
 pub use minimise::minimise;
-pub use scenario::{Client, Contract, Network, Rst, Scenario};
+pub use scenario::{Client, Contract, Network, Resources, Rst, Scenario};
 pub use send::{Head, Host, Piece, Send, Text, Trickle, Version};
-pub use server_event::{ServerAction, ServerEvent};
+pub use server_event::{AcceptError, ServerAction, ServerEvent};
 pub use step::{Await, Blackhole, LinkChange, Read, Step, Until};
 pub use story::Story;
 pub use verdict::Verdict;

@@ -21,6 +21,8 @@ pub struct Scenario {
     pub contract: Contract,
     /// The network between each client and the server.
     pub network: Network,
+    /// What the server's process may use.
+    pub server: Resources,
     /// The clients, which all act at the same time.
     pub clients: Vec<Client>,
     /// What happens to the server itself, in any order; events of one time happen as they stand here.
@@ -42,6 +44,8 @@ pub struct Contract {
     pub shutdown: Option<Duration>,
     /// The most bytes of one connection that the server may keep, at least 1.
     pub buffer: Option<u64>,
+    /// The longest that a connection may outlive its client's host while the application has nothing to send.
+    pub vanished: Option<Duration>,
 }
 
 /// The network between every client and the server. [`Default`] is what a file without `[network]` has.
@@ -87,6 +91,14 @@ pub enum Rst {
     Erase,
 }
 
+/// What the server's process may use. [`Default`] is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Resources {
+    /// How many accepted connections the process can hold at once, at least 1. While it holds so many, `accept` fails with
+    /// EMFILE. `None`: as many as there are.
+    pub descriptors: Option<u32>,
+}
+
 /// A client, or several of the same kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Client {
@@ -122,6 +134,7 @@ impl Scenario {
             seed: 1,
             contract: Contract::default(),
             network: Network::default(),
+            server: Resources::default(),
             clients: vec![Client {
                 steps,
                 ..Client::default()

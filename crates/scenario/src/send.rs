@@ -17,12 +17,12 @@ pub struct Send {
     pub trickle: Option<Trickle>,
 }
 
-/// How a [`Send`] is cut into small writes.
+/// How a [`Send`] is cut into small writes, or a [`Read`](crate::Read) into small reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Trickle {
-    /// Bytes a write, at least 1. The last write has what is left.
+    /// Bytes a write or a read, at least 1. The last one has what is left.
     pub size: u64,
-    /// The pause after each write, also after the last: what is sent next goes on at the same pace.
+    /// The pause after each of them, also after the last: what comes next goes on at the same pace.
     pub every: Duration,
 }
 

@@ -12,6 +12,18 @@ pub struct ServerEvent {
     pub action: ServerAction,
 }
 
+/// How long `accept` fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AcceptError {
+    /// The next `accept` fails, and the one behind it succeeds.
+    #[default]
+    Once,
+    /// Every `accept` fails that is called within this time, at least a nanosecond.
+    Lasts(Duration),
+    /// Every `accept` fails until the server closes a connection.
+    UntilClose,
+}
+
 /// What can happen to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ServerAction {
@@ -22,9 +34,9 @@ pub enum ServerAction {
     /// Its listening socket is closed under it, as when it is handed over to another process: connections that it has not
     /// accepted are reset, new ones are refused, `accept` gives nothing any more. Connections that it has go on.
     StopAccepting,
-    /// Its next `accept` fails, as it does for a process that has no file descriptor left (EMFILE). The connection stays
-    /// in the backlog, and the accept behind it succeeds.
-    AcceptError,
+    /// Its `accept` fails with EMFILE, as it does for a process that has no file descriptor left. The connection stays in
+    /// the backlog.
+    AcceptError(AcceptError),
     /// Its process dies: every task is gone, and the kernel closes every socket, with a reset where data was unread, else
     /// with a FIN. Later connections are refused.
     Crash,
@@ -35,11 +47,11 @@ pub enum ServerAction {
 }
 
 impl ServerAction {
-    /// All of them.
+    /// All of them, an accept error as the file has it that names no duration.
     pub const ALL: [Self; 6] = [
         Self::Shutdown,
         Self::StopAccepting,
-        Self::AcceptError,
+        Self::AcceptError(AcceptError::Once),
         Self::Crash,
         Self::Restart,
         Self::HandlerPanic,
@@ -50,7 +62,7 @@ impl ServerAction {
         match self {
             Self::Shutdown => "shutdown",
             Self::StopAccepting => "stop_accepting",
-            Self::AcceptError => "accept_error",
+            Self::AcceptError(_) => "accept_error",
             Self::Crash => "crash",
             Self::Restart => "restart",
             Self::HandlerPanic => "handler_panic",

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::send::Send;
+use crate::send::{Send, Trickle};
 
 /// One thing that a client does.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +80,9 @@ impl Step {
             Self::Await(step) => step.within,
             Self::Stall { duration } => *duration,
             Self::Reconnect { after } => *after,
+            Self::Read(read @ Read::Paced { pace, .. }) => pace
+                .every
+                .saturating_mul(u32::try_from(read.piece_count()).unwrap_or(u32::MAX)),
             _ => Duration::ZERO,
         }
     }
@@ -115,6 +118,24 @@ pub enum Read {
     Bytes(u64),
     /// Everything until the stream ends.
     All,
+    /// This many bytes, or less if the stream ends before, a piece at a time with a pause behind each piece: a reader that is
+    /// slow and honest.
+    Paced {
+        /// How many bytes in all.
+        bytes: u64,
+        /// How many at a time, and the pause.
+        pace: Trickle,
+    },
+}
+
+impl Read {
+    /// How many reads of a piece it is, for what a scenario may do in all.
+    pub fn piece_count(&self) -> u64 {
+        match self {
+            Self::Bytes(_) | Self::All => 1,
+            Self::Paced { bytes, pace } => bytes.div_ceil(pace.size.max(1)),
+        }
+    }
 }
 
 /// A change of one client's link, from now on. What is `None` stays as it is.

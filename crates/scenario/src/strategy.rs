@@ -45,7 +45,7 @@ use proptest::{
 
 use self::{grid::Draw, mask::Mask};
 use crate::{
-    scenario::{Contract, Scenario},
+    scenario::{Contract, Resources, Scenario},
     shrink::{Depth, Shrink},
     story::Story,
     stream::Stream,
@@ -151,6 +151,7 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
         seed: Stream::new(case_seed, "run").next_u64() >> 32,
         contract: Contract::default(),
         network,
+        server: Resources::default(),
         clients,
         server_events: draw(Stream::new(case_seed, "server events")).server_events(),
         expect: BTreeMap::new(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hangup_scenario::{
-    Client, Contract, Head, Network, Piece, Read, Rst, Scenario, Send, ServerAction, ServerEvent,
-    Step, Trickle, minimise,
+    AcceptError, Client, Contract, Head, Network, Piece, Read, Resources, Rst, Scenario, Send,
+    ServerAction, ServerEvent, Step, Trickle, minimise,
     strategy::{self, Options},
 };
 
@@ -91,6 +91,13 @@ fn everything_goes_back_to_its_default_but_the_contract() {
             Step::Connect,
             Step::Send(send),
             Step::Read(Read::Bytes(4711)),
+            Step::Read(Read::Paced {
+                bytes: 4711,
+                pace: Trickle {
+                    size: 3,
+                    every: Duration::from_millis(1234),
+                },
+            }),
         ],
     };
     let contract = Contract {
@@ -108,6 +115,9 @@ fn everything_goes_back_to_its_default_but_the_contract() {
             rst: Rst::Erase,
             send_buffer: 1,
             receive_buffer: 2,
+        },
+        server: Resources {
+            descriptors: Some(3),
         },
         clients: vec![noisy.clone(), noisy],
         server_events: ServerAction::ALL
@@ -154,6 +164,36 @@ fn a_fault_that_needs_one_thing_of_the_network_keeps_just_that() {
         }
     );
     assert_eq!(smallest.clients[0].steps, []);
+}
+
+#[test]
+fn an_accept_error_lasts_no_longer_than_it_must() {
+    let lasts =
+        |millis| ServerAction::AcceptError(AcceptError::Lasts(Duration::from_millis(millis)));
+    let shortest = |least: Duration| {
+        let event = ServerEvent {
+            at: Duration::ZERO,
+            action: lasts(7_777),
+        };
+        let scenario = Scenario {
+            server_events: vec![event],
+            ..Scenario::of("x", vec![Step::Connect])
+        };
+        let fails = |scenario: &Scenario| {
+            scenario
+                .server_events
+                .iter()
+                .any(|event| match event.action {
+                    ServerAction::AcceptError(AcceptError::Lasts(lasts)) => lasts >= least,
+                    ServerAction::AcceptError(AcceptError::Once) => least.is_zero(),
+                    _ => false,
+                })
+        };
+        minimise(scenario, 1000, fails).server_events[0].action
+    };
+    assert_eq!(shortest(Duration::from_secs(3)), lasts(5_000));
+    let once = ServerAction::AcceptError(AcceptError::Once);
+    assert_eq!(shortest(Duration::ZERO), once);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A server of the user's own, as a server under test.
 
 use super::dialogue;
-use super::route::Routes;
+use super::route::{Route, Routes};
 use crate::contract::Contract;
 use crate::net::TcpListener;
 use crate::server::{Server, Serving, Shutdown};
@@ -71,6 +71,12 @@ impl Server for Own {
             .map(|route| format!("Route::{}", route.name()))
             .collect();
         (!names.is_empty()).then(|| format!("it needs {}", names.join(", ")))
+    }
+
+    fn paced_targets(&self) -> Vec<Arc<str>> {
+        let targets = [Route::Events, Route::Ticks].into_iter();
+        let targets = targets.filter_map(|route| self.routes.targets.get(&route));
+        targets.map(|target| target.as_str().into()).collect()
     }
 
     fn tolerates(&self, kind: Verdict) -> bool {

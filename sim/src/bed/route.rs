@@ -26,11 +26,18 @@ pub enum Route {
     Never,
     /// Panics at a GET (`/panic`).
     Panics,
+    /// Answers a GET with a stream that has no end, in which nothing more comes after the first bytes (`/events`): server-sent events
+    /// of an application that has nothing to say.
+    Events,
+    /// The same with something to say from time to time (`/events/MS`).
+    Ticks,
+    /// Answers a GET with bytes that have no end, as fast as they are taken (`/endless`).
+    Endless,
 }
 
 impl Route {
     /// Every part, and its name in messages.
-    const NAMES: [(Route, &str); 7] = [
+    const NAMES: [(Route, &str); 10] = [
         (Route::Plain, "Plain"),
         (Route::ReadsBody, "ReadsBody"),
         (Route::LeavesBody, "LeavesBody"),
@@ -38,6 +45,9 @@ impl Route {
         (Route::Slow, "Slow"),
         (Route::Never, "Never"),
         (Route::Panics, "Panics"),
+        (Route::Events, "Events"),
+        (Route::Ticks, "Ticks"),
+        (Route::Endless, "Endless"),
     ];
 
     /// The name, as it stands in code.
@@ -56,6 +66,9 @@ impl Route {
             "/reject" => Self::LeavesBody,
             "/never" => Self::Never,
             "/panic" => Self::Panics,
+            "/events" => Self::Events,
+            "/endless" => Self::Endless,
+            _ if target.starts_with("/events/") => Self::Ticks,
             _ if target.starts_with("/big/") => Self::Big,
             _ if target.starts_with("/slow/") => Self::Slow,
             _ => return None,

@@ -14,7 +14,7 @@ pub struct Exchange {
 }
 
 /// Every exchange that is built in.
-pub const ALL: [Exchange; 8] = [
+pub const ALL: [Exchange; 10] = [
     Exchange {
         name: "get",
         about: "GET and its response",
@@ -56,6 +56,17 @@ pub const ALL: [Exchange; 8] = [
         about: "POST to a target that answers 403 without reading the body",
         steps: r#"{ do = "send", head = { method = "POST", target = "/reject", length = 200 } }, { do = "await", status = "final", within = "2s" },
             { do = "send", body = 200 }, { do = "await", eof = true, within = "2s" }"#,
+    },
+    Exchange {
+        name: "download",
+        about: "GET for 30000 bytes, read at 1000 bytes a second",
+        steps: r#"{ do = "send", head = { method = "GET", target = "/big/30000" } }, { do = "read", bytes = 30000, size = 500, every = "503ms" },
+            { do = "await", bytes = 1, within = "2s" }"#,
+    },
+    Exchange {
+        name: "events",
+        about: "GET for a stream in which nothing comes after the first event",
+        steps: r#"{ do = "send", head = { method = "GET", target = "/events" } }, { do = "await", bytes = 100, within = "2s" }"#,
     },
     Exchange {
         name: "streamed",

@@ -127,7 +127,9 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     };
     trace::begin(Recorder::new(
         Clock::Tokio(PausedClock::from(start)),
-        Ledger::new(contract, &scenario.network).opaque(!server.speaks_http()),
+        Ledger::new(contract, &scenario.network)
+            .opaque(!server.speaks_http())
+            .paced(server.paced_targets()),
         detail,
     ));
     let observe = Observe {
@@ -200,6 +202,7 @@ fn network(scenario: &Scenario) -> Config {
         },
         send_buffer: network.send_buffer,
         receive_buffer: network.receive_buffer,
+        descriptors: scenario.server.descriptors.map(|most| most as usize),
         seed: scenario.seed,
     }
 }

@@ -1,9 +1,11 @@
 //! What the record of a run says of the server's process: started, told to shut down, dead. How any of it is done to a
 //! process is each engine's own business.
 
+use crate::finding::spell;
 use crate::life::{Down, Life, ShuttingDown};
 use crate::trace::{Actor, Recorder, record};
-use hangup_scenario::{ServerAction, ServerEvent};
+use hangup_scenario::{AcceptError, ServerAction, ServerEvent};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// What a server may claim for the end of a shutdown, behind the moment at which it cuts what is left.
@@ -32,6 +34,15 @@ pub(super) fn in_order(events: &[ServerEvent]) -> Vec<ServerEvent> {
     events
 }
 
+/// When the last event that lasts is over.
+pub(super) fn over_at(events: &[ServerEvent]) -> Duration {
+    let ends = events.iter().map(|event| match event.action {
+        ServerAction::AcceptError(AcceptError::Lasts(lasts)) => event.at.saturating_add(lasts),
+        _ => event.at,
+    });
+    ends.max().unwrap_or_default()
+}
+
 /// A new instance of the server begins; its number.
 pub(super) fn begins(recorder: &mut Recorder) -> u32 {
     let life = &mut recorder.life;
@@ -42,7 +53,8 @@ pub(super) fn begins(recorder: &mut Recorder) -> u32 {
 
 /// `action` is taken now.
 pub(super) fn happens(recorder: &mut Recorder, at: Duration, action: ServerAction) {
-    recorder.mix([HAPPENS, at.as_nanos() as u64, action as u64, 0]);
+    let (number, lasts) = numbered(action);
+    recorder.mix([HAPPENS, at.as_nanos() as u64, number, lasts]);
     recorder.say(at, Actor::Server, None, || told(action));
 }
 
@@ -131,13 +143,36 @@ pub(super) fn returned(recorder: &mut Recorder, instance: Option<u32>) -> bool {
     }
 }
 
-fn told(action: ServerAction) -> &'static str {
+/// An action and how long it lasts, for the trace hash.
+fn numbered(action: ServerAction) -> (u64, u64) {
     match action {
-        ServerAction::Shutdown => "is told to shut down",
-        ServerAction::StopAccepting => "loses its listening socket",
-        ServerAction::AcceptError => "runs out of file descriptors: its next accept fails",
-        ServerAction::Crash => "crashes",
-        ServerAction::Restart => "is started again",
-        ServerAction::HandlerPanic => "its next handler is to panic",
+        ServerAction::Shutdown => (0, 0),
+        ServerAction::StopAccepting => (1, 0),
+        ServerAction::AcceptError(AcceptError::Once) => (2, 0),
+        ServerAction::AcceptError(AcceptError::Lasts(lasts)) => (2, lasts.as_nanos() as u64),
+        ServerAction::AcceptError(AcceptError::UntilClose) => (2, u64::MAX),
+        ServerAction::Crash => (3, 0),
+        ServerAction::Restart => (4, 0),
+        ServerAction::HandlerPanic => (5, 0),
+    }
+}
+
+fn told(action: ServerAction) -> Cow<'static, str> {
+    let descriptors = "runs out of file descriptors";
+    match action {
+        ServerAction::Shutdown => "is told to shut down".into(),
+        ServerAction::StopAccepting => "loses its listening socket".into(),
+        ServerAction::AcceptError(AcceptError::Once) => {
+            format!("{descriptors}: its next accept fails").into()
+        }
+        ServerAction::AcceptError(AcceptError::Lasts(lasts)) => {
+            format!("{descriptors}: its accepts fail for {}", spell(lasts)).into()
+        }
+        ServerAction::AcceptError(AcceptError::UntilClose) => {
+            format!("{descriptors}: its accepts fail until it closes a connection").into()
+        }
+        ServerAction::Crash => "crashes".into(),
+        ServerAction::Restart => "is started again".into(),
+        ServerAction::HandlerPanic => "its next handler is to panic".into(),
     }
 }

@@ -47,6 +47,7 @@ pub use stream::TcpStream;
 
 pub(crate) use process::is_server;
 
+use super::process::over_at;
 use crate::client;
 use crate::ledger::Ledger;
 use crate::panics;
@@ -91,7 +92,9 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
     let plan = Plan::of(scenario, &contract);
     trace::begin(Recorder::new(
         Clock::Turmoil,
-        Ledger::new(contract, &scenario.network).opaque(!server.speaks_http()),
+        Ledger::new(contract, &scenario.network)
+            .opaque(!server.speaks_http())
+            .paced(server.paced_targets()),
         detail,
     ));
     journal::clear();
@@ -169,8 +172,9 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn host(&mut self, server: &'a dyn Server, plan: &Plan) {
         let (link, fate) = (plan.link, Rc::clone(&self.fate));
+        let descriptors = plan.scenario.server.descriptors;
         self.sim.host(dialer::SERVER, move || {
-            let (listener, backlog) = Listener::new();
+            let (listener, backlog) = Listener::new(descriptors);
             let listener = transport::Listener::Turmoil(listener);
             let signal = fate.begin(&backlog);
             let serving = signal.map(|signal| server.serve(listener, signal));
@@ -252,6 +256,9 @@ impl<'a> Walk<'a> {
     fn finish(&mut self, plan: &Plan, word: &Rc<Word>, (http, request): (bool, Option<Vec<u8>>)) {
         let fate = Rc::clone(&self.fate);
         self.until(|| word.clients_done.get() && fate.is_over());
+        // What a scenario says of the server is over before a fresh client looks for damage.
+        let over_at = over_at(&plan.scenario.server_events);
+        self.watch(|now| Some(over_at).filter(|end| *end > now));
         let last_step = self.sim.elapsed();
         self.watch(next_due);
         self.watch(|now| watched_until(last_step, plan.grace).filter(|end| *end > now));

@@ -68,8 +68,9 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
     let runtime = runtime(scenario.seed);
     let outcome = runtime
         .block_on(async {
-            let ledger =
-                Ledger::with_slack(contract, plan.tolerance()).opaque(!server.speaks_http());
+            let ledger = Ledger::with_slack(contract, plan.tolerance())
+                .opaque(!server.speaks_http())
+                .paced(server.paced_targets());
             let clock = Clock::starting(Instant::now(), plan.times);
             trace::begin(Recorder::new(trace::Clock::Wire(clock), ledger, detail));
             let hastened = plan.server.as_deref().unwrap_or(server);
@@ -126,7 +127,7 @@ async fn drive(
         }
     });
     let network = &plan.scenario.network;
-    let process = Process::of(server, contract, network, plan.tolerance())?;
+    let process = Process::of(server, contract, &plan.scenario, plan.tolerance())?;
     process.start().await?;
     let dialer = transport::Dialer::Wire(Dialer::to(process.address(), network));
     let clients = client::run_all(&plan.scenario, dialer);

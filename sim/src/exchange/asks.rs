@@ -12,6 +12,8 @@ pub enum Asks {
     Echo,
     /// Its own content.
     Stream,
+    /// A stream without an end, in which the application alone decides when there is more.
+    Paced,
     /// A refusal.
     Reject,
     /// So many bytes.
@@ -60,12 +62,16 @@ impl Asks {
         if number("/slow/").is_some() {
             return Self::Ok;
         }
+        if number("/events/").is_some() {
+            return Self::Paced;
+        }
         match (method, target) {
             ("GET" | "HEAD", "/") => Self::Ok,
             ("POST", "/echo") => Self::Echo,
             ("POST", "/stream") => Self::Stream,
             ("POST", "/reject") => Self::Reject,
-            ("GET", "/panic" | "/never") => Self::Other,
+            ("GET", "/events") => Self::Paced,
+            ("GET", "/panic" | "/never" | "/endless") => Self::Other,
             _ => Self::Missing,
         }
     }
@@ -80,7 +86,7 @@ impl Asks {
             Self::Ok | Self::Echo | Self::Stream | Self::Big(_) => Some(200),
             Self::Reject => Some(403),
             Self::Missing => Some(404),
-            Self::Other => None,
+            Self::Paced | Self::Other => None,
         }
     }
 }
@@ -118,7 +124,7 @@ pub fn fit(asked: Asked<'_>, status: u16, answer: Content<'_>) -> Fit {
             }
             _ => Fit::Unknown,
         },
-        Asks::Other => Fit::Unknown,
+        Asks::Paced | Asks::Other => Fit::Unknown,
     }
 }
 

@@ -6,6 +6,7 @@ use super::fault::{Fault, Faulty, space_before_colon};
 use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
 use hangup_scenario::render::SMUGGLED_TARGET;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One request whose head reached the server's host.
@@ -45,6 +46,8 @@ pub struct Requests {
     pub fault: Option<Faulty>,
     /// What those carry whose answer hangs on it.
     pub contents: Contents,
+    /// Targets, beside those of the probe app, that give a stream which the application paces.
+    paced: Vec<Arc<str>>,
 }
 
 impl Default for Requests {
@@ -55,6 +58,7 @@ impl Default for Requests {
             broken: false,
             fault: None,
             contents: Contents::default(),
+            paced: Vec::new(),
         }
     }
 }
@@ -68,6 +72,14 @@ impl Requests {
         }
     }
 
+    /// Of a server whose application paces the streams at these targets.
+    pub fn with_paced(paced: Vec<Arc<str>>) -> Self {
+        Self {
+            paced,
+            ..Self::default()
+        }
+    }
+
     /// Follows bytes that reached the server's host at `at`.
     pub fn feed(&mut self, at: Duration, bytes: &[u8]) {
         if self.broken {
@@ -77,11 +89,12 @@ impl Requests {
             list,
             contents,
             messages,
+            paced,
             ..
         } = self;
         let mut fault = None;
         let whole = messages.feed(bytes, |seen| match seen {
-            Seen::Head(bytes) => match request_head(bytes) {
+            Seen::Head(bytes) => match request_head(bytes, paced) {
                 Ok(Some((request, bytes, framing))) => {
                     if request.asks.sends_back() {
                         let said = match framing {
@@ -141,7 +154,10 @@ impl Requests {
 }
 
 /// A whole head; an error says what is wrong if it is the framing.
-fn request_head(bytes: &[u8]) -> Result<Option<(Request, usize, Framing)>, Option<Fault>> {
+fn request_head(
+    bytes: &[u8],
+    paced: &[Arc<str>],
+) -> Result<Option<(Request, usize, Framing)>, Option<Fault>> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut head = httparse::Request::new(&mut []);
     let length = match head.parse_with_uninit_headers(bytes, &mut fields) {
@@ -161,7 +177,10 @@ fn request_head(bytes: &[u8]) -> Result<Option<(Request, usize, Framing)>, Optio
         has_body: false,
         smuggled: target == SMUGGLED_TARGET,
         hosts: 0,
-        asks: Asks::of(method, target),
+        asks: match paced.iter().any(|paced| **paced == *target) {
+            true => Asks::Paced,
+            false => Asks::of(method, target),
+        },
         complete_at: None,
         end: None,
     };

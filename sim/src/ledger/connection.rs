@@ -3,8 +3,8 @@
 use super::Seen;
 use crate::contract::{Breach, Contract, Promise};
 use crate::coverage::{Action, Place};
-use crate::exchange::asks::{self, Asked, Fit};
-use crate::exchange::{Requests, Response, Responses};
+use crate::exchange::asks::{self, Asked, Asks, Fit};
+use crate::exchange::{Request, Requests, Response, Responses};
 use crate::server::UNCLAIMED;
 use crate::trace::DateField;
 use std::time::Duration;
@@ -75,6 +75,8 @@ pub struct Connection {
     pub client_reset: Option<(Duration, u64)>,
     /// Its path was changed, or its client's host vanished: what is not there may be under way.
     pub disturbed: bool,
+    /// The client's host was gone.
+    pub vanished: Option<Duration>,
     /// Segments are lost on its way: what a server wrote at once may come bit by bit.
     pub lossy: bool,
     /// How many requests of it the probe app was given.
@@ -128,9 +130,20 @@ impl Connection {
     pub fn due(&self, contract: &Contract) -> Breach {
         // The time in the backlog is not the server's: it cannot end what it has not accepted.
         let from = self.accepted.or(self.opened).unwrap_or_default();
-        let mut first = Breach {
-            at: self.last_progress.max(from).saturating_add(contract.stall),
-            promise: Promise::Stall,
+        let silent = self.last_progress.max(from);
+        let mut first = match (self.waits_for_application(), self.vanished) {
+            (false, _) => Breach {
+                at: silent.saturating_add(contract.stall),
+                promise: Promise::Stall,
+            },
+            (true, None) => Breach {
+                at: Duration::MAX,
+                promise: Promise::Stall,
+            },
+            (true, Some(vanished)) => Breach {
+                at: silent.max(vanished).saturating_add(contract.vanished),
+                promise: Promise::Vanished,
+            },
         };
         let residence = from.saturating_add(contract.residence);
         if residence < first.at {
@@ -155,6 +168,21 @@ impl Connection {
             }
         }
         first
+    }
+
+    /// The server is within a response that its application paces, and everything that it has said has arrived: it waits for nobody but that
+    /// application, and its client has done all that it can.
+    fn waits_for_application(&self) -> bool {
+        let Some(last) = self.responses.list.last() else {
+            return false;
+        };
+        let request = self.requests.list.get(last.answers);
+        let paced =
+            |request: &Request| request.asks == Asks::Paced && request.complete_at.is_some();
+        self.responses.inside()
+            && last.is_final()
+            && request.is_some_and(paced)
+            && self.bytes_out == self.server_wrote
     }
 
     /// The server waits to hear of bytes that it has sent, and may have to for long: its client may still be there and take them.

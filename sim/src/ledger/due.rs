@@ -101,7 +101,7 @@ mod tests {
             residence: 600 * SECOND,
             drain: 5 * SECOND,
             shutdown: None,
-            buffer: None,
+            ..Contract::default()
         }
     }
 

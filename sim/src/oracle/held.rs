@@ -47,6 +47,11 @@ pub(super) fn finding(
             spell(until.saturating_sub(connection.client_gone.unwrap_or(breach.at))),
             spell(run.contract.drain),
         ),
+        Promise::Vanished => format!(
+            "{} after its client's host was gone (its contract allows {} where there is nothing to send)",
+            spell(until.saturating_sub(connection.vanished.unwrap_or(breach.at))),
+            spell(run.contract.vanished),
+        ),
     };
     let says = match outlook {
         Outlook::Ended(at) => {

@@ -23,6 +23,11 @@ pub fn step(step: &Step) -> String {
         Step::Stall { duration } => format!("stall for {}", spell(*duration)),
         Step::Read(Read::All) => "read all".to_owned(),
         Step::Read(Read::Bytes(count)) => format!("read {count} bytes"),
+        Step::Read(Read::Paced { bytes, pace }) => format!(
+            "read {bytes} bytes, {} every {}",
+            pace.size,
+            spell(pace.every)
+        ),
         Step::Reconnect { after } => format!("reconnect after {}", spell(*after)),
         Step::Network(change) => network_change(change),
         Step::HalfClose => "half-close".to_owned(),

@@ -10,24 +10,33 @@
 //! | `POST /stream` | the body, as it comes |
 //! | `GET /panic` | panics |
 //! | `GET /never` | never answers |
+//! | `GET /events` | one event, and then nothing for ever: a stream that the application paces |
+//! | `GET /events/MS` | an event every MS milliseconds, for ever |
+//! | `GET /endless` | bytes without an end, as fast as they are taken |
 
 use crate::digest::Digest;
 use crate::trace::{Recorder, lasts, record};
 use bytes::Bytes;
 use hangup_scenario::render::SMUGGLED_TARGET;
-use http::{Request, Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::error::Error;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::time::Sleep;
 
 /// What goes wrong when a body cannot be read.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 const PAGE: usize = 16 * 1024;
 static FILLER: [u8; PAGE] = [b'x'; PAGE];
+/// An event, as the HTML standard writes them (section 9.2.5).
+const EVENT: &[u8] = b"event: tick\ndata: x\n\n";
+/// The shortest pause between two events: a stream without a pause would keep the clock from moving.
+const EVENT_PAUSE_MIN: Duration = Duration::from_millis(1);
 
 /// The body of an answer; `B` is the request's, for `/stream`.
 #[derive(Debug)]
@@ -38,6 +47,45 @@ pub enum Answer<B> {
     Big(u64),
     /// The request's own body.
     Stream(B),
+    /// Events without an end.
+    Events(Events),
+    /// Bytes without an end.
+    Endless,
+}
+
+/// A stream of events that its application paces. It never ends by itself.
+#[derive(Debug)]
+pub struct Events {
+    /// The first one is sent.
+    begun: bool,
+    /// Between two of them; `None`: there is no second.
+    every: Option<Duration>,
+    next: Option<Pin<Box<Sleep>>>,
+}
+
+impl Events {
+    fn new(every: Option<Duration>) -> Self {
+        Self {
+            begun: false,
+            every,
+            next: None,
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if self.begun {
+            let Some(every) = self.every else {
+                return Poll::Pending;
+            };
+            let next = self
+                .next
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(lasts(every))));
+            ready!(next.as_mut().poll(cx));
+        }
+        self.begun = true;
+        self.next = None;
+        Poll::Ready(Bytes::from_static(EVENT))
+    }
 }
 
 /// What the probe app does with each request first: it takes note of one that was hidden in a body, and panics if it is to.
@@ -74,7 +122,13 @@ where
         tokio::time::sleep(lasts(Duration::from_millis(milliseconds))).await;
         return Ok(full(StatusCode::OK, "ok"));
     }
+    if let Some(milliseconds) = argument(path, "/events/") {
+        let every = Duration::from_millis(milliseconds).max(EVENT_PAUSE_MIN);
+        return Ok(events(Some(every)));
+    }
     match (request.method().as_str(), path) {
+        ("GET", "/events") => Ok(events(None)),
+        ("GET", "/endless") => Ok(Response::new(Answer::Endless)),
         ("GET" | "HEAD", "/") => Ok(full(StatusCode::OK, "ok")),
         ("POST", "/echo") => {
             let mut body = request.into_body();
@@ -102,6 +156,13 @@ pub(crate) fn echoed(length: u64, digest: &[u8; 32]) -> String {
     said.reserve(2 * digest.len());
     said.extend(nibbles.map(|nibble| char::from(b"0123456789abcdef"[usize::from(nibble)])));
     said
+}
+
+fn events<B>(every: Option<Duration>) -> Response<Answer<B>> {
+    let mut response = Response::new(Answer::Events(Events::new(every)));
+    let event_stream = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(CONTENT_TYPE, event_stream);
+    response
 }
 
 fn argument(path: &str, prefix: &str) -> Option<u64> {
@@ -136,6 +197,10 @@ where
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&FILLER[..page])))))
             }
             Self::Stream(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Events(events) => events
+                .poll_next(cx)
+                .map(|event| Some(Ok(Frame::data(event)))),
+            Self::Endless => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&FILLER))))),
         }
     }
 
@@ -144,6 +209,7 @@ where
             Self::Full(bytes) => bytes.is_empty(),
             Self::Big(left) => *left == 0,
             Self::Stream(body) => body.is_end_stream(),
+            Self::Events(_) | Self::Endless => false,
         }
     }
 
@@ -152,6 +218,7 @@ where
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Big(left) => SizeHint::with_exact(*left),
             Self::Stream(body) => body.size_hint(),
+            Self::Events(_) | Self::Endless => SizeHint::default(),
         }
     }
 }

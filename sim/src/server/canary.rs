@@ -42,6 +42,10 @@ pub enum Defect {
     CloseIgnored,
     /// The accept loop ends at an error.
     AcceptDies,
+    /// The accept loop tries again at once behind an error.
+    AcceptSpins,
+    /// The accept loop waits for ever once it has seen some errors in a row.
+    AcceptGivesUp,
     /// Who cannot be served is told so by the accept loop, which waits until he is gone.
     RejectInline,
     /// At the end of the stream it waits to be told of the last response, of which it was told before.
@@ -83,7 +87,7 @@ pub struct Canary {
 }
 
 /// The twin without a defect, and every canary.
-pub const CANARIES: [Canary; 28] = [
+pub const CANARIES: [Canary; 30] = [
     Canary {
         name: "twin",
         about: "the canaries' healthy twin",
@@ -165,6 +169,16 @@ pub const CANARIES: [Canary; 28] = [
         defect: Defect::AcceptDies,
     },
     Canary {
+        name: "canary-accept-spins",
+        about: "defect: the accept loop tries again at once behind an error (spin, where the error lasts)",
+        defect: Defect::AcceptSpins,
+    },
+    Canary {
+        name: "canary-accept-gives-up",
+        about: "defect: the accept loop waits for ever once it has seen some errors in a row (deaf)",
+        defect: Defect::AcceptGivesUp,
+    },
+    Canary {
         name: "canary-reject-inline",
         about: "defect: the accept loop itself waits until a client that it refuses is gone (hung, and deaf)",
         defect: Defect::RejectInline,
@@ -242,6 +256,7 @@ impl Server for Canary {
             drain: Duration::from_secs(30),
             shutdown: Some(twin::SHUTDOWN),
             buffer: Some((twin::HEAD_MAX + twin::READ_MAX) as u64),
+            ..Contract::default()
         }
     }
 

@@ -27,8 +27,6 @@ pub(crate) struct Listener {
     /// Connections that the application has not accepted.
     pub(crate) queue: VecDeque<Key>,
     pub(crate) waiters: Waiters,
-    /// How many accepts are to fail.
-    pub(crate) failures: u32,
 }
 
 impl Listener {
@@ -98,7 +96,6 @@ impl Network {
             half_open: 0,
             queue: VecDeque::new(),
             waiters: Waiters::default(),
-            failures: 0,
         };
         match self.listeners.get_mut(slot) {
             Some(old) => *old = listener,

@@ -1,6 +1,7 @@
 //! The process that serves: all listeners and all sockets that they gave are its own, and can be taken from it.
 
 use super::Network;
+use super::descriptors::Descriptors;
 use crate::connection::Holder;
 use crate::observer::Side;
 
@@ -10,13 +11,6 @@ impl Network {
         for slot in 0..self.listeners.len() {
             let key = self.listeners[slot].key(slot);
             self.unlisten(key);
-        }
-    }
-
-    /// The next accept that would give a connection fails instead.
-    pub(crate) fn fail_accept(&mut self) {
-        if let Some(listener) = self.listeners.iter_mut().find(|one| one.is_open()) {
-            listener.failures += 1;
         }
     }
 
@@ -32,5 +26,6 @@ impl Network {
             self.close(key, Side::Server);
         }
         self.process += 1;
+        self.descriptors = Descriptors::default();
     }
 }

@@ -1,7 +1,7 @@
 //! The process that serves: its listening socket is taken from it, its accept fails, it dies.
 
-use crate::scene::{SERVER, Scene, ms, plain, settle};
-use hangup_network::{TcpListener, TcpStream};
+use crate::scene::{SERVER, Scene, ms, plain, scene, settle};
+use hangup_network::{Config, TcpListener, TcpStream};
 use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -84,5 +84,78 @@ fn an_accept_that_fails_leaves_the_connection_to_the_next() {
         let error = listener.accept().await.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(24));
         listener.accept().await.unwrap();
+    });
+}
+
+fn out_of_descriptors(accepted: std::io::Result<(TcpStream, std::net::SocketAddr)>) {
+    assert_eq!(accepted.unwrap_err().raw_os_error(), Some(24));
+}
+
+#[test]
+fn accepts_fail_as_long_as_they_are_told_to() {
+    plain(async |scene: Scene| {
+        let listener = TcpListener::bind(SERVER).await.unwrap();
+        let _client = TcpStream::connect(SERVER).await.unwrap();
+        ms(100).await;
+        scene.world.fail_accepts_for(Duration::from_secs(10));
+        out_of_descriptors(listener.accept().await);
+        ms(9_999).await;
+        out_of_descriptors(listener.accept().await);
+        ms(1).await;
+        listener.accept().await.unwrap();
+    });
+}
+
+#[test]
+fn accepts_fail_until_a_connection_is_closed_if_there_is_one() {
+    plain(async |scene: Scene| {
+        let listener = TcpListener::bind(SERVER).await.unwrap();
+        let _clients = (
+            TcpStream::connect(SERVER).await.unwrap(),
+            TcpStream::connect(SERVER).await.unwrap(),
+        );
+        ms(100).await;
+        // It holds none whose close could end it.
+        scene.world.fail_accepts_until_close();
+        let (first, _) = listener.accept().await.unwrap();
+        scene.world.fail_accepts_until_close();
+        out_of_descriptors(listener.accept().await);
+        out_of_descriptors(listener.accept().await);
+        drop(first);
+        listener.accept().await.unwrap();
+    });
+}
+
+#[test]
+fn a_process_holds_as_many_connections_as_it_has_descriptors() {
+    let config = Config {
+        descriptors: Some(2),
+        ..Config::default()
+    };
+    scene(config, async |scene: Scene| {
+        let listener = TcpListener::bind(SERVER).await.unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            clients.push(TcpStream::connect(SERVER).await.unwrap());
+        }
+        let (first, _) = listener.accept().await.unwrap();
+        let (second, _) = listener.accept().await.unwrap();
+        out_of_descriptors(listener.accept().await);
+        // Closed is closed, whatever the kernel still has to send.
+        drop(first);
+        listener.accept().await.unwrap();
+        // A new process has all of them.
+        scene.world.kill();
+        let listener = TcpListener::bind(SERVER).await.unwrap();
+        for _ in 0..2 {
+            clients.push(TcpStream::connect(SERVER).await.unwrap());
+            clients.push(TcpStream::connect(SERVER).await.unwrap());
+        }
+        let third = listener.accept().await.unwrap();
+        let fourth = listener.accept().await.unwrap();
+        // What is left of the old one is not the new one's.
+        drop(second);
+        out_of_descriptors(listener.accept().await);
+        drop((third, fourth));
     });
 }

@@ -26,13 +26,22 @@ pub const SERVER_EVENTS_MAX: u64 = 1_000;
 /// Most bytes that a contract may let a server keep for one connection.
 pub const HOARD_MAX: u64 = 1 << 40;
 
+/// Most connections that all clients of a scenario open together.
+pub const CONNECTIONS_MAX: u64 = 100_000;
+
+/// Most connections that the server's process can be said to hold at once.
+pub const DESCRIPTORS_MAX: u64 = 1_000_000;
+
 /// Most steps of one client.
 pub const STEPS_MAX: usize = 10_000;
 
 /// Most bytes that all clients of a scenario send together.
 pub const SENT_BYTES_MAX: u64 = 64 << 20;
 
-/// Most writes that all clients of a scenario do together.
+/// Most steps that all clients of a scenario take together.
+pub const STEPS_IN_ALL_MAX: u64 = 1_000_000;
+
+/// Most writes, and reads at a rate, that all clients of a scenario do together.
 pub const WRITES_MAX: u64 = 1_000_000;
 
 /// Most bytes that one step waits for.

@@ -11,14 +11,14 @@ use super::{
     table::{Table, Value},
 };
 use crate::{
-    scenario::{Client, Contract, Network, Rst, Scenario},
-    server_event::{ServerAction, ServerEvent},
+    scenario::{Client, Contract, Network, Resources, Rst, Scenario},
+    server_event::{AcceptError, ServerAction, ServerEvent},
     step::Step,
     story::Story,
     verdict::Verdict,
 };
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "name",
     "title",
     "source",
@@ -30,6 +30,7 @@ const FIELDS: [&str; 14] = [
     "verified",
     "contract",
     "network",
+    "server",
     "expect",
     "client",
     "server_event",
@@ -62,6 +63,7 @@ pub(super) fn scenario(file: &str, text: &[u8]) -> Result<Scenario, ReadError> {
         },
         contract: contract(&root)?,
         network: network(&root)?,
+        server: resources(&root)?,
         expect: expect(&root)?,
         clients: clients(&root)?,
         server_events: server_events(&root)?,
@@ -117,7 +119,14 @@ fn story(root: &Table<'_>) -> Result<Story, ReadError> {
 }
 
 fn contract(root: &Table<'_>) -> Result<Contract, ReadError> {
-    let fields = ["stall", "residence", "drain", "shutdown", "buffer"];
+    let fields = [
+        "stall",
+        "residence",
+        "drain",
+        "shutdown",
+        "buffer",
+        "vanished",
+    ];
     let Some(value) = root.get("contract") else {
         return Ok(Contract::default());
     };
@@ -133,6 +142,7 @@ fn contract(root: &Table<'_>) -> Result<Contract, ReadError> {
             .get("buffer")
             .map(|value| value.size(bounds::HOARD_MAX))
             .transpose()?,
+        vanished: duration("vanished")?,
     })
 }
 
@@ -181,6 +191,21 @@ fn network(root: &Table<'_>) -> Result<Network, ReadError> {
     Ok(network)
 }
 
+fn resources(root: &Table<'_>) -> Result<Resources, ReadError> {
+    let Some(value) = root.get("server") else {
+        return Ok(Resources::default());
+    };
+    let table = value.table("a table of descriptors")?;
+    table.only(&["descriptors"])?;
+    let descriptors = table
+        .get("descriptors")
+        .map(|value| value.integer(1..=bounds::DESCRIPTORS_MAX))
+        .transpose()?;
+    Ok(Resources {
+        descriptors: descriptors.map(|count| count as u32),
+    })
+}
+
 fn expect(root: &Table<'_>) -> Result<BTreeMap<String, Verdict>, ReadError> {
     let Some(value) = root.get("expect") else {
         return Ok(BTreeMap::new());
@@ -206,24 +231,82 @@ fn clients(root: &Table<'_>) -> Result<Vec<Client>, ReadError> {
         let allowed = CLIENTS.to_owned();
         return Err(value.error(Mistake::Missing { allowed }));
     }
-    let (mut clients, mut count, mut bytes, mut writes) = (Vec::new(), 0, 0_u64, 0_u64);
+    let (mut clients, mut sums) = (Vec::new(), Sums::default());
     for value in tables {
         let client = client(&value.table(CLIENTS)?)?;
-        let times = u64::from(client.count);
-        count += times;
-        for step in &client.steps {
-            if let Step::Send(send) = step {
-                // What is cut away by `part` is rendered, too.
-                bytes = bytes.saturating_add(send.whole_len().saturating_mul(times));
-                writes = writes.saturating_add(send.write_count().saturating_mul(times));
-            }
-        }
-        at_most(&value, count, bounds::CLIENTS_MAX, "clients")?;
-        at_most(&value, bytes, bounds::SENT_BYTES_MAX, "bytes to send")?;
-        at_most(&value, writes, bounds::WRITES_MAX, "writes")?;
+        sums.add(&client);
+        sums.check(&value)?;
         clients.push(client);
     }
     Ok(clients)
+}
+
+/// What all clients of a scenario do together, each counted as often as its `count` says.
+#[derive(Default)]
+struct Sums {
+    clients: u64,
+    steps: u64,
+    connections: u64,
+    bytes: u64,
+    writes: u64,
+}
+
+impl Sums {
+    fn add(&mut self, client: &Client) {
+        let times = u64::from(client.count);
+        let mut add = |sum: fn(&mut Self) -> &mut u64, each: u64| {
+            let sum = sum(self);
+            *sum = sum.saturating_add(each.saturating_mul(times));
+        };
+        add(|sums| &mut sums.clients, 1);
+        add(|sums| &mut sums.steps, client.steps.len() as u64);
+        for step in &client.steps {
+            match step {
+                Step::Connect | Step::Reconnect { .. } => add(|sums| &mut sums.connections, 1),
+                Step::Send(send) => {
+                    // What is cut away by `part` is rendered, too.
+                    add(|sums| &mut sums.bytes, send.whole_len());
+                    add(|sums| &mut sums.writes, send.write_count());
+                }
+                Step::Read(read) => add(|sums| &mut sums.writes, read.piece_count()),
+                _ => {}
+            }
+        }
+    }
+
+    fn check(&self, value: &Value<'_>) -> Result<(), ReadError> {
+        for (sum, max, what, product) in [
+            (self.clients, bounds::CLIENTS_MAX, "clients", "count"),
+            (
+                self.steps,
+                bounds::STEPS_IN_ALL_MAX,
+                "steps",
+                "count x steps",
+            ),
+            (
+                self.connections,
+                bounds::CONNECTIONS_MAX,
+                "connections",
+                "count x connect and reconnect steps",
+            ),
+            (
+                self.bytes,
+                bounds::SENT_BYTES_MAX,
+                "bytes to send",
+                "count x bytes of send steps",
+            ),
+            (
+                self.writes,
+                bounds::WRITES_MAX,
+                "writes and reads",
+                "count x pieces of send and read steps",
+            ),
+        ] {
+            let what = format!("{what} ({product}, summed over the clients up to here)");
+            at_most(value, sum, max, &what)?;
+        }
+        Ok(())
+    }
 }
 
 fn at_most(value: &Value<'_>, count: u64, max: u64, what: &str) -> Result<(), ReadError> {
@@ -291,7 +374,7 @@ fn server_events(root: &Table<'_>) -> Result<Vec<ServerEvent>, ReadError> {
 }
 
 fn server_event(table: &Table<'_>) -> Result<ServerEvent, ReadError> {
-    table.only(&["at", "do"])?;
+    table.only(&["at", "do", "for", "until"])?;
     let names = ServerAction::ALL.map(ServerAction::name).join(", ");
     let word = table.need("do", &names)?;
     let name = word.text(&format!("one of {names}, as a string"))?;
@@ -299,10 +382,39 @@ fn server_event(table: &Table<'_>) -> Result<ServerEvent, ReadError> {
         .into_iter()
         .find(|action| action.name() == name)
         .ok_or_else(|| word.unknown("server event", name, names.as_str()))?;
+    let action = match action {
+        ServerAction::AcceptError(_) => ServerAction::AcceptError(accept_error(table)?),
+        other => {
+            // Only an accept error has a duration.
+            table.only(&["at", "do"])?;
+            other
+        }
+    };
     Ok(ServerEvent {
         at: table.need("at", DURATION)?.duration()?,
         action,
     })
+}
+
+fn accept_error(table: &Table<'_>) -> Result<AcceptError, ReadError> {
+    if table.get("for").is_some() && table.get("until").is_some() {
+        table.one_of(&["for", "until"])?;
+    }
+    if let Some(value) = table.get("for") {
+        let lasts = value.duration()?;
+        if lasts.is_zero() {
+            return Err(value.malformed("it lasts no time", "a duration of more than 0s"));
+        }
+        return Ok(AcceptError::Lasts(lasts));
+    }
+    let Some(value) = table.get("until") else {
+        return Ok(AcceptError::Once);
+    };
+    let allowed = "\"close\": until the server closes a connection";
+    match value.text(allowed)? {
+        "close" => Ok(AcceptError::UntilClose),
+        other => Err(value.unknown("end", other, allowed)),
+    }
 }
 
 /// Zero where a duration is left out that has no other default.

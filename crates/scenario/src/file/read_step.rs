@@ -74,26 +74,30 @@ fn send(table: &Table<'_>) -> Result<Send, ReadError> {
         key => vec![piece(key, &value)?],
     };
     let part = table.get("part").map(|value| part(&value)).transpose()?;
-    let trickle = match (table.get("size"), table.get("every")) {
-        (None, None) => None,
-        (Some(size), Some(every)) => Some(Trickle {
-            size: size.integer(1..=SENT_BYTES_MAX)?,
-            every: every.duration()?,
-        }),
-        (Some(_), None) => {
-            let allowed = format!("with size, {DURATION}");
-            return Err(table.error("every", Mistake::Missing { allowed }));
-        }
-        (None, Some(_)) => {
-            let allowed = format!("with every, an integer from 1 to {SENT_BYTES_MAX}");
-            return Err(table.error("size", Mistake::Missing { allowed }));
-        }
-    };
     Ok(Send {
         what,
         part,
-        trickle,
+        trickle: trickle(table)?,
     })
+}
+
+/// `size` and `every`: both, or neither.
+fn trickle(table: &Table<'_>) -> Result<Option<Trickle>, ReadError> {
+    match (table.get("size"), table.get("every")) {
+        (None, None) => Ok(None),
+        (Some(size), Some(every)) => Ok(Some(Trickle {
+            size: size.integer(1..=SENT_BYTES_MAX)?,
+            every: every.duration()?,
+        })),
+        (Some(_), None) => {
+            let allowed = format!("with size, {DURATION}");
+            Err(table.error("every", Mistake::Missing { allowed }))
+        }
+        (None, Some(_)) => {
+            let allowed = format!("with every, an integer from 1 to {SENT_BYTES_MAX}");
+            Err(table.error("size", Mistake::Missing { allowed }))
+        }
+    }
 }
 
 /// An element of `all`.
@@ -247,16 +251,25 @@ fn until(table: &Table<'_>) -> Result<Await, ReadError> {
 }
 
 fn read(table: &Table<'_>) -> Result<Read, ReadError> {
-    table.only(&["do", "bytes"])?;
+    table.only(&["do", "bytes", "size", "every"])?;
+    let pace = trickle(table)?;
     let or = "\"all\"";
     let value = table.need(
         "bytes",
         &format!("an integer from 0 to {AWAITED_BYTES_MAX}, or {or}"),
     )?;
     if !value.is_text() {
-        return Ok(Read::Bytes(value.integer_or(0..=AWAITED_BYTES_MAX, or)?));
+        let bytes = value.integer_or(0..=AWAITED_BYTES_MAX, or)?;
+        return Ok(match pace {
+            Some(pace) => Read::Paced { bytes, pace },
+            None => Read::Bytes(bytes),
+        });
     }
     match value.text(or)? {
+        "all" if pace.is_some() => {
+            let allowed = format!("with size and every, an integer from 0 to {AWAITED_BYTES_MAX}");
+            Err(value.malformed("a rate needs an end", &allowed))
+        }
         "all" => Ok(Read::All),
         other => Err(value.unknown(
             "amount",

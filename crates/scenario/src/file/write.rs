@@ -9,6 +9,7 @@ use super::{
 use crate::{
     scenario::{Client, Contract, Network, Rst, Scenario},
     send::{Head, Host, Piece, Send, Version},
+    server_event::{AcceptError, ServerAction, ServerEvent},
     step::{Blackhole, Read, Step, Until},
     story::Story,
 };
@@ -29,6 +30,7 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
             drain,
             shutdown,
             buffer,
+            vanished,
         } = scenario.contract;
         let mut fields = Fields::default();
         for (key, duration) in [
@@ -36,6 +38,7 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
             ("residence", residence),
             ("drain", drain),
             ("shutdown", shutdown),
+            ("vanished", vanished),
         ] {
             fields.optional(key, duration.map(quoted));
         }
@@ -44,15 +47,14 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
     }
     story(&mut out, &scenario.story);
     network(&mut out, &scenario.network);
+    if let Some(descriptors) = scenario.server.descriptors {
+        out += &format!("\n[server]\ndescriptors = {descriptors}\n");
+    }
     for one in &scenario.clients {
         client(&mut out, one);
     }
     for event in &scenario.server_events {
-        out += &format!(
-            "\n[[server_event]]\nat = {}\ndo = \"{}\"\n",
-            quoted(event.at),
-            event.action.name()
-        );
+        server_event(&mut out, event);
     }
     if !scenario.expect.is_empty() {
         out += "\n[expect]\n";
@@ -120,6 +122,21 @@ fn network(out: &mut String, network: &Network) {
     }
 }
 
+fn server_event(out: &mut String, event: &ServerEvent) {
+    *out += &format!(
+        "\n[[server_event]]\nat = {}\ndo = \"{}\"\n",
+        quoted(event.at),
+        event.action.name()
+    );
+    match event.action {
+        ServerAction::AcceptError(AcceptError::Lasts(lasts)) => {
+            *out += &format!("for = {}\n", quoted(lasts));
+        }
+        ServerAction::AcceptError(AcceptError::UntilClose) => *out += "until = \"close\"\n",
+        _ => {}
+    }
+}
+
 fn rst(rst: Rst) -> &'static str {
     match rst {
         Rst::Keep => "keep",
@@ -174,6 +191,11 @@ fn step_table(step: &Step) -> String {
         Step::Stall { duration } => fields.put("for", quoted(*duration)),
         Step::Read(Read::Bytes(bytes)) => fields.put("bytes", bytes.to_string()),
         Step::Read(Read::All) => fields.put("bytes", "\"all\"".into()),
+        Step::Read(Read::Paced { bytes, pace }) => {
+            fields.put("bytes", bytes.to_string());
+            fields.put("size", pace.size.to_string());
+            fields.put("every", quoted(pace.every));
+        }
         Step::Reconnect { after } => {
             fields.optional("after", (!after.is_zero()).then(|| quoted(*after)))
         }

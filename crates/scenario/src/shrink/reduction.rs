@@ -5,8 +5,9 @@ use std::{ops::Range, time::Duration};
 use super::{round, simpler};
 use crate::{
     file::bounds::DURATION_MAX,
-    scenario::{Network, Scenario},
+    scenario::{Network, Resources, Scenario},
     send::Send,
+    server_event::ServerAction,
     step::Step,
 };
 
@@ -59,6 +60,13 @@ pub(super) enum Reduction {
         event: usize,
         at: Duration,
     },
+    /// What happens to the server is shorter.
+    EventAction {
+        event: usize,
+        action: ServerAction,
+    },
+    /// The server's process has no limit.
+    Unlimited,
     Seed,
 }
 
@@ -99,6 +107,11 @@ pub(super) fn all(scenario: &Scenario, depth: Depth) -> Vec<Reduction> {
     for (event, data) in scenario.server_events.iter().enumerate() {
         let times = round::durations(data.at, depth);
         out.extend(times.into_iter().map(|at| Reduction::EventAt { event, at }));
+        let actions = simpler::actions(data.action, depth).into_iter();
+        out.extend(actions.map(|action| Reduction::EventAction { event, action }));
+    }
+    if scenario.server != Resources::default() {
+        out.push(Reduction::Unlimited);
     }
     for (client, data) in clients() {
         for (step, pair) in data.steps.windows(2).enumerate() {
@@ -148,6 +161,8 @@ impl Reduction {
             } => clients[client].steps[step] = simpler,
             Self::DropEvents(events) => drop(scenario.server_events.drain(events)),
             Self::EventAt { event, at } => scenario.server_events[event].at = at,
+            Self::EventAction { event, action } => scenario.server_events[event].action = action,
+            Self::Unlimited => scenario.server = Resources::default(),
             Self::Seed => scenario.seed = 1,
         }
         scenario

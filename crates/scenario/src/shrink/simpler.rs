@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     send::{Head, Host, Piece, Send, Trickle},
+    server_event::{AcceptError, ServerAction},
     step::{Await, LinkChange, Read, Step, Until},
 };
 
@@ -25,6 +26,10 @@ pub(super) fn steps(step: &Step, depth: Depth) -> Vec<Step> {
             .into_iter()
             .map(|bytes| Step::Read(Read::Bytes(bytes)))
             .collect(),
+        Step::Read(Read::Paced { bytes, pace }) => paced_reads(*bytes, *pace, depth)
+            .into_iter()
+            .map(Step::Read)
+            .collect(),
         Step::Reconnect { after } => {
             let sooner = durations(*after, depth).into_iter();
             let reconnects = sooner.map(|after| Step::Reconnect { after });
@@ -35,6 +40,36 @@ pub(super) fn steps(step: &Step, depth: Depth) -> Vec<Step> {
             .map(Step::Network)
             .collect(),
     }
+}
+
+/// What is simpler than what happens to the server.
+pub(super) fn actions(action: ServerAction, depth: Depth) -> Vec<ServerAction> {
+    let errors = match action {
+        ServerAction::AcceptError(AcceptError::Lasts(lasts)) => {
+            let shorter = durations(lasts, depth).into_iter();
+            let shorter = shorter
+                .filter(|lasts| !lasts.is_zero())
+                .map(AcceptError::Lasts);
+            std::iter::once(AcceptError::Once).chain(shorter).collect()
+        }
+        ServerAction::AcceptError(AcceptError::UntilClose) => vec![AcceptError::Once],
+        _ => Vec::new(),
+    };
+    errors.into_iter().map(ServerAction::AcceptError).collect()
+}
+
+fn paced_reads(bytes: u64, pace: Trickle, depth: Depth) -> Vec<Read> {
+    let mut out = vec![Read::Bytes(bytes)];
+    let fewer = numbers(bytes, 0, depth).into_iter();
+    out.extend(fewer.map(|bytes| Read::Paced { bytes, pace }));
+    if depth == Depth::Fine {
+        let sooner = durations(pace.every, depth).into_iter();
+        out.extend(sooner.map(|every| Read::Paced {
+            bytes,
+            pace: Trickle { every, ..pace },
+        }));
+    }
+    out
 }
 
 fn awaits(step: Await, depth: Depth) -> Vec<Await> {

@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use super::{grid::Draw, mask::EVENTS};
-use crate::server_event::{ServerAction, ServerEvent};
+use crate::server_event::{AcceptError, ServerAction, ServerEvent};
 
-/// The actions, as often as they come: a server is shut down more often than its process dies.
-const ACTIONS: [ServerAction; 12] = [
+/// The actions, as often as they come: a server is shut down more often than its process dies. How long accepts fail is
+/// drawn.
+const ACTIONS: [ServerAction; 13] = [
     ServerAction::Shutdown,
     ServerAction::Shutdown,
     ServerAction::Shutdown,
     ServerAction::Shutdown,
     ServerAction::HandlerPanic,
     ServerAction::HandlerPanic,
-    ServerAction::AcceptError,
-    ServerAction::AcceptError,
+    ServerAction::AcceptError(AcceptError::Once),
+    ServerAction::AcceptError(AcceptError::UntilClose),
+    ServerAction::AcceptError(AcceptError::Lasts(Duration::ZERO)),
     ServerAction::StopAccepting,
     ServerAction::Restart,
     ServerAction::Restart,
@@ -36,7 +38,13 @@ impl Draw<'_> {
         let count = *self.stream.pick(&[1, 1, 1, 2]);
         let mut events: Vec<ServerEvent> = (0..count)
             .map(|_| {
-                let action = *self.stream.pick(&ACTIONS);
+                let action = match *self.stream.pick(&ACTIONS) {
+                    ServerAction::AcceptError(AcceptError::Lasts(_)) => {
+                        let lasts = Duration::from_millis(self.stream.between(1, LATER_MS));
+                        ServerAction::AcceptError(AcceptError::Lasts(lasts))
+                    }
+                    action => action,
+                };
                 // In the middle of the exchange, of one that takes its time, or while nothing happens.
                 let at = match self.stream.below(8) {
                     0..3 => Duration::from_millis(self.stream.below(SOON_MS)),

@@ -6,7 +6,7 @@ use super::{
     Options,
     mask::{
         CHUNKED, CLOSE, EXPECT, Family, HALF_CLOSE, MALFORMED, Mask, NETWORK, NOISE, ORDINAL,
-        PIPELINE, RECONNECT, RESET, SEVERAL, STALL, TRICKLE, UNREAD, VANISH,
+        PACED, PIPELINE, RECONNECT, RESET, SEVERAL, STALL, TRICKLE, UNREAD, VANISH,
     },
     message::Message,
 };
@@ -41,6 +41,8 @@ pub(super) enum Phase {
     Handler,
     /// The response is coming, and there is much of it.
     Response,
+    /// The response is coming, at the pace of the application.
+    Events,
     /// All is said and answered.
     Idle,
     /// What is said makes no sense.
@@ -66,7 +68,7 @@ pub(super) enum Action {
     Network,
 }
 
-const PHASES: [(Phase, Family); 13] = [
+const PHASES: [(Phase, Family); 15] = [
     (Phase::Opening, 0),
     (Phase::Head, 0),
     (Phase::Head, 0),
@@ -78,6 +80,8 @@ const PHASES: [(Phase, Family); 13] = [
     (Phase::Handler, 0),
     (Phase::Handler, 0),
     (Phase::Response, 0),
+    (Phase::Response, PACED),
+    (Phase::Events, PACED),
     (Phase::Idle, 0),
     (Phase::Nonsense, MALFORMED),
 ];
@@ -96,6 +100,9 @@ const ACTIONS: [(Action, Family); 12] = [
     (Action::Vanish, VANISH),
     (Action::Network, NETWORK),
 ];
+
+/// How many pieces a slow read has at most.
+const PACED_READS_MAX: u64 = 60;
 
 impl Draw<'_> {
     /// A client, not more than `left` of them.
@@ -192,6 +199,16 @@ impl Draw<'_> {
                     within,
                 }));
             }
+            // Not so often that a run is all of this, and so slowly that it outlives most clocks.
+            Phase::Response if self.mask.has(PACED) && self.stream.chance(1, 2) => {
+                let read = self.paced();
+                steps.push(Step::Read(read));
+            }
+            Phase::Events if self.stream.chance(3, 4) => {
+                let within = self.within();
+                let until = Until::Bytes(self.stream.between(1, 200));
+                steps.push(Step::Await(Await { until, within }));
+            }
             Phase::Response if self.stream.chance(1, 2) => {
                 let bytes = self.stream.between(1, 2000);
                 steps.push(Step::Read(Read::Bytes(bytes)));
@@ -213,6 +230,10 @@ impl Draw<'_> {
             Phase::Response => {
                 let target = self.big();
                 self.get_of(target)
+            }
+            Phase::Events => {
+                let target = *self.stream.pick(&["/events", "/events", "/events/7000"]);
+                self.get_of(target.into())
             }
             Phase::Nonsense => self.malformed(),
             Phase::Opening | Phase::Head | Phase::Idle => match self.stream.chance(1, 3) {
@@ -305,6 +326,18 @@ impl Draw<'_> {
                     }));
                 }
             }
+        }
+    }
+
+    /// A read that is slow and honest: 300 B/s or more, in pieces of which each takes less than a gap clock.
+    fn paced(&mut self) -> Read {
+        let every = Duration::from_millis(*self.stream.pick(&[203, 1003, 3007]));
+        let rate = *self.stream.pick(&[300, 1000, 10_000, 100_000]);
+        let size = (rate * every.as_millis() as u64).div_ceil(1000);
+        let pieces = self.stream.between(1, PACED_READS_MAX);
+        Read::Paced {
+            bytes: size * pieces,
+            pace: Trickle { size, every },
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) const NOISE: Family = 1 << 18;
 pub(super) const VANISH: Family = 1 << 19;
 pub(super) const NETWORK: Family = 1 << 20;
 pub(super) const EVENTS: Family = 1 << 21;
+pub(super) const PACED: Family = 1 << 22;
 
 /// The families of one case.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use hangup_scenario::{Mistake, Scenario};
 const SHORT: [(&str, &str); 7] = [
     (
         "<fields>",
-        "name, title, source, links, theme, seed, happened, must_hold, verified, contract, network, expect, client, server_event",
+        "name, title, source, links, theme, seed, happened, must_hold, verified, contract, network, server, expect, client, server_event",
     ),
     (
         "<name>",

@@ -94,6 +94,18 @@ fn steps() {
             "x.toml:5: client[0].steps[1].bytes: 1099511627777 is out of bounds; allowed: an integer from 0 to 1099511627776, or \"all\"",
         ),
         (
+            "{ do = \"read\", bytes = 10, size = 1 }",
+            "x.toml:5: client[0].steps[1].every: missing; allowed: with size, <duration>",
+        ),
+        (
+            "{ do = \"read\", bytes = 10, size = 0, every = \"1s\" }",
+            "x.toml:5: client[0].steps[1].size: 0 is out of bounds; allowed: an integer from 1 to 67108864",
+        ),
+        (
+            "{ do = \"read\", bytes = \"all\", size = 1, every = \"1s\" }",
+            "x.toml:5: client[0].steps[1].bytes: \"all\" is not valid: a rate needs an end; allowed: with size and every, an integer from 0 to 1099511627776",
+        ),
+        (
             "{ do = \"reconnect\", after = \"1\" }",
             "x.toml:5: client[0].steps[1].after: \"1\" is not valid: time unit needed, for example 1sec or 1ms; allowed: <duration>",
         ),

@@ -59,7 +59,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ncontract = { stal = \"1s\" }",
-            "x.toml:2: contract: unknown field \"stal\"; allowed: stall, residence, drain, shutdown, buffer",
+            "x.toml:2: contract: unknown field \"stal\"; allowed: stall, residence, drain, shutdown, buffer, vanished",
         ),
         (
             "name = \"x\"\ncontract = { stall = 75 }",
@@ -67,7 +67,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ncontract = \"75s\"",
-            "x.toml:2: contract: a string is not allowed here; allowed: a table of stall, residence, drain, shutdown, buffer",
+            "x.toml:2: contract: a string is not allowed here; allowed: a table of stall, residence, drain, shutdown, buffer, vanished",
         ),
         (
             "name = \"x\"\n[expect]\nhyper = \"hang\"",
@@ -168,6 +168,26 @@ fn network() {
 }
 
 #[test]
+fn resources() {
+    let cases = [
+        (
+            "descriptors = 0",
+            "x.toml:3: server.descriptors: 0 is out of bounds; allowed: an integer from 1 to 1000000",
+        ),
+        (
+            "memory = 1",
+            "x.toml:3: server: unknown field \"memory\"; allowed: descriptors",
+        ),
+    ];
+    for (text, expected) in cases {
+        check(
+            &top_message(&format!("name = \"x\"\n[server]\n{text}")),
+            expected,
+        );
+    }
+}
+
+#[test]
 fn server_events() {
     const ACTIONS: &str = "shutdown, stop_accepting, accept_error, crash, restart, handler_panic";
     let cases = [
@@ -197,7 +217,23 @@ fn server_events() {
         ),
         (
             "[[server_event]]\nat = \"3s\"\ndo = \"crash\"\nsignal = 9",
-            "x.toml:5: server_event[0]: unknown field \"signal\"; allowed: at, do",
+            "x.toml:5: server_event[0]: unknown field \"signal\"; allowed: at, do, for, until",
+        ),
+        (
+            "[[server_event]]\nat = \"3s\"\ndo = \"crash\"\nfor = \"9s\"",
+            "x.toml:5: server_event[0]: unknown field \"for\"; allowed: at, do",
+        ),
+        (
+            "[[server_event]]\nat = \"3s\"\ndo = \"accept_error\"\nfor = \"0s\"",
+            "x.toml:5: server_event[0].for: \"0s\" is not valid: it lasts no time; allowed: a duration of more than 0s",
+        ),
+        (
+            "[[server_event]]\nat = \"3s\"\ndo = \"accept_error\"\nuntil = \"open\"",
+            "x.toml:5: server_event[0].until: unknown end \"open\"; allowed: \"close\": until the server closes a connection",
+        ),
+        (
+            "[[server_event]]\nat = \"3s\"\ndo = \"accept_error\"\nfor = \"9s\"\nuntil = \"close\"",
+            "x.toml:2: server_event[0]: for and until together; allowed: one of for, until",
         ),
     ];
     for (text, expected) in cases {
@@ -256,7 +292,7 @@ fn clients() {
         ),
         (
             "[[client]]\ncount = 9000\nsteps = []\n[[client]]\ncount = 1001\nsteps = []",
-            "x.toml:5: client[1]: 10001 clients are too many; allowed: at most 10000",
+            "x.toml:5: client[1]: 10001 clients (count, summed over the clients up to here) are too many; allowed: at most 10000",
         ),
         (
             "[[client]]\nstart = \"soon\"\nsteps = []",
@@ -276,16 +312,30 @@ fn clients() {
         ),
         (
             "[[client]]\ncount = 65\nsteps = [{ do = \"send\", body = 1_048_576 }]",
-            "x.toml:2: client[0]: 68157440 bytes to send are too many; allowed: at most 67108864",
+            "x.toml:2: client[0]: 68157440 bytes to send (count x bytes of send steps, summed over the clients up to here) are too many; allowed: at most 67108864",
         ),
         (
             "[[client]]\ncount = 10\nsteps = [{ do = \"send\", body = 100_001, size = 1, every = \"0s\" }]",
-            "x.toml:2: client[0]: 1000010 writes are too many; allowed: at most 1000000",
+            "x.toml:2: client[0]: 1000010 writes and reads (count x pieces of send and read steps, summed over the clients up to here) are too many; allowed: at most 1000000",
         ),
     ];
     for (text, expected) in cases {
         check(&message(format!("name = \"x\"\n{text}")), expected);
     }
+    let reconnects = "{ do = \"reconnect\" },".repeat(300);
+    check(
+        &message(format!(
+            "name = \"x\"\n[[client]]\ncount = 3000\nsteps = [{reconnects}]"
+        )),
+        "x.toml:2: client[0]: 900000 connections (count x connect and reconnect steps, summed over the clients up to here) are too many; allowed: at most 100000",
+    );
+    let steps = "{ do = \"close\" },".repeat(2_000);
+    check(
+        &message(format!(
+            "name = \"x\"\n[[client]]\ncount = 3000\nsteps = [{steps}]"
+        )),
+        "x.toml:2: client[0]: 6000000 steps (count x steps, summed over the clients up to here) are too many; allowed: at most 1000000",
+    );
     let steps = "{ do = \"close\" },".repeat(10_001);
     check(
         &message(format!("name = \"x\"\n[[client]]\nsteps = [{steps}]")),

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use hangup_scenario::{
-    Await, Blackhole, Client, Contract, Head, Host, LinkChange, Network, Piece, Read, Rst,
-    Scenario, Send, ServerAction, ServerEvent, Step, Story, Text, Trickle, Until, Verdict, Version,
-    file::bounds::{AWAITED_BYTES_MAX, BUFFER_MAX, DURATION_MAX, HOARD_MAX, MTU_MAX},
+    AcceptError, Await, Blackhole, Client, Contract, Head, Host, LinkChange, Network, Piece, Read,
+    Resources, Rst, Scenario, Send, ServerAction, ServerEvent, Step, Story, Text, Trickle, Until,
+    Verdict, Version,
+    file::bounds::{
+        AWAITED_BYTES_MAX, BUFFER_MAX, DESCRIPTORS_MAX, DURATION_MAX, HOARD_MAX, MTU_MAX,
+    },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -18,10 +21,11 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
     );
     let words = (words, story());
     let expect = prop::collection::btree_map(text(), select(&Verdict::ALL[..]), 0..3);
-    let clients = (vec(client(), 1..4), vec(server_event(), 0..4));
+    let descriptors = option::of(1..=DESCRIPTORS_MAX as u32);
+    let clients = (vec(client(), 1..4), vec(server_event(), 0..4), descriptors);
     (words, contract(), network(), expect, clients).prop_map(
         |(((name, title, source, seed), story), contract, network, expect, clients)| {
-            let (clients, server_events) = clients;
+            let (clients, server_events, descriptors) = clients;
             Scenario {
                 name,
                 title,
@@ -30,6 +34,7 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
                 seed,
                 contract,
                 network,
+                server: Resources { descriptors },
                 clients,
                 server_events,
                 expect,
@@ -94,18 +99,30 @@ fn contract() -> impl Strategy<Value = Contract> {
         option::of(duration()),
         option::of(duration()),
         option::of(1..=HOARD_MAX),
+        option::of(duration()),
     )
-        .prop_map(|(stall, residence, drain, shutdown, buffer)| Contract {
-            stall,
-            residence,
-            drain,
-            shutdown,
-            buffer,
-        })
+        .prop_map(
+            |(stall, residence, drain, shutdown, buffer, vanished)| Contract {
+                stall,
+                residence,
+                drain,
+                shutdown,
+                buffer,
+                vanished,
+            },
+        )
 }
 
 fn server_event() -> impl Strategy<Value = ServerEvent> {
-    let action = select(&ServerAction::ALL[..]);
+    let lasts = duration().prop_map(|lasts| lasts.max(Duration::from_nanos(1)));
+    let error = prop_oneof![
+        Just(AcceptError::UntilClose),
+        lasts.prop_map(AcceptError::Lasts)
+    ];
+    let action = prop_oneof![
+        select(&ServerAction::ALL[..]),
+        error.prop_map(ServerAction::AcceptError)
+    ];
     (duration(), action).prop_map(|(at, action)| ServerEvent { at, action })
 }
 
@@ -166,9 +183,21 @@ fn step() -> impl Strategy<Value = Step> {
         within,
         duration().prop_map(|duration| Step::Stall { duration }),
         (0..=AWAITED_BYTES_MAX).prop_map(|bytes| Step::Read(Read::Bytes(bytes))),
+        paced().prop_map(Step::Read),
         duration().prop_map(|after| Step::Reconnect { after }),
         link().prop_map(Step::Network),
     ]
+}
+
+fn paced() -> impl Strategy<Value = Read> {
+    // Few pauses, so that no client lives longer than it may.
+    (0..3000_u64, 200..5000_u64, duration()).prop_map(|(bytes, size, every)| Read::Paced {
+        bytes,
+        pace: Trickle {
+            size,
+            every: every / 10,
+        },
+    })
 }
 
 fn until() -> impl Strategy<Value = Until> {

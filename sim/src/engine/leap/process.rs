@@ -9,7 +9,7 @@ use crate::task::Role;
 use crate::trace::record;
 use crate::transport::Listener;
 use hangup_network::TcpListener;
-use hangup_scenario::{ServerAction, ServerEvent};
+use hangup_scenario::{AcceptError, ServerAction, ServerEvent};
 use std::cell::RefCell;
 use tokio::time::sleep;
 
@@ -65,6 +65,8 @@ impl<'a> Process<'a> {
             });
             self.happen(event.action).await;
         }
+        // What a scenario says of the server is over before a fresh client looks for damage.
+        sleep(process::over_at(events).saturating_sub(now())).await;
     }
 
     async fn happen(&self, action: ServerAction) {
@@ -78,7 +80,11 @@ impl<'a> Process<'a> {
                     recorder.life.down.get_or_insert(Down::NotListening);
                 });
             }
-            ServerAction::AcceptError => with_world(|world| world.fail_accept()),
+            ServerAction::AcceptError(error) => with_world(|world| match error {
+                AcceptError::Once => world.fail_accept(),
+                AcceptError::Lasts(lasts) => world.fail_accepts_for(lasts),
+                AcceptError::UntilClose => world.fail_accepts_until_close(),
+            }),
             ServerAction::Crash => kill(),
             ServerAction::Restart => {
                 kill();

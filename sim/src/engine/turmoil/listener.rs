@@ -5,10 +5,12 @@
 
 use super::endpoint::Endpoint;
 use super::frame::Frame;
-use super::journal::note;
+use super::journal::{note, now};
 use super::link::Link;
 use super::stream::{Arrivals, End, TcpStream, pump};
+use crate::engine::descriptors::Descriptors;
 use hangup_network::{Event, Side};
+use hangup_scenario::AcceptError;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -18,8 +20,6 @@ use std::task::{Poll, Waker};
 
 /// Where the server listens.
 pub(super) const PORT: u16 = 80;
-/// EMFILE.
-const TOO_MANY_OPEN_FILES: i32 = 24;
 
 /// Where a server under test accepts on the turmoil engine.
 #[derive(Debug)]
@@ -29,7 +29,10 @@ pub struct Listener {
 
 /// What has been opened and not accepted.
 #[derive(Debug, Default)]
-pub(super) struct Backlog(Mutex<Queue>);
+pub(super) struct Backlog {
+    queue: Mutex<Queue>,
+    descriptors: Arc<Descriptors>,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -37,8 +40,6 @@ struct Queue {
     /// What was opened, in this order, accepted or not.
     opened: Vec<Weak<End>>,
     closed: bool,
-    /// So many accepts are to fail.
-    failures: u32,
     /// The application, in accept.
     acceptor: Option<Waker>,
     /// The host's task.
@@ -47,7 +48,7 @@ struct Queue {
 
 impl Backlog {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Until the application drops its listener.
@@ -116,9 +117,9 @@ impl Backlog {
         opened.all(|end| end.with(|endpoint| endpoint.is_over()))
     }
 
-    /// The next accept that would give a connection fails instead, as in a process that has no file descriptor left.
-    pub(super) fn fail_accept(&self) {
-        self.queue().failures += 1;
+    /// Accepts fail from now on, as in a process that has no file descriptor left.
+    pub(super) fn fail_accept(&self, how: AcceptError) {
+        self.descriptors.fail(now().unwrap_or_default(), how);
     }
 
     /// Nothing is accepted any more.
@@ -147,9 +148,12 @@ impl Backlog {
 }
 
 impl Listener {
-    /// A listener, and the host's part of it.
-    pub(super) fn new() -> (Self, Arc<Backlog>) {
-        let backlog = Arc::default();
+    /// A listener, and the host's part of it. The process can hold `most` connections; `None` is no limit.
+    pub(super) fn new(most: Option<u32>) -> (Self, Arc<Backlog>) {
+        let backlog = Arc::new(Backlog {
+            queue: Mutex::default(),
+            descriptors: Descriptors::new(most),
+        });
         (
             Self {
                 backlog: Arc::clone(&backlog),
@@ -165,22 +169,22 @@ impl Listener {
 
     /// The next connection and its peer.
     pub async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, peer) = poll_fn(|cx| {
+        let (mut stream, peer, held) = poll_fn(|cx| {
             let mut queue = self.backlog.queue();
-            if queue.failures > 0 && !queue.waiting.is_empty() {
-                queue.failures -= 1;
-                return Poll::Ready(Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)));
-            }
-            match queue.waiting.pop_front() {
-                Some(waiting) => Poll::Ready(Ok(waiting)),
-                None => {
-                    queue.acceptor = Some(cx.waker().clone());
-                    Poll::Pending
+            let Some((stream, peer)) = queue.waiting.pop_front() else {
+                queue.acceptor = Some(cx.waker().clone());
+                return Poll::Pending;
+            };
+            match self.backlog.descriptors.take(now().unwrap_or_default()) {
+                Ok(held) => Poll::Ready(Ok((stream, peer, held))),
+                Err(error) => {
+                    queue.waiting.push_front((stream, peer));
+                    Poll::Ready(Err(error))
                 }
             }
         })
         .await?;
-        stream.accepted();
+        stream.accepted(held);
         Ok((stream, peer))
     }
 }

@@ -132,7 +132,7 @@ impl Fate {
                     recorder.life.down.get_or_insert(Down::NotListening);
                 });
             }
-            ServerAction::AcceptError => backlog.fail_accept(),
+            ServerAction::AcceptError(error) => backlog.fail_accept(error),
             ServerAction::Crash => self.die(false),
             ServerAction::Restart => self.die(true),
             ServerAction::HandlerPanic => {

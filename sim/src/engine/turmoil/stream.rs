@@ -6,6 +6,7 @@ use super::journal::{note, now};
 use super::link::Link;
 use super::path::{self, GIVE_UP, Journey};
 use super::spinning;
+use crate::engine::descriptors::Held;
 use hangup_network::{ConnectionId, Event, Side};
 use hangup_scenario::LinkChange;
 use std::fmt;
@@ -24,6 +25,8 @@ use turmoil::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 /// left unread.
 pub struct TcpStream {
     end: Arc<End>,
+    /// The descriptor of one that the server has accepted.
+    held: Option<Held>,
 }
 
 impl fmt::Debug for TcpStream {
@@ -176,7 +179,7 @@ async fn give_up(end: &End) {
 
 impl TcpStream {
     pub(super) fn new(end: Arc<End>) -> Self {
-        Self { end }
+        Self { end, held: None }
     }
 
     /// The connection that this is an end of.
@@ -215,7 +218,8 @@ impl TcpStream {
     }
 
     /// The server's application takes the connection.
-    pub(super) fn accepted(&self) {
+    pub(super) fn accepted(&mut self, held: Held) {
+        self.held = Some(held);
         note(self.connection(), Event::Accepted { task: None }, &[]);
     }
 

@@ -54,7 +54,7 @@ where
     let log = Log::default();
     let (link, told) = (plan.link, log.clone());
     sim.host(dialer::SERVER, move || {
-        let (listener, backlog) = Listener::new();
+        let (listener, backlog) = Listener::new(None);
         let log = told.clone();
         async move {
             tokio::spawn(backlog.answer(link));

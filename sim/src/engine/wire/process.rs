@@ -2,16 +2,17 @@
 //! dies; but what they have in hand is closed.
 
 use super::descriptor::Descriptor;
-use super::stream::{Faults, Listening, Port};
+use super::stream::{Listening, Port};
 use super::{Listener, book, now};
 use crate::contract::Contract;
+use crate::engine::descriptors::Descriptors;
 use crate::engine::process::{self, Ordered};
 use crate::life::Down;
 use crate::server::{Order, Server};
 use crate::task::Role;
 use crate::trace::{lasts, record};
 use crate::transport;
-use hangup_scenario::{Network, ServerAction, ServerEvent};
+use hangup_scenario::{Scenario, ServerAction, ServerEvent};
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ use tokio::time::sleep;
 pub(super) struct Process<'a> {
     server: &'a dyn Server,
     contract: Contract,
-    network: &'a Network,
+    scenario: &'a Scenario,
     /// How late the machine itself may be, in the run's time.
     tolerance: Duration,
     port: Port,
@@ -34,20 +35,20 @@ pub(super) struct Process<'a> {
 struct Instance {
     order: Order,
     listener: Descriptor<Listening>,
-    faults: Arc<Faults>,
+    descriptors: Arc<Descriptors>,
 }
 
 impl<'a> Process<'a> {
     pub(super) fn of(
         server: &'a dyn Server,
         contract: Contract,
-        network: &'a Network,
+        scenario: &'a Scenario,
         tolerance: Duration,
     ) -> io::Result<Self> {
         Ok(Self {
             server,
             contract,
-            network,
+            scenario,
             tolerance,
             port: Port::any()?,
             instance: RefCell::default(),
@@ -62,13 +63,15 @@ impl<'a> Process<'a> {
     /// Starts an instance. When this returns the server has been polled once:
     /// what it has spawned by then is its own.
     pub(super) async fn start(&self) -> io::Result<()> {
-        let listener = Listener::bind(&self.port, self.network)?;
+        let descriptors = Descriptors::new(self.scenario.server.descriptors);
+        let network = &self.scenario.network;
+        let listener = Listener::bind(&self.port, network, Arc::clone(&descriptors))?;
         let (order, signal) = Order::new();
-        let (descriptor, faults) = listener.descriptor();
+        let descriptor = listener.descriptor();
         self.instance.replace(Some(Instance {
             order,
             listener: descriptor.clone(),
-            faults,
+            descriptors,
         }));
         let number = record(|recorder| {
             recorder.tasks.spawning(Role::Server);
@@ -101,6 +104,8 @@ impl<'a> Process<'a> {
             });
             self.happen(event.action).await?;
         }
+        // What a scenario says of the server is over before a fresh client looks for damage.
+        sleep(lasts(process::over_at(events).saturating_sub(now()))).await;
         Ok(())
     }
 
@@ -115,7 +120,9 @@ impl<'a> Process<'a> {
                     recorder.life.down.get_or_insert(Down::NotListening);
                 });
             }
-            ServerAction::AcceptError => self.with(|instance| instance.faults.add()),
+            ServerAction::AcceptError(error) => {
+                self.with(|instance| instance.descriptors.fail(now(), error));
+            }
             ServerAction::Crash => self.kill(),
             ServerAction::Restart => {
                 self.kill();

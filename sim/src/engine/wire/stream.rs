@@ -2,6 +2,8 @@
 
 use super::book;
 use super::descriptor::Descriptor;
+use super::now;
+use crate::engine::descriptors::{Descriptors, Held};
 use hangup_network::Side;
 use hangup_scenario::Network;
 use socket2::SockRef;
@@ -12,7 +14,6 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,8 +21,6 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream as Socket};
 
 /// As many connections wait in the accept queue as with `tokio::net::TcpListener::bind`.
 const BACKLOG: u32 = 1024;
-/// EMFILE.
-const TOO_MANY_OPEN_FILES: i32 = 24;
 
 /// Socket buffers, which a kernel doubles for its own accounts and never makes smaller than a few KiB.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +89,7 @@ fn bound(address: SocketAddr, socket: TcpSocket) -> io::Result<TcpSocket> {
 pub struct Listener {
     socket: Descriptor<Listening>,
     address: SocketAddr,
-    faults: Arc<Faults>,
+    descriptors: Arc<Descriptors>,
 }
 
 /// A listening socket, and what was taken from its queue without being given to the server.
@@ -109,28 +108,13 @@ impl Listening {
     }
 }
 
-/// How many accepts are to fail.
-#[derive(Debug, Default)]
-pub(super) struct Faults(AtomicU32);
-
-impl Faults {
-    /// The next accept that would give a connection fails instead, as in a process that has no file descriptor left.
-    pub(super) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn take(&self) -> bool {
-        let less = |faults: u32| faults.checked_sub(1);
-        let taken = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        taken.is_ok()
-    }
-}
-
 impl Listener {
-    /// Listens on `port`; accepted connections have the buffers of `network`.
-    pub(super) fn bind(port: &Port, network: &Network) -> io::Result<Self> {
+    /// Listens on `port`; accepted connections have the buffers of `network`, and use up `descriptors`.
+    pub(super) fn bind(
+        port: &Port,
+        network: &Network,
+        descriptors: Arc<Descriptors>,
+    ) -> io::Result<Self> {
         let listener = bound(port.address, Buffers::of(network).unbound()?)?.listen(BACKLOG)?;
         Ok(Self {
             socket: Descriptor::of(Listening {
@@ -138,7 +122,7 @@ impl Listener {
                 next: None,
             }),
             address: port.address,
-            faults: Arc::default(),
+            descriptors,
         })
     }
 
@@ -148,8 +132,8 @@ impl Listener {
     }
 
     /// What the process has of it.
-    pub(super) fn descriptor(&self) -> (Descriptor<Listening>, Arc<Faults>) {
-        (self.socket.clone(), Arc::clone(&self.faults))
+    pub(super) fn descriptor(&self) -> Descriptor<Listening> {
+        self.socket.clone()
     }
 
     /// The next connection of this run's clients, and its peer. Where the listening socket is closed none comes any more.
@@ -164,16 +148,21 @@ impl Listener {
             if !book::expects(peer.port()) {
                 continue;
             }
-            if self.faults.take() {
-                // It stays in the queue.
-                self.socket
-                    .with(|socket| socket.next = Some((stream, peer)));
-                return Poll::Ready(Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)));
-            }
+            let held = match self.descriptors.take(now()) {
+                Ok(held) => held,
+                Err(error) => {
+                    // It stays in the queue.
+                    self.socket
+                        .with(|socket| socket.next = Some((stream, peer)));
+                    return Poll::Ready(Err(error));
+                }
+            };
             stream.set_nodelay(true)?;
             let socket = Descriptor::of(stream);
             if let Some(id) = book::accepted(peer.port(), socket.clone()) {
-                return Poll::Ready(Ok((TcpStream::new(id, Side::Server, socket), peer)));
+                let mut stream = TcpStream::new(id, Side::Server, socket);
+                stream.held = Some(held);
+                return Poll::Ready(Ok((stream, peer)));
             }
         }
     }
@@ -298,6 +287,8 @@ pub struct TcpStream {
     socket: Descriptor<Socket>,
     shut: bool,
     reset: bool,
+    /// The descriptor of one that the server has accepted.
+    held: Option<Held>,
 }
 
 impl TcpStream {
@@ -308,6 +299,7 @@ impl TcpStream {
             socket,
             shut: false,
             reset: false,
+            held: None,
         }
     }
 
@@ -444,7 +436,7 @@ mod tests {
             let taken = other.bind(port.address()).unwrap_err();
             assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
 
-            let listener = Listener::bind(&port, &network).unwrap();
+            let listener = Listener::bind(&port, &network, Descriptors::new(None)).unwrap();
             let client = Socket::connect(port.address()).await.unwrap();
             // What it has not accepted is reset with it, and leaves nothing behind.
             drop((listener, client));

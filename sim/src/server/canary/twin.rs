@@ -30,6 +30,8 @@ pub(super) const BODY_MAX: usize = 4 * 1024 * 1024;
 /// How long a graceful shutdown waits for requests that are under way.
 pub(super) const SHUTDOWN: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Of the canary that gives up: so many errors in a row.
+const ACCEPT_ERRORS_MAX: u32 = 3;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Of the canary that is in a hurry: less than a round trip over most networks.
 const HURRY: Duration = Duration::from_millis(30);
@@ -41,6 +43,7 @@ pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: De
     let mut connections = JoinSet::new();
     let newcomer = Arc::new(Notify::new());
     let mut told = pin!(shutdown.clone().given());
+    let mut errors = 0;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -51,11 +54,15 @@ pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: De
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(_) if defect == Defect::AcceptDies => return,
+            Err(_) if defect == Defect::AcceptSpins => continue,
             Err(_) => {
-                sleep(ACCEPT_PAUSE).await;
+                errors += 1;
+                let gives_up = defect == Defect::AcceptGivesUp && errors > ACCEPT_ERRORS_MAX;
+                sleep(if gives_up { FOREVER } else { ACCEPT_PAUSE }).await;
                 continue;
             }
         };
+        errors = 0;
         newcomer.notify_waiters();
         let mut connection = Connection {
             newcomer: Arc::clone(&newcomer),
