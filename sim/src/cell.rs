@@ -1,9 +1,10 @@
 //! One cell of the matrix: a scenario, a server, the run, and what the oracles say of it.
 
-use crate::engine::Engine;
 use crate::engine::wire::far::{self, NotRun};
-use crate::finding::{Finding, verdict};
+use crate::engine::{Engine, unsealed_source};
+use crate::finding::{Finding, StuckTask, verdict};
 use crate::incident;
+use crate::ledger::Ledger;
 use crate::metamorphic;
 use crate::oracle;
 use crate::remote::Remote;
@@ -70,6 +71,27 @@ fn is_about_tasks(run: &Run, finding: &Finding) -> bool {
         && finding.connection.is_none_or(closed)
 }
 
+/// So many findings of a run are looked at again for the stacks of what has ended.
+const STACKS_AT_BREACH_MAX: usize = 4;
+
+/// What was held and has ended has no stack at the end of the run: it is taken from a second run, which stops at the breach.
+fn at_breach(engine: Engine, played: &Arc<Scenario>, server: &dyn Server, finding: &mut Finding) {
+    let leaps = matches!(engine, Engine::Leap | Engine::Sealed);
+    if !leaps || finding.task.is_some() || finding.kind != Verdict::Late {
+        return;
+    }
+    let Some(connection) = finding.connection else {
+        return;
+    };
+    let stop_at = finding.at + Ledger::slack(&played.network) + Duration::from_millis(1);
+    let detail = Detail {
+        stacks: true,
+        stop_at: Some(stop_at),
+        ..Detail::JUDGED
+    };
+    finding.task = StuckTask::of(&engine.run(played, server, detail), connection);
+}
+
 impl Cell {
     /// Runs a scenario against a server and judges it.
     pub fn of(
@@ -101,6 +123,11 @@ impl Cell {
             findings.retain(|finding| !is_about_tasks(&run, finding));
         }
         findings.retain(|finding| !server.tolerates(finding.kind));
+        if detail.stacks {
+            for finding in findings.iter_mut().take(STACKS_AT_BREACH_MAX) {
+                at_breach(engine, &played, server, finding);
+            }
+        }
         Self {
             origin: scenario.name.clone(),
             again: None,
@@ -147,8 +174,9 @@ impl Cell {
         detail: Detail,
     ) -> Self {
         let mut cell = Self::of(engine, scenario, server, detail);
+        let varied = metamorphic::finding(engine, &cell, server);
         cell.findings
-            .extend(metamorphic::finding(engine, &cell, server));
+            .extend(varied.filter(|finding| !server.tolerates(finding.kind)));
         cell
     }
 
@@ -182,8 +210,12 @@ impl Cell {
             } else {
                 (&one, &other)
             };
+            let source = match engine {
+                Engine::Leap => unsealed_source(&played, server),
+                _ => None,
+            };
             cell.findings
-                .push(oracle::nondeterministic::finding(one, other));
+                .push(oracle::nondeterministic::finding(one, other, source));
         }
         cell.findings
             .sort_by_key(|finding| std::cmp::Reverse(finding.kind));

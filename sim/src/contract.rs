@@ -81,11 +81,38 @@ pub enum Promise {
     Vanished,
 }
 
+impl Promise {
+    /// The name of its field in a contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stall => "stall",
+            Self::Residence => "residence",
+            Self::Drain => "drain",
+            Self::Vanished => "vanished",
+        }
+    }
+}
+
+/// A deadline of a connection by the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The deadline.
+    pub at: Duration,
+    /// What its time is counted from: the last byte, the opening, or when the client was gone.
+    pub since: Duration,
+    /// The promise behind it.
+    pub promise: Promise,
+}
+
 /// The moment from which a connection was held against the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breach {
     /// The deadline that passed.
     pub at: Duration,
+    /// What its time was counted from.
+    pub since: Duration,
     /// The promise behind it.
     pub promise: Promise,
+    /// What the server was waiting for then, as seen from outside.
+    pub phase: &'static str,
 }

@@ -13,7 +13,7 @@ pub mod wire;
 use crate::run::{Detail, Run};
 use crate::server::Server;
 use hangup_scenario::Scenario;
-use hangup_seal::Unavailable;
+use hangup_seal::{Source, Unavailable};
 use std::sync::Arc;
 
 /// An engine, by name.
@@ -94,6 +94,17 @@ impl Engine {
             Self::Turmoil | Self::Wire => None,
         }
     }
+}
+
+/// What a server depends on, beside the seed, whose two runs on the leap engine differ; `None` where it is not known, or both.
+pub(crate) fn unsealed_source(scenario: &Arc<Scenario>, server: &dyn Server) -> Option<Source> {
+    [Source::Random, Source::Clocks]
+        .into_iter()
+        .find(|&source| {
+            let run = || leap::run(scenario, server, Detail::default()).hash;
+            let [one, other] = [0; 2].map(|_| hangup_seal::sealed_only(source, scenario.seed, run));
+            one.is_ok() && one == other
+        })
 }
 
 /// Runs on a sealed thread of its own.

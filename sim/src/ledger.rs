@@ -60,17 +60,22 @@ impl Ledger {
     /// client's host; the server learns of it with the acknowledgement, so a deadline counts as passed a round trip
     /// and a timer's step after it.
     pub fn new(contract: Contract, network: &hangup_scenario::Network) -> Self {
-        let lossy = if network.loss > 0.0 {
-            LOSSY
-        } else {
-            Duration::ZERO
-        };
-        let slack = 2 * (network.latency + network.jitter) + lossy + TIMER_STEP;
+        let slack = Self::slack(network);
         Self {
             erases: network.rst == Rst::Erase,
             lossy: network.loss > 0.0,
             ..Self::with_slack(contract, slack)
         }
+    }
+
+    /// How long after a deadline it counts as passed on this network.
+    pub(crate) fn slack(network: &hangup_scenario::Network) -> Duration {
+        let lossy = if network.loss > 0.0 {
+            LOSSY
+        } else {
+            Duration::ZERO
+        };
+        2 * (network.latency + network.jitter) + lossy + TIMER_STEP
     }
 
     /// An empty ledger that counts a deadline as passed `slack` after it.
@@ -316,6 +321,9 @@ impl Ledger {
             Event::Shutdown { by: Side::Server } => {
                 connection.client_waited = connection.client_closed.is_none();
                 connection.server_shutdown = Some(at);
+                connection
+                    .read_before_close
+                    .get_or_insert(connection.server_read);
             }
             Event::Shutdown { by: Side::Client } => connection.client_shutdown = Some(at),
             Event::Closed {
@@ -328,6 +336,9 @@ impl Ledger {
                 if connection.server_shutdown.is_none() {
                     connection.client_waited = connection.client_closed.is_none();
                 }
+                connection
+                    .read_before_close
+                    .get_or_insert(connection.server_read);
                 connection.server_closed = Some((at, *reset));
                 let unanswered = connection.requests.list.get(connection.responses.finals);
                 if connection.panicked.is_none()

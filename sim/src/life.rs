@@ -22,7 +22,7 @@ pub struct ShuttingDown {
     pub asked: Duration,
     /// When the server had returned, and its process exited.
     pub ended: Option<Duration>,
-    /// Before this it was not over by its own bound.
+    /// Before this nothing that is under way may be cut.
     pub at_least: Duration,
     /// When its time was up.
     pub due: Duration,

@@ -25,6 +25,8 @@ pub struct Detail {
     pub packets: Option<usize>,
     /// Leave the trace hash out (it is 0): nobody is going to compare the run with another.
     pub unhashed: bool,
+    /// End the run at this time, to capture the await stacks as they are then. On the leap engine only.
+    pub stop_at: Option<Duration>,
 }
 
 impl Detail {
@@ -34,6 +36,7 @@ impl Detail {
         stacks: false,
         packets: None,
         unhashed: true,
+        stop_at: None,
     };
 
     /// What a report on a run tells.
@@ -42,6 +45,7 @@ impl Detail {
         stacks: true,
         packets: None,
         unhashed: false,
+        stop_at: None,
     };
 
     /// What a picture of a run needs: of the payloads, their first lines.

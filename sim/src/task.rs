@@ -40,6 +40,8 @@ pub struct Task {
     pub last_poll: Duration,
     /// It was there before the first client of its instance of the server: the accept loop and its like.
     pub root: bool,
+    /// How often it had been polled when the search for anything armed began.
+    polls_before_search: u64,
     /// What it had accepted last, for the tasks that it spawns then.
     accepted: Option<u32>,
 }
@@ -112,6 +114,7 @@ impl Tasks {
             polls: 0,
             last_poll: at,
             root: false,
+            polls_before_search: 0,
             accepted: None,
         };
         let place = self.list.len();
@@ -257,6 +260,13 @@ impl Tasks {
         alive.filter_map(|task| task.connection.take()).collect()
     }
 
+    /// The search for anything that is armed begins.
+    pub(crate) fn search_begins(&mut self) {
+        for task in &mut self.list {
+            task.polls_before_search = task.polls;
+        }
+    }
+
     /// A task that is alive.
     pub fn get(&self, id: Id) -> Option<&Task> {
         self.index.get(&id).map(|&place| &self.list[place as usize])
@@ -289,6 +299,11 @@ impl Tasks {
 }
 
 impl Task {
+    /// How often it was polled since the search for anything armed began.
+    pub fn polls_in_search(&self) -> u64 {
+        self.polls - self.polls_before_search
+    }
+
     /// The connection that it accepted last.
     pub fn last_accepted(&self) -> Option<u32> {
         self.accepted

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub(crate) fn begin(_: u64) {}
+pub(crate) fn begin(_: u64, _: Option<crate::Source>) {}
 
 pub(crate) fn end() {}
 

@@ -4,7 +4,7 @@
 //! called wherever libc's can. Without a seal they pass the call on: `clock_gettime` to libc's own, which does not need a
 //! system call, and `getrandom` to the kernel.
 
-use crate::EPOCH;
+use crate::{EPOCH, Source};
 use libc::{c_int, c_uint, c_void, clockid_t, size_t, ssize_t, timespec};
 use std::cell::Cell;
 use std::mem;
@@ -22,19 +22,22 @@ struct Sealed {
     random: u64,
     /// How often random bytes were drawn.
     drawn: u64,
+    /// The one that is sealed; none: both are.
+    only: Option<Source>,
 }
 
 thread_local! {
     static SEAL: Cell<Option<Sealed>> = const { Cell::new(None) };
 }
 
-pub(crate) fn begin(seed: u64) {
+pub(crate) fn begin(seed: u64, only: Option<Source>) {
     // What a linker leaves out if nobody names it.
     std::hint::black_box((getrandom as *const (), clock_gettime as *const ()));
     SEAL.set(Some(Sealed {
         elapsed: Duration::ZERO,
         random: seed,
         drawn: 0,
+        only,
     }));
 }
 
@@ -67,6 +70,7 @@ impl Sealed {
     /// What a clock shows; `None` for those of the processor's time, which are not simulated.
     fn read(&self, clock: clockid_t) -> Option<Duration> {
         match clock {
+            _ if self.only == Some(Source::Random) => None,
             libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI => {
                 Some(self.elapsed.saturating_add(EPOCH))
             }
@@ -85,7 +89,8 @@ impl Sealed {
 /// `buffer` is valid for writes of `length` bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getrandom(buffer: *mut c_void, length: size_t, flags: c_uint) -> ssize_t {
-    let Some(mut seal) = SEAL.get() else {
+    let sealed = SEAL.get().filter(|seal| seal.only != Some(Source::Clocks));
+    let Some(mut seal) = sealed else {
         // SAFETY: the arguments are those of the system call, and the caller's promise is the one that it needs.
         return unsafe { libc::syscall(libc::SYS_getrandom, buffer, length, flags) as ssize_t };
     };

@@ -69,6 +69,15 @@ pub enum Unavailable {
     Thread,
 }
 
+/// What a run may depend on that no seed reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `Instant` and `SystemTime`.
+    Clocks,
+    /// Random bytes of the system, and with them the order of a `HashMap`.
+    Random,
+}
+
 /// Can threads of this program be sealed? Tried with one, each time.
 ///
 /// # Errors
@@ -83,11 +92,34 @@ pub fn available() -> Result<(), Unavailable> {
 /// # Errors
 /// The reason why it was not run at all.
 pub fn sealed<R: Send>(seed: u64, work: impl FnOnce() -> R + Send) -> Result<R, Unavailable> {
+    on_fresh_thread((seed, None), || tried().map(|()| work()))
+}
+
+/// Runs `work` as [`sealed`] does, with only one of the two sealed: to find out which of them a difference between two runs comes
+/// from.
+///
+/// # Errors
+/// The reason why it was not run at all.
+pub fn sealed_only<R: Send>(
+    source: Source,
+    seed: u64,
+    work: impl FnOnce() -> R + Send,
+) -> Result<R, Unavailable> {
+    on_fresh_thread((seed, Some(source)), || match is_sealed() {
+        true => Ok(work()),
+        false => Err(Unavailable::Platform),
+    })
+}
+
+fn on_fresh_thread<R: Send>(
+    (seed, only): (u64, Option<Source>),
+    work: impl FnOnce() -> Result<R, Unavailable> + Send,
+) -> Result<R, Unavailable> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("sealed".to_owned());
         let running = thread.spawn_scoped(scope, || {
-            interpose::begin(seed);
-            let result = tried().map(|()| work());
+            interpose::begin(seed, only);
+            let result = work();
             interpose::end();
             result
         });

@@ -37,12 +37,12 @@ pub struct Plan {
     pub keep_going: bool,
 }
 
-/// Cases that were convicted alike: same kind, same phase, same stuck place.
+/// Cases that were convicted alike, see [`Shape`](super::shape::Shape).
 #[derive(Debug)]
 pub struct Conviction {
     /// The first of them; what `hangup replay` takes.
     pub case_seed: u64,
-    /// The smallest scenario with a finding of the same kind, judged.
+    /// The smallest scenario with a finding of the same rule and part, judged.
     pub minimal: Cell,
     /// How many cases there are of this shape.
     pub cases: u64,
@@ -95,7 +95,8 @@ pub fn fuzz(
     let (totals, groups) = walk(engine, server, &cases, how, progress);
     let convictions = groups.into_iter().filter_map(|group| {
         let case_seed = case_seed(plan.seed, group.first);
-        let minimal = explain(engine, server, case_seed)?;
+        let target = (group.shape.kind, group.shape.part);
+        let minimal = explain(engine, server, case_seed, Some(target))?;
         Some(Conviction {
             case_seed,
             minimal,
@@ -127,18 +128,27 @@ pub fn scenario(case_seed: u64, server: &dyn Server) -> Scenario {
     strategy::generate(case_seed, &options(server))
 }
 
-/// Runs a case again and, if it is guilty, looks for the smallest scenario with a finding of the same kind: first by
-/// proptest's shrinking, then by the minimiser. None if the case is innocent.
-pub fn explain(engine: Engine, server: &dyn Server, case_seed: u64) -> Option<Cell> {
+/// The rule that a finding is of, and which part of it.
+pub type Target = (Verdict, Option<&'static str>);
+
+/// Runs a case again and, if it is guilty, looks for the smallest scenario with a finding of the same rule and part, `target` or else
+/// the gravest: first by proptest's shrinking, then by the minimiser. None if the case is innocent.
+pub fn explain(
+    engine: Engine,
+    server: &dyn Server,
+    case_seed: u64,
+    target: Option<Target>,
+) -> Option<Cell> {
     let mut tree = strategy::case(case_seed, &options(server));
     let (found, judge) = judge::again(engine, &Arc::new(tree.current()), server, Detail::default());
-    let kind = match found.verdict() {
-        Verdict::Clean => return None,
-        kind => kind,
-    };
+    let gravest = found.findings.iter().max_by_key(|finding| finding.kind);
+    let gravest = gravest.map(|finding| (finding.kind, finding.part));
+    let target = target.or(gravest)?;
     let guilty = |scenario: &Scenario| {
         let scenario = Arc::new(scenario.clone());
-        judge(engine, &scenario, server, Detail::default()).verdict() == kind
+        let cell = judge(engine, &scenario, server, Detail::default());
+        let mut findings = cell.findings.iter();
+        findings.any(|finding| (finding.kind, finding.part) == target)
     };
     let mut smallest = tree.current();
     for _ in 0..SHRINK_TRIES {

@@ -1,4 +1,5 @@
-//! What findings have in common that are the same defect: kind, part, phase, and the place where the task is stuck.
+//! What findings have in common that are the same defect: kind, the broken promise or another part of the rule, the phase at
+//! the breach, what ended the connection, and the place where its task waited.
 
 use crate::cell::Cell;
 use crate::finding::Finding;
@@ -14,8 +15,10 @@ pub struct Shape {
     pub kind: Verdict,
     /// Which of its parts.
     pub part: Option<&'static str>,
-    /// The phase of the connection, as seen from outside.
+    /// The phase of the connection when the rule was broken, as seen from outside.
     pub phase: Option<&'static str>,
+    /// What ended the connection in the end; none where nothing did, or where no connection is held.
+    pub ended: Option<&'static str>,
     /// The innermost frame of the stuck task's await stack that is not the network's or a runtime's.
     pub place: Option<String>,
 }
@@ -24,16 +27,35 @@ pub struct Shape {
 const PLUMBING: [&str; 5] = ["tokio::", "hangup_network::", "hyper_util::", "core::", "<"];
 
 impl Shape {
-    /// The shape of a judged run; none if it is clean. The place is known only where stacks were captured.
-    pub fn of(cell: &Cell) -> Option<Self> {
-        let finding = cell.findings.first()?;
-        Some(Self {
+    /// The shape of a finding of a judged run. The place is known only where stacks were captured.
+    pub(super) fn of(cell: &Cell, finding: &Finding) -> Self {
+        Self {
             kind: finding.kind,
             part: finding.part,
             phase: finding.phase,
+            ended: ended(cell, finding),
             place: place(finding),
-        })
+        }
     }
+}
+
+/// What ended the connection that a finding holds.
+fn ended(cell: &Cell, finding: &Finding) -> Option<&'static str> {
+    finding.alive_for?;
+    let connection = finding.connection.and_then(|id| cell.run.connection(id))?;
+    let released = connection.released?;
+    if let Some(reason) = connection.close_reason {
+        return Some(reason);
+    }
+    if connection.killed.is_some_and(|killed| killed <= released) {
+        return Some("the end of its process");
+    }
+    let gone = connection.client_gone.is_some_and(|gone| gone <= released);
+    Some(match (gone, connection.server_closed) {
+        (_, Some((_, true))) => "the server's reset",
+        (true, _) => "a close behind its client's",
+        (false, _) => "the server's close",
+    })
 }
 
 fn place(finding: &Finding) -> Option<String> {
@@ -54,6 +76,9 @@ impl Display for Shape {
         if let Some(phase) = self.phase {
             write!(f, " in {phase}")?;
         }
+        if let Some(ended) = self.ended {
+            write!(f, ", ended by {ended}")?;
+        }
         if let Some(place) = &self.place {
             write!(f, ", {place}")?;
         }
@@ -67,15 +92,15 @@ impl Display for Shape {
 pub(super) struct Look(u64);
 
 impl Look {
-    /// The look of a judged run, and its verdict; none if it is clean.
-    pub(super) fn of(cell: &Cell) -> Option<(Self, Verdict)> {
-        let finding = cell.findings.first()?;
+    /// The look of a finding of a judged run.
+    pub(super) fn of(cell: &Cell, finding: &Finding) -> Self {
         let mut hasher = rustc_hash::FxHasher::default();
         (
             finding.kind,
             finding.part,
             finding.phase,
             finding.never_ends,
+            ended(cell, finding),
         )
             .hash(&mut hasher);
         let spawned_at = finding.task.as_ref().map(|task| &task.spawned_at);
@@ -84,7 +109,7 @@ impl Look {
             .connection
             .and_then(|id| cell.run.connections.iter().find(|it| it.id == id));
         connection.map(course).hash(&mut hasher);
-        Some((Self(hasher.finish()), finding.kind))
+        Self(hasher.finish())
     }
 }
 

@@ -124,26 +124,31 @@ pub fn walk(
     if !plan.keep_going {
         guilty.truncate(1);
     }
-    for Guilty { kind, .. } in &guilty {
+    for Guilty { kind, .. } in guilty.iter().filter(|guilty| guilty.finding == 0) {
         *totals.by_kind.entry(kind.to_string()).or_default() += 1;
     }
-    let groups = groups(&guilty, |index| shape(engine, server, cases, index));
+    let groups = groups(&guilty, |guilty| shape(engine, server, cases, guilty));
     (totals, groups)
 }
 
-/// The shape of a case that is known to be guilty, with its stack.
-fn shape(engine: Engine, server: &dyn Server, cases: &dyn Cases, index: u64) -> Option<Shape> {
+/// The shape of a finding that is known, with its stack.
+fn shape(engine: Engine, server: &dyn Server, cases: &dyn Cases, guilty: Guilty) -> Option<Shape> {
     let detail = Detail {
         stacks: true,
         ..Detail::default()
     };
-    let scenario = Arc::new(cases.scenario(index));
-    Shape::of(&judge::again(engine, &scenario, server, detail).0)
+    let scenario = Arc::new(cases.scenario(guilty.index));
+    let (cell, _) = judge::again(engine, &scenario, server, detail);
+    let same = cell.findings.get(guilty.finding)?;
+    Some(Shape::of(&cell, same))
 }
 
+/// A finding of a case: one for each look that the case's findings have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Guilty {
     index: u64,
+    /// Its place among the findings of the case.
+    finding: usize,
     look: Look,
     kind: Verdict,
 }
@@ -164,18 +169,27 @@ impl Part {
         self.cases += 1;
         self.simulated += cell.run.end();
         self.coverage.add(&cell.run.reached);
-        if let Some((look, kind)) = Look::of(&cell) {
-            self.guilty.push(Guilty { index, look, kind });
+        let before = self.guilty.len();
+        for (nth, finding) in cell.findings.iter().enumerate() {
+            let look = Look::of(&cell, finding);
+            if self.guilty[before..].iter().all(|known| known.look != look) {
+                self.guilty.push(Guilty {
+                    index,
+                    finding: nth,
+                    look,
+                    kind: finding.kind,
+                });
+            }
         }
     }
 }
 
 /// The guilty, who come in order, by their shapes. A stack takes a hundred times as long as a run, so not everybody's is
 /// asked for: see [`STACKS_OF_A_LOOK`].
-fn groups(guilty: &[Guilty], mut shape: impl FnMut(u64) -> Option<Shape>) -> Vec<Group> {
-    let mut looks: BTreeMap<Look, Vec<u64>> = BTreeMap::new();
-    for Guilty { index, look, .. } in guilty {
-        looks.entry(*look).or_default().push(*index);
+fn groups(guilty: &[Guilty], mut shape: impl FnMut(Guilty) -> Option<Shape>) -> Vec<Group> {
+    let mut looks: BTreeMap<Look, Vec<Guilty>> = BTreeMap::new();
+    for &one in guilty {
+        looks.entry(one.look).or_default().push(one);
     }
     let mut groups: Vec<Group> = Vec::new();
     let mut add = |shape: Shape, first: u64, cases: u64| match groups
@@ -194,15 +208,15 @@ fn groups(guilty: &[Guilty], mut shape: impl FnMut(u64) -> Option<Shape>) -> Vec
     };
     for alike in looks.into_values() {
         let asked = alike.len().min(STACKS_OF_A_LOOK);
-        let known: Vec<_> = alike[..asked].iter().map(|&index| shape(index)).collect();
+        let known: Vec<_> = alike[..asked].iter().map(|&one| shape(one)).collect();
         let agreed = known.windows(2).all(|pair| pair[0] == pair[1]);
         match known.first() {
-            Some(Some(same)) if agreed => add(same.clone(), alike[0], alike.len() as u64),
+            Some(Some(same)) if agreed => add(same.clone(), alike[0].index, alike.len() as u64),
             _ => {
-                let rest = alike[asked..].iter().map(|&index| shape(index));
-                for (shape, &index) in known.into_iter().chain(rest).zip(&alike) {
+                let rest = alike[asked..].iter().map(|&one| shape(one));
+                for (shape, one) in known.into_iter().chain(rest).zip(&alike) {
                     if let Some(shape) = shape {
-                        add(shape, index, 1);
+                        add(shape, one.index, 1);
                     }
                 }
             }
@@ -221,6 +235,7 @@ mod tests {
             kind: Verdict::Hung,
             part: None,
             phase: Some("body"),
+            ended: None,
             place: Some(place.to_owned()),
         })
     }
@@ -230,6 +245,7 @@ mod tests {
         (0..count)
             .map(|index| Guilty {
                 index: index * 3,
+                finding: 0,
                 look: alike,
                 kind: Verdict::Hung,
             })
@@ -251,8 +267,12 @@ mod tests {
 
     #[test]
     fn convictions_that_look_alike_are_told_apart_by_their_stacks() {
-        let found = groups(&guilty(100), |index| {
-            at(if index % 2 == 0 { "decode" } else { "flush" })
+        let found = groups(&guilty(100), |one| {
+            at(if one.index % 2 == 0 {
+                "decode"
+            } else {
+                "flush"
+            })
         });
         let seen: Vec<_> = found
             .iter()

@@ -19,7 +19,7 @@ use crate::panics;
 use crate::probe;
 use crate::run::{Detail, Run, Search};
 use crate::server::{Server, Shutdown};
-use crate::task::{POLLS_MAX, Role};
+use crate::task::{POLLS_MAX, Role, Task};
 use crate::trace::{self, Actor, Clock, PausedClock, Recorder, record};
 use crate::transport::{Dialer, Listener};
 use hangup_network::{
@@ -44,8 +44,10 @@ const HORIZON: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 /// The search ends on a multiple of this: a slot of the coarsest wheel of tokio's timers, which it leaves in one leap. To a time
 /// within a slot it takes one more for each finer wheel.
 const SLOT: Duration = Duration::from_millis(1 << 30);
-/// A server that wakes more often than this in the search is not searched further.
+/// What was woken more often than this in the search and has not ended is taken to go on like that.
 const WAKES_MAX: u64 = 10_000;
+/// A server that wakes more often than this in the search is not searched further, whatever else it has.
+const WAKES_IN_ALL_MAX: u64 = 20 * WAKES_MAX;
 
 /// How long a server has to get rid of its first client.
 const WARM_UP: Duration = Duration::from_secs(10 * 60);
@@ -248,9 +250,16 @@ fn wakes() -> u64 {
     record(|recorder| recorder.tasks.server_polls()).unwrap_or_default()
 }
 
-/// Follows `course` to its end, or until the server is found to spin or has had all the polls there are: then that is all there is to tell of the run.
+/// Follows `course` to its end, or until the run is to stop, or until the server is found to spin or has had all the polls there are: then that
+/// is all there is to tell of the run.
 async fn guarded(mut course: Pin<Box<impl Future<Output = Outcome>>>, detail: Detail) -> Outcome {
+    let mut stop = detail.stop_at.map(|at| Box::pin(sleep(at)));
     let ended = poll_fn(|cx| {
+        if let Some(stop) = &mut stop
+            && stop.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(None);
+        }
         let ends = record(|recorder| {
             recorder.tasks.guarded_by(cx.waker());
             recorder.tasks.spin().is_some() || recorder.tasks.is_exhausted()
@@ -396,15 +405,42 @@ fn next_due() -> Option<Duration> {
     .flatten()
 }
 
+/// Is there anything past its deadline of which it is not known yet whether it ends, since others woke and it did not?
+fn waits_on() -> bool {
+    let waits = |recorder: &mut Recorder| {
+        let tasks = &recorder.tasks;
+        let rarely = |task: &Task| task.ended.is_none() && task.polls_in_search() < WAKES_MAX;
+        let held = recorder.ledger.connections().iter();
+        let mut held = held.filter(|one| one.held() && one.breach.is_some());
+        held.any(|one| {
+            let mut own = tasks.of_connection(one.id).peekable();
+            match own.peek() {
+                Some(_) => own.any(rarely),
+                None => tasks.of_server().any(rarely),
+            }
+        })
+    };
+    record(waits).unwrap_or_default()
+}
+
 /// Leaps on until two years have passed, or the server has woken so often that it will go on doing so.
 async fn search() -> Search {
     let (from, wakes_before) = (now(), wakes());
-    record(|recorder| recorder.tasks.alarm_after(WAKES_MAX));
+    record(|recorder| {
+        recorder.tasks.search_begins();
+        recorder.tasks.alarm_after(WAKES_MAX);
+    });
+    let mut looked = 0;
     let slots = (from + HORIZON).as_millis().div_ceil(SLOT.as_millis()) as u32;
     let mut horizon = pin!(sleep(SLOT * slots - from));
     poll_fn(|cx| {
-        if wakes() - wakes_before >= WAKES_MAX {
-            return Poll::Ready(());
+        let woken = wakes() - wakes_before;
+        if woken - looked >= WAKES_MAX {
+            looked = woken;
+            if woken >= WAKES_IN_ALL_MAX || !waits_on() {
+                return Poll::Ready(());
+            }
+            record(|recorder| recorder.tasks.alarm_after(WAKES_MAX));
         }
         horizon.as_mut().poll(cx)
     })

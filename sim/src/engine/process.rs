@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// What a server may claim for the end of a shutdown, behind the moment at which it cuts what is left.
 const CUT: Duration = Duration::from_millis(200);
+/// The bound of a shutdown is the longest that it may take. A server may cut what is under way sooner, but not at once.
+const GRACE_MIN: Duration = Duration::from_secs(1);
 /// A server's own clock may be so much behind a simulated one: its timers fire on whole milliseconds, and one may start the next.
 pub(super) const TIMERS: Duration = Duration::from_millis(10);
 
@@ -87,7 +89,7 @@ pub(super) fn shuts_down(recorder: &mut Recorder, bound: Duration, late: Duratio
     life.shutdowns.push(ShuttingDown {
         asked: at,
         ended,
-        at_least: at.saturating_add(bound.saturating_sub(CUT)),
+        at_least: at.saturating_add(bound.saturating_sub(CUT).min(GRACE_MIN)),
         due: at.saturating_add(bound + late),
         waits_for: None,
     });

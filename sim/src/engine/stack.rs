@@ -145,10 +145,36 @@ fn lines(trace: &tokio::runtime::dump::Trace) -> Stack {
             branches.push(branch);
         }
     }
-    // The branch with most frames is the one that went deepest into the server.
-    branches.sort_by_key(|branch| std::cmp::Reverse(branch.len()));
-    branches.into_iter().next().unwrap_or_default()
+    joined(branches)
 }
+
+/// One stack of the branches of a task that waits for several things at once: first the whole branch that waits for the
+/// network, or else the one that went deepest into the server; then of each other one the frames that it does not share with
+/// that, below a line that says so.
+fn joined(mut branches: Vec<Stack>) -> Stack {
+    let waits_for_network = |branch: &Stack| {
+        let innermost = branch.first();
+        innermost.is_some_and(|frame| frame.starts_with("hangup_network::"))
+    };
+    branches.sort_by_key(|branch| (!waits_for_network(branch), std::cmp::Reverse(branch.len())));
+    let mut branches = branches.into_iter();
+    let mut stack = branches.next().unwrap_or_default();
+    let whole = stack.len();
+    for branch in branches {
+        let first = stack[..whole].iter().rev();
+        let shared = branch.iter().rev().zip(first);
+        let shared = shared.take_while(|(own, first)| own == first).count();
+        let own = &branch[..branch.len() - shared];
+        if !own.is_empty() {
+            stack.push(OR_IN.to_owned());
+            stack.extend_from_slice(own);
+        }
+    }
+    stack
+}
+
+/// Between the branches of a stack.
+pub(crate) const OR_IN: &str = "-- and, in another branch of the same task, in";
 
 /// A symbol's name as one would say it: without hash, generics and the trait that a method comes from.
 fn plain_name(name: &str) -> String {
@@ -246,6 +272,26 @@ mod tests {
             short_path("sim/src/server/hyper.rs"),
             "sim/src/server/hyper.rs"
         );
+    }
+
+    #[test]
+    fn every_branch_of_a_task_is_shown() {
+        let branch = |frames: &[&str]| frames.iter().map(|&frame| frame.to_owned()).collect();
+        let stack = joined(vec![
+            branch(&["tokio::sync::watch", "a::deep", "a::select", "a::serve"]),
+            branch(&["hangup_network::read", "a::select", "a::serve"]),
+            branch(&["a::select", "a::serve"]),
+        ]);
+        let expected = [
+            "hangup_network::read",
+            "a::select",
+            "a::serve",
+            OR_IN,
+            "tokio::sync::watch",
+            "a::deep",
+        ];
+        assert_eq!(stack, expected);
+        assert_eq!(joined(Vec::new()), Stack::new());
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub(super) enum Head {
 
 /// What `Messages::feed` saw, in order.
 pub(super) enum Seen<'a> {
+    /// Empty lines before a head that begins here.
+    Blank,
     Head(&'a [u8]),
     /// Content of the message whose head was seen last.
     Data(&'a [u8]),
@@ -109,6 +111,13 @@ impl Messages {
                         bytes = &bytes[empty..];
                         self.blank |= empty > 0;
                         self.head_at = fed_to - bytes.len() as u64;
+                        if self.blank
+                            && !bytes.is_empty()
+                            && matches!(see(Seen::Blank), Head::Broken)
+                        {
+                            self.state = State::Ended;
+                            return false;
+                        }
                     }
                     let before = self.pending.len();
                     if before + bytes.len() > HEAD_BYTES_MAX {
@@ -185,6 +194,11 @@ impl Messages {
                     };
                     self.pending.extend_from_slice(&bytes[..=end]);
                     bytes = &bytes[end + 1..];
+                    // Chunks have CRLF (RFC 9112 section 7.1); whether a single LF is taken for it is the recipient's choice.
+                    if !self.pending.ends_with(b"\r\n") {
+                        self.state = State::Ended;
+                        return false;
+                    }
                     let line = self.pending.trim_ascii();
                     let next = match self.state {
                         State::ChunkEnd => line.is_empty().then_some(State::ChunkSize),

@@ -94,6 +94,8 @@ impl Requests {
         } = self;
         let mut fault = None;
         let whole = messages.feed(bytes, |seen| match seen {
+            // A server SHOULD ignore at least one empty line before a request line (RFC 9112 section 2.2), and need not.
+            Seen::Blank => Head::Broken,
             Seen::Head(bytes) => match request_head(bytes, paced) {
                 Ok(Some((request, bytes, framing))) => {
                     if request.asks.sends_back() {
@@ -153,7 +155,8 @@ impl Requests {
     }
 }
 
-/// A whole head; an error says what is wrong if it is the framing.
+/// A whole head; an error says what is wrong if it is the framing. What a server may take or refuse as it likes is an error without
+/// a word: behind it nothing is followed.
 fn request_head(
     bytes: &[u8],
     paced: &[Arc<str>],
@@ -165,6 +168,10 @@ fn request_head(
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(space_before_colon(bytes).then_some(Fault::SpaceBeforeColon)),
     };
+    // A recipient MAY take a single LF for a line end (RFC 9112 section 2.2).
+    if has_bare_line_feed(&bytes[..length]) {
+        return Err(None);
+    }
     let (method, target) = (
         head.method.unwrap_or_default(),
         head.path.unwrap_or_default(),
@@ -229,6 +236,10 @@ fn request_head(
     }
     request.has_body = !matches!(framing, Framing::None | Framing::Length(0));
     Ok(Some((request, length, framing)))
+}
+
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head[at - 1] != b'\r')
 }
 
 fn content_length(value: &[u8]) -> Result<u64, Option<Fault>> {

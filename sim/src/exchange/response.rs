@@ -90,6 +90,7 @@ impl Responses {
         } = self;
         let mut pending_final = list.last().is_some_and(Response::is_final);
         let whole = messages.feed(bytes, |seen| match seen {
+            Seen::Blank => Head::Partial,
             Seen::Head(bytes) => {
                 let answered = requests.and_then(|requests| requests.list.get(*finals));
                 let head_only = answered.is_some_and(|request| request.head_only);

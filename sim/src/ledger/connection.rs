@@ -1,7 +1,7 @@
 //! One connection: what moved on it, what it owes, and whether it is let go of.
 
 use super::Seen;
-use crate::contract::{Breach, Contract, Promise};
+use crate::contract::{Breach, Contract, Due, Promise};
 use crate::coverage::{Action, Place};
 use crate::exchange::asks::{self, Asked, Asks, Fit};
 use crate::exchange::{Request, Requests, Response, Responses};
@@ -63,6 +63,8 @@ pub struct Connection {
     pub server_read: u64,
     /// See `server_read`.
     pub server_wrote: u64,
+    /// How many bytes the server's application had taken when it began to close.
+    pub read_before_close: Option<u64>,
     /// How many of those its host knows to have arrived; none while the link is as it should be, where that follows at once.
     pub acknowledged: Option<u64>,
     /// The last time at which it knew so of all.
@@ -127,28 +129,32 @@ impl Connection {
     }
 
     /// The deadline that comes first, and the promise behind it.
-    pub fn due(&self, contract: &Contract) -> Breach {
+    pub fn due(&self, contract: &Contract) -> Due {
         // The time in the backlog is not the server's: it cannot end what it has not accepted.
         let from = self.accepted.or(self.opened).unwrap_or_default();
         let silent = self.last_progress.max(from);
         let mut first = match (self.waits_for_application(), self.vanished) {
-            (false, _) => Breach {
+            (false, _) => Due {
                 at: silent.saturating_add(contract.stall),
+                since: silent,
                 promise: Promise::Stall,
             },
-            (true, None) => Breach {
+            (true, None) => Due {
                 at: Duration::MAX,
+                since: silent,
                 promise: Promise::Stall,
             },
-            (true, Some(vanished)) => Breach {
+            (true, Some(vanished)) => Due {
                 at: silent.max(vanished).saturating_add(contract.vanished),
+                since: silent.max(vanished),
                 promise: Promise::Vanished,
             },
         };
         let residence = from.saturating_add(contract.residence);
         if residence < first.at {
-            first = Breach {
+            first = Due {
                 at: residence,
+                since: from,
                 promise: Promise::Residence,
             };
         }
@@ -156,13 +162,12 @@ impl Connection {
             && !self.unheard()
             && (contract.drain != UNCLAIMED.drain || !self.may_wait_for_answer())
         {
-            let drain = gone
-                .max(from)
-                .max(self.heard)
-                .saturating_add(contract.drain);
+            let since = gone.max(from).max(self.heard);
+            let drain = since.saturating_add(contract.drain);
             if drain < first.at {
-                first = Breach {
+                first = Due {
                     at: drain,
+                    since,
                     promise: Promise::Drain,
                 };
             }
@@ -233,7 +238,12 @@ impl Connection {
         if self.held() && self.breach.is_none() {
             let due = self.due(contract);
             if now > due.at.saturating_add(slack) {
-                self.breach = Some(due);
+                self.breach = Some(Breach {
+                    at: due.at,
+                    since: due.since,
+                    promise: due.promise,
+                    phase: self.phase(),
+                });
             }
         }
     }

@@ -9,14 +9,26 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         return;
     }
     let probe = run.connections.iter().rfind(|connection| connection.probe);
+    let answered;
     let why = match run.life.returned {
         Some(_) => "the server's own task has ended",
         None if probe.is_none_or(|probe| probe.opened.is_none()) => "its connection was not opened",
         None if probe.is_none_or(|probe| probe.accepted.is_none()) => {
             "its connection was never accepted"
         }
-        None => "it got no answer",
+        None => match probe.and_then(|probe| probe.responses.list.last()) {
+            Some(response) if response.complete_at.is_some() => {
+                answered = format!("it was answered {}", response.status);
+                &answered
+            }
+            Some(response) => {
+                answered = format!("its response {} did not come to an end", response.status);
+                &answered
+            }
+            None => "it got no answer",
+        },
     };
+    // Who has answered is not stuck.
     let root = run
         .tasks
         .of_server()
@@ -30,7 +42,9 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         alive_for: None,
         never_ends: false,
         phase: None,
-        task: root.map(|task| StuckTask::new(run, task)),
+        task: root
+            .filter(|_| probe.is_none_or(|probe| probe.responses.list.is_empty()))
+            .map(|task| StuckTask::new(run, task)),
         says: format!("after the scenario a fresh, well-behaved client is not served: {why}"),
     });
 }

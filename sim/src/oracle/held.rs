@@ -1,6 +1,6 @@
 //! What `hung`, `late` and `leftover` share: a connection that was held against the contract.
 
-use crate::contract::{Breach, Promise};
+use crate::contract::{Breach, Contract, Promise};
 use crate::finding::{Finding, StuckTask, spell};
 use crate::ledger::Connection;
 use crate::run::{Outlook, Run};
@@ -29,29 +29,35 @@ pub(super) fn finding(
         _ if breach.at > run.search.from => run.search.until,
         _ => run.search.from,
     };
-    let phase = connection.phase();
+    let phase = breach.phase;
     let id = connection.id;
-    let held = match breach.promise {
-        Promise::Stall => format!(
-            "{} after its last byte (its contract allows {})",
-            spell(until.saturating_sub(connection.last_progress)),
-            spell(run.contract.stall),
-        ),
-        Promise::Residence => format!(
-            "{} after it was opened (its contract allows {})",
-            spell(until.saturating_sub(opened)),
-            spell(run.contract.residence),
-        ),
-        Promise::Drain => format!(
-            "{} after its client was gone (its contract allows {})",
-            spell(until.saturating_sub(connection.client_gone.unwrap_or(breach.at))),
-            spell(run.contract.drain),
-        ),
-        Promise::Vanished => format!(
-            "{} after its client's host was gone (its contract allows {} where there is nothing to send)",
-            spell(until.saturating_sub(connection.vanished.unwrap_or(breach.at))),
-            spell(run.contract.vanished),
-        ),
+    let Contract {
+        stall,
+        residence,
+        drain,
+        vanished,
+        ..
+    } = run.contract;
+    let (from, allowed) = match breach.promise {
+        Promise::Stall => ("its last byte", stall),
+        Promise::Residence => ("it was opened", residence),
+        Promise::Drain => ("its client was gone", drain),
+        Promise::Vanished => ("its client's host was gone, with nothing to send", vanished),
+    };
+    // More has come since: the figure is the one at the breach.
+    let moved = breach.promise == Promise::Stall && connection.last_progress > breach.since;
+    let held = if moved {
+        format!(
+            "at {}, more than {} after what was its last byte then (its contract allows no more)",
+            spell(breach.at),
+            spell(allowed)
+        )
+    } else {
+        format!(
+            "{} after {from} (its contract allows {})",
+            spell(until.saturating_sub(breach.since)),
+            spell(allowed)
+        )
     };
     let says = match outlook {
         Outlook::Ended(at) => {
@@ -78,7 +84,7 @@ pub(super) fn finding(
     };
     Finding {
         kind,
-        part: None,
+        part: Some(breach.promise.name()),
         client: connection.client,
         connection: Some(id),
         at: breach.at,

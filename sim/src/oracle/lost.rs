@@ -5,7 +5,7 @@
 //! | erased | the response was there, and a reset of the server's that came right behind it erased it (RFC 9112 §9.6) |
 //! | cut | the server closed right behind the head of a response whose rest never came |
 //! | changed | what a request carried, or what its answer did, is not what came (the probe app tells) |
-//! | dropped | a graceful shutdown was over before its time, and a request was left that had come well before it began |
+//! | dropped | a graceful shutdown was over at once, and a request was left that had come well before it began |
 //!
 //! A client that closed or reset, a path that was changed, a process that died and a handler that panicked are reasons of
 //! their own, and so is a client that does not read: where a server waited before it closed, or closed when a deadline had
@@ -158,13 +158,24 @@ fn dropped(run: &Run, connection: &Connection) -> Lost {
         .iter()
         .find(|shutdown| shutdown.ended == Some(killed) && killed < shutdown.at_least)?;
     let answered = connection.responses.complete;
-    let whole = connection.requests.list.get(answered)?.complete_at?;
+    let request = connection.requests.list.get(answered)?;
+    let whole = request.complete_at?;
+    // What the application has not read it may leave unanswered, if it has said that it will.
+    let said_close = connection
+        .responses
+        .list
+        .iter()
+        .any(|response| response.close);
+    let unread = request.end.is_some_and(|end| connection.server_read < end);
     let excused = connection.disturbed
         || connection.panicked.is_some()
         || connection.accepted.is_none()
         || connection.requests.broken
         || connection.responses.broken
         || connection.server_shutdown.is_some()
+        // It has closed by a deadline of its own.
+        || connection.server_closed.is_some_and(|(at, _)| at < killed)
+        || (said_close && unread)
         || [connection.client_closed, connection.client_gone]
             .into_iter()
             .flatten()
@@ -176,7 +187,7 @@ fn dropped(run: &Run, connection: &Connection) -> Lost {
         killed,
         format!(
             "request {} was whole at {}; the server was told to shut down at {} and returned at {}, without having answered it, \
-             though it claims {} for that",
+             though it has {} for that",
             answered + 1,
             spell(whole),
             spell(shutdown.asked),

@@ -4,9 +4,11 @@ use crate::finding::{Finding, StuckTask, spell, spelled};
 use crate::run::Run;
 use crate::trace::Entry;
 use hangup_scenario::Verdict;
+use hangup_seal::Source;
 
-/// The finding that says so, with the first event that differs and its task, where both timelines were kept.
-pub(crate) fn finding(first: &Run, second: &Run) -> Finding {
+/// The finding that says so, with the first event that differs and its task, where both timelines were kept, and what the difference
+/// comes from, where that is known.
+pub(crate) fn finding(first: &Run, second: &Run, source: Option<Source>) -> Finding {
     let (one, other) = first_difference(&first.timeline, &second.timeline);
     let told = |entry: &Entry| format!("at {} \"{}\"", spell(entry.at), entry.text);
     let difference = match (one, other) {
@@ -25,6 +27,18 @@ pub(crate) fn finding(first: &Run, second: &Run) -> Finding {
         Some(task) => format!(" (the task spawned at {})", task.spawned_at),
         None => String::new(),
     };
+    let from = match (source, first.sealed) {
+        (Some(Source::Random), _) => {
+            "; it comes from the system's random bytes (getrandom), such as the order of a HashMap: --seal gives those of the seed"
+        }
+        (Some(Source::Clocks), _) => {
+            "; it comes from std's Instant or SystemTime (clock_gettime): with --seal they follow simulated time"
+        }
+        (None, false) => "; --seal shows whether it comes from random bytes and std's clocks",
+        (None, true) => {
+            "; it comes neither from random bytes nor from std's clocks: look at threads, addresses and what is left of the run before"
+        }
+    };
     Finding {
         kind: Verdict::Nondeterministic,
         part: None,
@@ -35,7 +49,7 @@ pub(crate) fn finding(first: &Run, second: &Run) -> Finding {
         never_ends: false,
         phase: None,
         task,
-        says: format!("two runs of one seed differ: {difference}{of_task}"),
+        says: format!("two runs of one seed differ: {difference}{of_task}{from}"),
     }
 }
 

@@ -307,7 +307,14 @@ fn stack(cell: &Cell, finding: &Finding) -> Markup {
     html! {
         @if let Some(task) = &finding.task {
             h3 { "Where it is stuck" }
-            p { "The task was spawned at " code { (task.spawned_at) } " and waits in" }
+            p {
+                "The task was spawned at " code { (task.spawned_at) }
+                @if finding.kind == Verdict::Late {
+                    " and, at " (spell(finding.at)) ", waited in"
+                } @else {
+                    " and waits in"
+                }
+            }
             @match cell.run.no_stacks {
                 Some(why) => p.note { (why) },
                 None => ol.stack {

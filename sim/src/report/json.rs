@@ -68,9 +68,14 @@ struct TasksJson {
     alive: usize,
 }
 
+/// Seconds, to the nanosecond where an `f64` can hold that, else to the microsecond. One division is rounded once, so that 60 ms
+/// are 0.06.
 fn seconds(time: Duration) -> f64 {
-    // Simulated times are whole milliseconds; this keeps 0.06 from becoming 0.060000000000000005.
-    time.as_millis() as f64 / 1000.0
+    const EXACT_MAX: u128 = 1 << f64::MANTISSA_DIGITS;
+    match time.as_nanos() {
+        nanos if nanos <= EXACT_MAX => nanos as f64 / 1e9,
+        nanos => (nanos / 1000) as f64 / 1e6,
+    }
 }
 
 impl<'a> From<&'a Finding> for FindingJson<'a> {
@@ -141,6 +146,24 @@ impl<'a> From<&'a Cell> for CellJson<'a> {
             trace_hash: format!("{:016x}", cell.run.hash),
             replay: cell.replay(),
             caveats: &cell.run.caveats,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_below_a_millisecond_are_told() {
+        for (time, told) in [
+            (Duration::from_nanos(1), 1e-9),
+            (Duration::from_micros(500), 0.0005),
+            (Duration::from_millis(60), 0.06),
+            (Duration::from_millis(105_420_060), 105_420.06),
+            (Duration::from_millis(63_072_000_001), 63_072_000.001),
+        ] {
+            assert_eq!(seconds(time), told);
         }
     }
 }

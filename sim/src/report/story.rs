@@ -67,13 +67,16 @@ pub(super) fn told(run: &Run) -> Vec<Line<'_>> {
         }
     }
     if let Some(answer) = served.and_then(|connection| connection.responses.list.first()) {
-        lines.push(Line::Said {
+        let later = |line: &Line<'_>| matches!(line, Line::Said { at, .. } if *at > answer.at);
+        let place = lines.iter().position(later).unwrap_or(lines.len());
+        let served = Line::Said {
             at: answer.at,
             actor: Actor::Probe,
             connection: None,
             text: format!("is served: GET / gets {}", answer.status).into(),
             more: 0,
-        });
+        };
+        lines.insert(place, served);
     }
     lines
 }

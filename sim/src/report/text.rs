@@ -128,10 +128,18 @@ fn stack(f: &mut Formatter<'_>, finding: &Finding, no_stacks: Option<&str>) -> f
     if finding.kind == Verdict::Nondeterministic {
         return Ok(());
     }
-    let place = format!(
-        "the stuck task was spawned at {} and waits in",
-        task.spawned_at
-    );
+    let place = match finding.kind {
+        // It has ended since.
+        Verdict::Late => format!(
+            "at {} its task, which was spawned at {}, waited in",
+            clock(finding.at),
+            task.spawned_at
+        ),
+        _ => format!(
+            "the stuck task was spawned at {} and waits in",
+            task.spawned_at
+        ),
+    };
     writeln!(f, "{}", fold::under(2, &place))?;
     match no_stacks {
         Some(why) => writeln!(f, "{}", fold::behind("  ", &format!("({why})")))?,

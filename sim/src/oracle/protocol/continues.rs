@@ -25,13 +25,15 @@ pub(super) fn judge(connection: &Connection) -> Broken {
             }
             return Some((
                 hundred.at,
-                "a 100 Continue came after the final response, with no request open".to_owned(),
+                "a 100 Continue came after the final response, with no request open (RFC 9110 section 15.2)".to_owned(),
             ));
         };
         if request.old {
             return Some((
                 hundred.at,
-                format!("request {which} is HTTP/1.0 and got a 100 Continue"),
+                format!(
+                    "request {which} is HTTP/1.0 and got a 100 Continue (a MUST NOT of RFC 9110 section 15.2)"
+                ),
             ));
         }
         if hundreds()
@@ -41,7 +43,9 @@ pub(super) fn judge(connection: &Connection) -> Broken {
         {
             return Some((
                 hundred.at,
-                format!("request {which} got more than one 100 Continue"),
+                format!(
+                    "request {which} got more than one 100 Continue (no MUST of an RFC: clients take the second for an answer to their next request)"
+                ),
             ));
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn judge(connection: &Connection) -> Broken {
     Some((
         response.at,
         format!(
-            "request {} has {hosts} and was answered {}, where RFC 9112 section 3.2 wants 400",
+            "request {} has {hosts} and was answered {}, where 400 is a MUST of RFC 9112 section 3.2",
             nth + 1,
             response.status
         ),

@@ -33,7 +33,7 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
     Some((
         due,
         format!(
-            "response {} was the last, since {} said close, and was whole at {}; {}",
+            "response {} was the last, since {} said close (a MUST of RFC 9112 section 9.6), and was whole at {}; {}",
             last.answers + 1,
             if last.close { "it" } else { "its request" },
             spell(complete),

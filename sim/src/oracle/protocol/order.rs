@@ -17,7 +17,7 @@ pub(super) fn judge(connection: &Connection) -> Broken {
             return Some((
                 response.at,
                 format!(
-                    "response {} answers request {}: responses come in the order of their requests",
+                    "response {} answers request {}: responses come in the order of their requests (a MUST of RFC 9112 section 9.3.2)",
                     which + 1,
                     other + 1
                 ),

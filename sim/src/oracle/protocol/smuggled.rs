@@ -10,7 +10,7 @@ pub(super) fn judge(connection: &Connection) -> Broken {
     (!requests.broken && connection.smuggled as usize > asked).then(|| {
         (
             connection.last_progress,
-            "a request that was hidden in a body reached the application: body bytes were read as a request".to_owned(),
+            "a request that was hidden in a body reached the application: body bytes were read as a request (RFC 9112 section 6.3)".to_owned(),
         )
     })
 }

@@ -24,7 +24,8 @@ pub(super) fn judge(connection: &Connection) -> Broken {
     Some((
         excess.at,
         format!(
-            "{} final responses to {} requests{}: body bytes were read as a request, or a request was answered twice",
+            "{} final responses to {} requests{}: body bytes were read as a request, a request was answered twice, or the bytes of \
+             responses came out of order (RFC 9112 section 9.2)",
             connection.responses.finals,
             connection.requests.list.len(),
             if closed {

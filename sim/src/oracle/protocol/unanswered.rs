@@ -13,8 +13,9 @@ const GIVEN_UP: Duration = Duration::from_secs(10);
 /// whole, and none had announced a close or had been given before its request's body was there, which allows a close too
 /// (§9.3). A client that half-closed does wait (RFC 9112 §9.6).
 ///
-/// A request may cross the close of a connection that was idle (§9.5). So only a request counts that was whole well before
-/// the close, or that came before any idle clock could have run out: the first one, or one behind which the client half-closed.
+/// A request may cross the close of a connection that was idle (RFC 9112 section 9.5). So only a request counts that the server's
+/// application had read to its end when it began to close, that was whole well before the close, or that came before any idle
+/// clock could have run out: the first one, or one behind which the client half-closed.
 pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
     // Neither a process that dies nor a handler that panics has a choice.
     if connection.killed.is_some() || connection.panicked.is_some() {
@@ -56,7 +57,12 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
                     .is_none_or(|at| response.at < at.max(begun) + CROSSING);
             request.close || request.old || response.close || early
         });
-    let complete_at = connection.requests.list.get(answered)?.complete_at?;
+    let request = connection.requests.list.get(answered)?;
+    let complete_at = request.complete_at?;
+    // What the server has read does not cross anything.
+    let was_read = request
+        .end
+        .is_some_and(|end| connection.read_before_close.is_some_and(|read| read >= end));
     // A request may cross the signal to shut down, too, and when the time for that is up, what is under way is cut.
     let shut_down = run.life.shutdowns.iter().any(|shutdown| {
         let crosses = shutdown.asked < complete_at + CROSSING;
@@ -77,7 +83,8 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
     let ready_at = previous.map_or(connection.opened?, |response| response.at);
     // What comes when the server has begun to close crosses the close however early it is.
     let crosses = complete_at > closed_at;
-    let in_time = complete_at + CROSSING < closed_at
+    let in_time = (was_read && !crosses)
+        || complete_at + CROSSING < closed_at
         || ((answered == 0 || connection.client_shutdown.is_some())
             && !crosses
             && complete_at < ready_at + CROSSING);
@@ -93,9 +100,14 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
     Some((
         closed_at,
         format!(
-            "request {} was whole at {} and was never answered: the server closed at {}{half_closed}",
+            "request {} was whole at {} and was never answered: the server {} at {}{half_closed}",
             answered + 1,
             spell(complete_at),
+            if was_read {
+                "had read it, and closed"
+            } else {
+                "closed"
+            },
             spell(closed_at)
         ),
     ))
