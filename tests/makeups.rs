@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,12 +63,23 @@ async fn bounded(stream: Stream, mut builder: http1::Builder) {
     let _ = timeout(Duration::from_secs(60), connection).await;
 }
 
+/// The next connection: an accept that fails is waited out.
+async fn next(listener: &mut Listener) -> (Stream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
 const HEALTHY: [MakeUp; 9] = [
     MakeUp {
         name: "pipeline-flush",
         serve: |mut listener| {
             Box::pin(async move {
-                while let Ok((stream, _)) = listener.accept().await {
+                loop {
+                    let (stream, _) = next(&mut listener).await;
                     let mut builder = http1::Builder::new();
                     builder.pipeline_flush(true);
                     tokio::spawn(bounded(stream, builder));
@@ -79,7 +91,8 @@ const HEALTHY: [MakeUp; 9] = [
         name: "always-close",
         serve: |mut listener| {
             Box::pin(async move {
-                while let Ok((stream, _)) = listener.accept().await {
+                loop {
+                    let (stream, _) = next(&mut listener).await;
                     let mut builder = http1::Builder::new();
                     builder.keep_alive(false);
                     tokio::spawn(bounded(stream, builder));
@@ -94,8 +107,7 @@ const HEALTHY: [MakeUp; 9] = [
                 let mut connections = JoinSet::new();
                 loop {
                     tokio::select! {
-                        accepted = listener.accept() => {
-                            let Ok((stream, _)) = accepted else { return };
+                        (stream, _) = next(&mut listener) => {
                             connections.spawn(bounded(stream, http1::Builder::new()));
                         }
                         Some(_) = connections.join_next() => {}
@@ -113,8 +125,7 @@ const HEALTHY: [MakeUp; 9] = [
                     let listener = Arc::clone(&listener);
                     tokio::spawn(async move {
                         loop {
-                            let accepted = listener.lock().await.accept().await;
-                            let Ok((stream, _)) = accepted else { return };
+                            let (stream, _) = next(&mut *listener.lock().await).await;
                             bounded(stream, http1::Builder::new()).await;
                         }
                     });
@@ -133,7 +144,8 @@ const HEALTHY: [MakeUp; 9] = [
                         tokio::spawn(bounded(stream, http1::Builder::new()));
                     }
                 });
-                while let Ok((stream, _)) = listener.accept().await {
+                loop {
+                    let (stream, _) = next(&mut listener).await;
                     if hand_over.send(stream).await.is_err() {
                         return;
                     }
@@ -151,7 +163,8 @@ const HEALTHY: [MakeUp; 9] = [
                         tick.tick().await;
                     }
                 });
-                while let Ok((stream, _)) = listener.accept().await {
+                loop {
+                    let (stream, _) = next(&mut listener).await;
                     tokio::spawn(bounded(stream, http1::Builder::new()));
                 }
             })
@@ -163,7 +176,8 @@ const HEALTHY: [MakeUp; 9] = [
             Box::pin(async move {
                 let (log, mut lines) = mpsc::unbounded_channel();
                 tokio::spawn(async move { while lines.recv().await.is_some() {} });
-                while let Ok((stream, peer)) = listener.accept().await {
+                loop {
+                    let (stream, peer) = next(&mut listener).await;
                     let log = log.clone();
                     tokio::spawn(async move {
                         bounded(stream, http1::Builder::new()).await;
@@ -181,7 +195,8 @@ const HEALTHY: [MakeUp; 9] = [
         name: "task-in-task",
         serve: |mut listener| {
             Box::pin(async move {
-                while let Ok((stream, _)) = listener.accept().await {
+                loop {
+                    let (stream, _) = next(&mut listener).await;
                     tokio::spawn(async move {
                         let _ = tokio::spawn(bounded(stream, http1::Builder::new())).await;
                     });
@@ -208,7 +223,8 @@ async fn farmed_out(mut listener: Listener) {
             });
         }
     });
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let (stream, _) = next(&mut listener).await;
         let ask = ask.clone();
         let service = service_fn(move |request| {
             let (waits, answered) = oneshot::channel();

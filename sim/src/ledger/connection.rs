@@ -196,11 +196,13 @@ impl Connection {
             .is_some_and(|known| known < self.server_wrote)
     }
 
-    /// A request came whole and is not answered, and the FIN behind it may be that of a client that waits (RFC 9112 section 9.6): how long
-    /// the application takes for it is not the client's doing. Who claims a time for it is held to that all the same.
+    /// A request came whole and is not answered, or not to its end, and the FIN behind it may be that of a client that waits (RFC 9112
+    /// section 9.6): how long the application takes for it is not the client's doing. Who claims a time for it is held to that all the
+    /// same.
     fn may_wait_for_answer(&self) -> bool {
         let next = self.requests.list.get(self.responses.finals);
-        self.only_fin && next.is_some_and(|request| request.complete_at.is_some())
+        let waits = next.is_some_and(|request| request.complete_at.is_some());
+        self.only_fin && (waits || self.waits_for_application())
     }
 
     /// How many of the bytes that it has read the server must still have, since it cannot have done anything with them:

@@ -12,7 +12,7 @@
 //! | `GET /never` | never answers |
 //! | `GET /events` | one event, and then nothing for ever: a stream that the application paces |
 //! | `GET /events/MS` | an event every MS milliseconds, for ever |
-//! | `GET /endless` | bytes without an end, as fast as they are taken |
+//! | `GET /endless` | a response without an end: 64 MiB as fast as they are taken, and then nothing for ever |
 
 use crate::digest::Digest;
 use crate::trace::{Recorder, lasts, record};
@@ -26,6 +26,7 @@ use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::task::coop::poll_proceed;
 use tokio::time::Sleep;
 
 /// What goes wrong when a body cannot be read.
@@ -33,6 +34,9 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 
 const PAGE: usize = 16 * 1024;
 static FILLER: [u8; PAGE] = [b'x'; PAGE];
+/// So much of a response without an end comes as fast as it is taken: more than any socket holds, and not more than a server that
+/// takes all of it at once can have in memory.
+const ENDLESS_BYTES: u64 = 64 << 20;
 /// An event, as the HTML standard writes them (section 9.2.5).
 const EVENT: &[u8] = b"event: tick\ndata: x\n\n";
 /// The shortest pause between two events: a stream without a pause would keep the clock from moving.
@@ -49,8 +53,8 @@ pub enum Answer<B> {
     Stream(B),
     /// Events without an end.
     Events(Events),
-    /// Bytes without an end.
-    Endless,
+    /// Bytes without an end: so many more as fast as they are taken, and then none for now.
+    Endless(u64),
 }
 
 /// A stream of events that its application paces. It never ends by itself.
@@ -128,7 +132,7 @@ where
     }
     match (request.method().as_str(), path) {
         ("GET", "/events") => Ok(events(None)),
-        ("GET", "/endless") => Ok(Response::new(Answer::Endless)),
+        ("GET", "/endless") => Ok(Response::new(Answer::Endless(ENDLESS_BYTES))),
         ("GET" | "HEAD", "/") => Ok(full(StatusCode::OK, "ok")),
         ("POST", "/echo") => {
             let mut body = request.into_body();
@@ -200,7 +204,15 @@ where
             Self::Events(events) => events
                 .poll_next(cx)
                 .map(|event| Some(Ok(Frame::data(event)))),
-            Self::Endless => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&FILLER))))),
+            Self::Endless(left) => {
+                let Some(rest) = left.checked_sub(PAGE as u64) else {
+                    return Poll::Pending;
+                };
+                // Whoever takes it without ever waiting would not let anything else run.
+                ready!(poll_proceed(cx)).made_progress();
+                *left = rest;
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&FILLER)))))
+            }
         }
     }
 
@@ -209,7 +221,7 @@ where
             Self::Full(bytes) => bytes.is_empty(),
             Self::Big(left) => *left == 0,
             Self::Stream(body) => body.is_end_stream(),
-            Self::Events(_) | Self::Endless => false,
+            Self::Events(_) | Self::Endless(_) => false,
         }
     }
 
@@ -218,7 +230,7 @@ where
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Big(left) => SizeHint::with_exact(*left),
             Self::Stream(body) => body.size_hint(),
-            Self::Events(_) | Self::Endless => SizeHint::default(),
+            Self::Events(_) | Self::Endless(_) => SizeHint::default(),
         }
     }
 }
