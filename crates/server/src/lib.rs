@@ -35,7 +35,7 @@
 //! | `connection` | the state machine of one connection, and the one place that waits |
 //! | `connection/reading`, `handling`, `upgrading`, `closing` | its stages: heads; the application; another protocol; drain, linger, the last word |
 //! | `connection/exchange`, `work` | one request's state; the application's futures |
-//! | `head`, `framing`, `chunked` | from bytes to requests, and what is refused |
+//! | `head`, `target`, `host`, `framing`, `chunked` | from bytes to requests, and what is refused |
 //! | `body` | a request's body, as a pipe of one piece |
 //! | `response`, `date` | from responses to bytes |
 //! | `upgrade` | another protocol's stream, counted and under its clock |
@@ -63,6 +63,7 @@ pub mod flight;
 mod framing;
 mod head;
 mod held;
+mod host;
 mod input;
 mod ledger;
 mod listener;
@@ -74,6 +75,7 @@ mod response;
 mod server;
 mod service;
 mod spell;
+mod target;
 mod task_watch;
 mod timer;
 #[cfg(feature = "tls")]
