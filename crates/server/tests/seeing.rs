@@ -7,6 +7,8 @@ mod access;
 mod alerts;
 #[path = "seeing/dump.rs"]
 mod dump;
+#[path = "seeing/failures.rs"]
+mod failures;
 #[path = "seeing/flight.rs"]
 mod flight;
 #[cfg(feature = "metrics")]

@@ -45,6 +45,33 @@ where
         }
     }
 
+    /// Makes room for another connection, if nothing is under way. What has come was read before this
+    /// wait, so a request that is there is served first, with `close`.
+    pub(super) fn make_room(&mut self, phase: Phase, cx: &mut Context<'_>, now: Duration) -> bool {
+        let reason = CloseReason::Evicted(phase);
+        match phase {
+            Phase::Head => self.answer(reason, cx, now),
+            Phase::Handshake | Phase::Opening => {
+                self.silent(reason);
+            }
+            // Its last response may still be under way, as at a shutdown.
+            Phase::Idle if self.answered_lately(now) => {
+                self.life.because(reason);
+                self.stage = Stage::Linger { closed: false };
+            }
+            Phase::Idle => {
+                self.silent(reason);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn answered_lately(&self, now: Duration) -> bool {
+        let gap = self.life.limits().linger.gap.finite();
+        now.saturating_sub(self.life.since()) < gap.unwrap_or_default()
+    }
+
     /// Ends the exchange with the server's own answer, if none was begun; else there is nothing to say and the response is broken off.
     /// The status follows from the reason ([`CloseReason::answer`]).
     pub(super) fn answer(&mut self, reason: CloseReason, cx: &mut Context<'_>, now: Duration) {
