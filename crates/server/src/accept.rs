@@ -21,8 +21,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// So many errors in a row that concern one connection each are passed over without a pause.
 const AT_ONCE_MAX: u32 = 16;
 
-/// How long the next accept waits for a connection that was told to make room. It takes microseconds,
-/// unless that connection lingers.
+/// How long the next accept waits for a connection that ends because of this one, so that its descriptor
+/// is free. It takes microseconds, unless that connection lingers.
 const ROOM_WAIT: Duration = Duration::from_millis(10);
 
 /// Errors of accept, one behind the other.
@@ -80,11 +80,11 @@ where
                     } else {
                         self.connection(io, peer)
                     };
-                    let evicts = connection.evicts();
+                    let ends_one = connection.ends_one();
                     let connection = connection.handshake(L::poll_handshake);
                     // In a box, since a task is moved some times before it is where it stays.
                     connections.spawn(Box::pin(connection));
-                    if !evicts {
+                    if !ends_one {
                         continue;
                     }
                     ROOM_WAIT

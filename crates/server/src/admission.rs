@@ -33,6 +33,15 @@ pub(crate) enum Admitted {
     Dropped(CloseReason),
 }
 
+/// How a connection that is to make room ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Leave {
+    /// As it would by itself, with time for its client to read the last response.
+    Lingering,
+    /// So that its place is free: too many linger.
+    AtOnce,
+}
+
 /// How many connections there may be of each kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -76,7 +85,8 @@ impl Bounds {
 
 impl Admission {
     /// Admits a connection from `peer`, or says why not. When all places are taken, `make_room` is to
-    /// tell another one to leave; it returns `false` if all have a request in progress.
+    /// tell another one to leave, at once or when it likes to; it returns `false` if all have a
+    /// request in progress.
     ///
     /// An address that has as many as it may makes room for itself by none of its own and of nobody
     /// else's: the others have done nothing, and who opens too many would lose those that are idle
@@ -85,7 +95,7 @@ impl Admission {
         &mut self,
         peer: &Peer,
         bounds: &Bounds,
-        make_room: impl FnOnce() -> bool,
+        make_room: impl FnOnce(Leave) -> bool,
     ) -> Admitted {
         let origin = Origin::of(peer);
         let reason = if self.of(origin) >= bounds.by_address {
@@ -114,8 +124,17 @@ impl Admission {
     }
 
     /// Has another connection leave, unless too many are leaving. `false` if there is none to.
-    pub(crate) fn make_room(&mut self, bounds: &Bounds, make_room: impl FnOnce() -> bool) -> bool {
-        let evicted = self.leaving < bounds.leaving && make_room();
+    pub(crate) fn make_room(
+        &mut self,
+        bounds: &Bounds,
+        make_room: impl FnOnce(Leave) -> bool,
+    ) -> bool {
+        let leave = if self.leaving < bounds.leaving / 2 {
+            Leave::Lingering
+        } else {
+            Leave::AtOnce
+        };
+        let evicted = self.leaving < bounds.leaving && make_room(leave);
         self.leaving += usize::from(evicted);
         evicted
     }
@@ -172,7 +191,7 @@ mod tests {
         Bounds::new(&limits, None)
     }
 
-    fn nobody() -> bool {
+    fn nobody(_: Leave) -> bool {
         false
     }
 
@@ -208,7 +227,7 @@ mod tests {
             Admitted::Refused(CloseReason::TooManyConnections)
         );
         // The first one makes room, and is counted until it is gone.
-        let fourth = admission.enter(&peer("10.0.0.1"), &bounds, || true);
+        let fourth = admission.enter(&peer("10.0.0.1"), &bounds, |_| true);
         assert!(matches!(fourth, Admitted::Served(_)), "{fourth:?}");
         assert_eq!((admission.served, admission.leaving), (3, 1));
         admission.leave(inside.remove(0), true);
@@ -235,7 +254,7 @@ mod tests {
     fn an_address_at_its_limit_evicts_nobody() {
         let (mut admission, bounds) = (Admission::default(), bounds(1, 1));
         admission.enter(&peer("10.0.0.1"), &bounds, nobody);
-        let second = admission.enter(&peer("10.0.0.1"), &bounds, || panic!("nobody is asked"));
+        let second = admission.enter(&peer("10.0.0.1"), &bounds, |_| panic!("nobody is asked"));
         assert_eq!(second, Admitted::Refused(CloseReason::TooManyFromAddress));
     }
 
@@ -255,7 +274,7 @@ mod tests {
         let served = (0..100)
             .filter(|_| {
                 matches!(
-                    admission.enter(&Peer::Unnamed, &one, || true),
+                    admission.enter(&Peer::Unnamed, &one, |_| true),
                     Admitted::Served(_)
                 )
             })

@@ -20,6 +20,7 @@ mod reading;
 mod upgrading;
 mod work;
 
+use crate::admission::{Admitted, Leave};
 use crate::date::DateLine;
 use crate::held::Held;
 use crate::input::{Fill, Input};
@@ -68,7 +69,7 @@ where
     work: Pin<Box<Work<S::Future, B>>>,
     stopping: bool,
     /// It makes room for another connection as soon as it waits with nothing under way.
-    leaving: bool,
+    leaving: Option<Leave>,
     handshake: Option<Handshake<I>>,
     /// The application ran since the clock was read, and may have taken long.
     worked: bool,
@@ -153,15 +154,16 @@ where
             exchange: Exchange::none(),
             work: Box::pin(Work::Nothing),
             stopping: false,
-            leaving: false,
+            leaving: None,
             handshake: None,
             worked: false,
         }
     }
 
-    /// Whether another connection had to make room for it.
-    pub(crate) fn evicts(&self) -> bool {
-        self.account.evicts
+    /// Whether a connection ends right now because of this one: another that makes room for it, or
+    /// itself, dropped without a word.
+    pub(crate) fn ends_one(&self) -> bool {
+        self.account.evicts || matches!(self.account.admitted, Admitted::Dropped(_))
     }
 
     /// Before anything else, the stream goes through `handshake`.
@@ -202,7 +204,9 @@ where
         let deadline = self.life.wait(phase, !self.output.is_empty(), now);
         let deadline = deadline.at().map(|time| self.opened + time);
         self.account.waits(&self.life, now);
-        if self.leaving && self.make_room(phase, cx, now) {
+        if let Some(leave) = self.leaving
+            && self.make_room(leave, phase, cx, now)
+        {
             return false;
         }
         let mut at = self.opened + now;
@@ -288,7 +292,7 @@ where
             this.stopping = true;
             this.life.shut_down(now);
         }
-        this.leaving = this.account.makes_room();
+        this.leaving = this.account.leave();
         while this.stage != Stage::Done {
             match this.advance(cx, now) {
                 Step::Again => {}

@@ -4,7 +4,7 @@ mod pressure;
 mod snapshot;
 mod waiting;
 
-use crate::admission::{Admission, Admitted, Bounds};
+use crate::admission::{Admission, Admitted, Bounds, Leave};
 use crate::server::Config;
 use crate::{Peer, Watch};
 use hangup_lifecycle::{Clock, CloseReason, Deadline, Entry, Life, Phase};
@@ -70,7 +70,9 @@ struct Now {
     bytes_out: u64,
     requests: u32,
     responses: Responses,
-    /// The task, to be told of a shutdown.
+    /// How it is to make room, once it was told to.
+    leave: Option<Leave>,
+    /// The task, to be told of a shutdown, or to make room.
     waker: Option<Waker>,
 }
 
@@ -149,16 +151,22 @@ impl Ledger {
             let Books {
                 admission, cards, ..
             } = &mut *lock(&self.books);
-            admission.make_room(bounds, || self.evict(cards, &mut evicted));
+            admission.make_room(bounds, |leave| self.evict(leave, cards, &mut evicted));
         }
         evicted.is_some_and(|card| card.call())
     }
 
     /// Chooses the connection that is to make room.
-    fn evict(&self, cards: &[Option<Arc<Card>>], evicted: &mut Option<Arc<Card>>) -> bool {
+    fn evict(
+        &self,
+        leave: Leave,
+        cards: &[Option<Arc<Card>>],
+        evicted: &mut Option<Arc<Card>>,
+    ) -> bool {
         let place = self.waiting.take_longest();
         *evicted = place.and_then(|place| cards.get(place)?.clone());
         if let Some(card) = evicted {
+            lock(&card.now).leave = Some(leave);
             card.leaving.store(true, Ordering::SeqCst);
         }
         evicted.is_some()
@@ -180,7 +188,9 @@ impl Ledger {
                 admission, cards, ..
             } = &mut *books;
             let admitted = if room {
-                admission.enter(&peer, &bounds, || self.evict(cards, &mut evicted))
+                admission.enter(&peer, &bounds, |leave| {
+                    self.evict(leave, cards, &mut evicted)
+                })
             } else {
                 admission.refuse(CloseReason::TooManyConnections, &bounds)
             };
@@ -194,6 +204,7 @@ impl Ledger {
                 bytes_out: 0,
                 requests: 0,
                 responses: Responses::default(),
+                leave: None,
                 waker: None,
             };
             let card = Arc::new(Card {
@@ -418,8 +429,15 @@ impl Account {
         self.card.stopping.load(Ordering::SeqCst)
     }
 
+    /// How it is to make room for another connection, if it was told to.
+    pub(crate) fn leave(&self) -> Option<Leave> {
+        self.makes_room()
+            .then(|| lock(&self.card.now).leave)
+            .flatten()
+    }
+
     /// Whether it was told to make room for another connection.
-    pub(crate) fn makes_room(&self) -> bool {
+    fn makes_room(&self) -> bool {
         self.card.leaving.load(Ordering::SeqCst)
     }
 

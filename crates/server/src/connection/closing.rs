@@ -3,6 +3,7 @@
 use super::work::Work;
 use super::{Connection, Gone, Stage, Step};
 use crate::Body;
+use crate::admission::Leave;
 use crate::body::BodyError;
 use crate::chunked::Piece;
 use crate::input::Fill;
@@ -47,15 +48,21 @@ where
 
     /// Makes room for another connection, if nothing is under way. What has come was read before this
     /// wait, so a request that is there is served first, with `close`.
-    pub(super) fn make_room(&mut self, phase: Phase, cx: &mut Context<'_>, now: Duration) -> bool {
+    pub(super) fn make_room(
+        &mut self,
+        leave: Leave,
+        phase: Phase,
+        cx: &mut Context<'_>,
+        now: Duration,
+    ) -> bool {
         let reason = CloseReason::Evicted(phase);
         match phase {
-            Phase::Head => self.answer(reason, cx, now),
-            Phase::Handshake | Phase::Opening => {
+            Phase::Head if leave == Leave::Lingering => self.answer(reason, cx, now),
+            Phase::Head | Phase::Handshake | Phase::Opening => {
                 self.silent(reason);
             }
             // Its last response may still be under way, as at a shutdown.
-            Phase::Idle if self.answered_lately(now) => {
+            Phase::Idle if leave == Leave::Lingering && self.answered_lately(now) => {
                 self.life.because(reason);
                 self.stage = Stage::Linger { closed: false };
             }

@@ -141,7 +141,7 @@ where
             Some(CloseReason::UnreadBody)
         } else if self.stopping {
             Some(CloseReason::Shutdown)
-        } else if self.leaving {
+        } else if self.leaving.is_some() {
             Some(CloseReason::Evicted(Phase::Idle))
         } else if self.life.entry().requests >= self.config.limits.requests {
             Some(CloseReason::RequestLimit)

@@ -56,7 +56,7 @@ impl Pressure {
             let (limit, advice) = (bounds.connections, bounds.advice());
             tracing::warn!(
                 %peer, limit, suppressed, advice,
-                "full: a connection is refused, and none is idle that could make room"
+                "full: a connection is refused, because no other can make room now"
             );
         }
     }

@@ -221,6 +221,20 @@ async fn who_was_answered_just_now_has_the_linger_to_read() {
     assert_eq!(first.end().await, OK);
 }
 
+/// Not so many linger that there would be no place for others.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_was_answered_just_now_makes_room_too() {
+    let running = Running::room_for(64);
+    let mut crowd = Vec::new();
+    for _ in 0..200 {
+        let mut client = running.connect().await;
+        client.is_served().await;
+        crowd.push(client);
+    }
+    assert_eq!(running.closed("too-many-connections"), 0);
+    assert!(running.ledger.counts().open <= 64 + 8);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_address_at_its_limit_is_refused_and_nobody_makes_room_for_it() {
     let running = Running::with(Limits {
