@@ -1,5 +1,5 @@
-//! `hangup serve`: one clear line and exit status 2 where it must not, and its exit status at the end.
-//! What it does for clients that are not ours is in `tests/peers/serve.sh`.
+//! `hangup serve`: one clear line and exit status 2 where it must not, and its exit status at the
+//! end. What it does for clients that are not ours is in `tests/peers/serve.sh`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

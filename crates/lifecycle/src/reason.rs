@@ -39,7 +39,8 @@ pub enum CloseReason {
     TooManyConnections,
     /// There were as many from its address as may be ([`Limits::connections_by_address`](crate::Limits::connections_by_address)).
     TooManyFromAddress,
-    /// The server was full, and this one had been idle longest: it made room for another while it waited in this phase.
+    /// The server was full, and this one had been idle longest: it made room for another while it
+    /// waited in this phase.
     Evicted(Phase),
     /// The server shuts down and nothing was under way.
     Shutdown,

@@ -1,4 +1,5 @@
-//! The accept loop: it ends only when it is told to, waits out errors, and leaves nobody unanswered.
+//! The accept loop: it ends only when it is told to, waits out errors, and leaves nobody
+//! unanswered.
 
 use crate::descriptors::Spare;
 use crate::ledger::AcceptFailure;
@@ -13,16 +14,17 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
-/// The pause after an accept that failed; it doubles up to [`PAUSE_MAX`] while accepts go on failing. A
-/// connection that ends cuts it short, because that gives back what may have been missing.
+/// The pause after an accept that failed; it doubles up to [`PAUSE_MAX`] while accepts go on
+/// failing. A connection that ends cuts it short, because that gives back what may have been
+/// missing.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// So many errors in a row that concern one connection each are passed over without a pause.
 const AT_ONCE_MAX: u32 = 16;
 
-/// How long the next accept waits for a connection that ends because of this one, so that its descriptor
-/// is free. It takes microseconds, unless that connection lingers.
+/// How long the next accept waits for a connection that ends because of this one, so that its
+/// descriptor is free. It takes microseconds, unless that connection lingers.
 const ROOM_WAIT: Duration = Duration::from_millis(10);
 
 /// Errors of accept, one behind the other.

@@ -21,9 +21,10 @@ use tower_service::Service;
 /// | `GET /metrics` | for Prometheus ([`Metrics`]) |
 /// | `GET /debug/flight` | the [flight record](FlightRecorder), if there is a recorder |
 ///
-/// A request without a [`token`](Admin::token) must name a host of the listener's own, which are the
-/// loopback addresses, `localhost`, and each [`host`](Admin::host); any other is answered 421. A page on
-/// another site that has its name resolved to this address (DNS rebinding) sends its own name.
+/// A request without a [`token`](Admin::token) must name a host of the listener's own, which are
+/// the loopback addresses, `localhost`, and each [`host`](Admin::host); any other is answered 421.
+/// A page on another site that has its name resolved to this address (DNS rebinding) sends its own
+/// name.
 #[derive(Clone, Debug)]
 pub struct Admin {
     ledger: Ledger,
@@ -41,17 +42,17 @@ impl Admin {
         }
     }
 
-    /// The listener is also known by this name or address: a host without a port, as `Host` has it. IPv6
-    /// addresses are in brackets or not.
+    /// The listener is also known by this name or address: a host without a port, as `Host` has it.
+    /// IPv6 addresses are in brackets or not.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.access.allow(host.into());
         self
     }
 
-    /// Requires `Authorization: Bearer TOKEN` (RFC 6750) with this token; any other request is answered
-    /// 401. The host of a request does not matter then, because no other site's page has the token. It
-    /// is compared in constant time.
+    /// Requires `Authorization: Bearer TOKEN` (RFC 6750) with this token; any other request is
+    /// answered 401. The host of a request does not matter then, because no other site's page has
+    /// the token. It is compared in constant time.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.access.require(token.into());

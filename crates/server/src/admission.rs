@@ -84,8 +84,8 @@ impl Bounds {
 }
 
 impl Admission {
-    /// Admits a connection from `peer`, or says why not. When all places are taken, `make_room` is to
-    /// tell another one to leave, at once or when it likes to; it returns `false` if all have a
+    /// Admits a connection from `peer`, or says why not. When all places are taken, `make_room` is
+    /// to tell another one to leave, at once or when it likes to; it returns `false` if all have a
     /// request in progress.
     ///
     /// An address that has as many as it may makes room for itself by none of its own and of nobody
@@ -100,7 +100,7 @@ impl Admission {
         let origin = Origin::of(peer);
         let reason = if self.of(origin) >= bounds.by_address {
             CloseReason::TooManyFromAddress
-        } else if self.served - self.leaving >= bounds.connections
+        } else if self.served.saturating_sub(self.leaving) >= bounds.connections
             && !self.make_room(bounds, make_room)
         {
             CloseReason::TooManyConnections

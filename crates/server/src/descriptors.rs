@@ -1,4 +1,5 @@
-//! File descriptors as a resource: how many the process may have, and how many connections may take.
+//! File descriptors as a resource: how many the process may have, and how many connections may
+//! take.
 
 use hangup_lifecycle::Limits;
 use std::fs::File;
@@ -58,7 +59,8 @@ impl Descriptors {
     /// The lowest limit of open files with which a server is of use: the reserve and 8 connections.
     pub const LIMIT_MIN: usize = RESERVED_MIN + 8;
 
-    /// Raises the soft limit of this process to its hard limit. Processes that it starts inherit that.
+    /// Raises the soft limit of this process to its hard limit. Processes that it starts inherit
+    /// that.
     ///
     /// # Errors
     /// If the system refuses, or if even the hard limit is below [`Descriptors::LIMIT_MIN`].

@@ -89,8 +89,8 @@ pub(crate) fn unfinished(input: &[u8], limits: &Limits) -> Refusal {
         .unwrap_or(Refusal::HeadIncomplete)
 }
 
-/// Reads a higher minor version of HTTP/1 as 1.1, the highest that is spoken here (RFC 9110 section 2.5).
-/// The digit is replaced, because the parser knows no other; it needs the whole request line.
+/// Reads a higher minor version of HTTP/1 as 1.1, the highest that is spoken here (RFC 9110 section
+/// 2.5). The digit is replaced, because the parser knows no other; it needs the whole request line.
 fn lower_minor(input: &mut [u8]) {
     let Some(end) = memchr::memchr(b'\n', input) else {
         return;
@@ -204,7 +204,8 @@ fn convert(request: &httparse::Request<'_, '_>, bytes: &Bytes) -> Result<Head, R
         headers.append(name, value);
     }
     let facts = framing::facts(version, &headers)?;
-    // An absolute-form target has the host, and the Host field does not count (RFC 9112 section 3.2.2).
+    // An absolute-form target has the host, and the Host field does not count (RFC 9112 section
+    // 3.2.2).
     if let Some(authority) = uri.authority() {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::TargetInvalid)?;
         headers.insert(header::HOST, host);
@@ -241,9 +242,10 @@ fn refusal(error: httparse::Error, bytes: &[u8]) -> Option<Refusal> {
     }
 }
 
-/// Whether the third word of the request line is a version, and so one that is not spoken here. Bytes behind it do not matter, and
-/// nothing is said before all of it is there, so that the answer is the same for every segmentation.
-/// A higher minor version of HTTP/1 is waited out to the end of its line, where [`lower_minor`] takes it.
+/// Whether the third word of the request line is a version, and so one that is not spoken here.
+/// Bytes behind it do not matter, and nothing is said before all of it is there, so that the answer
+/// is the same for every segmentation. A higher minor version of HTTP/1 is waited out to the end of
+/// its line, where [`lower_minor`] takes it.
 fn version(bytes: &[u8]) -> Option<Refusal> {
     let line = bytes
         .split(|&byte| byte == b'\n')

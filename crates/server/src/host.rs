@@ -2,8 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-/// Whether this is `uri-host [ ":" port ]`, which is what a `Host` field has (RFC 9110 section 7.2).
-/// The host may be empty, and so may the port.
+/// Whether this is `uri-host [ ":" port ]`, which is what a `Host` field has (RFC 9110 section
+/// 7.2). The host may be empty, and so may the port.
 pub(crate) fn is_host_and_port(value: &[u8]) -> bool {
     split(value).is_some()
 }

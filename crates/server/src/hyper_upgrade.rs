@@ -2,7 +2,8 @@
 //! `WebSocketUpgrade` does (feature `hyper-upgrade`).
 //!
 //! hyper makes one only within a connection of its own. So a request that asks for an upgrade gets
-//! one from a hyper connection over a stream in memory, on which a fixed request asks for an upgrade:
+//! one from a hyper connection over a stream in memory, on which a fixed request asks for an
+//! upgrade:
 //!
 //! ```text
 //! the request is dispatched -> hyper reads the fixed request, and makes its OnUpgrade
@@ -113,7 +114,8 @@ impl Future for Switch {
     }
 }
 
-/// hyper's stream: the fixed request, then nothing until hyper's answer is written, then the upgraded one.
+/// hyper's stream: the fixed request, then nothing until hyper's answer is written, then the
+/// upgraded one.
 struct Relay {
     request: &'static [u8],
     /// What is still to come of the end of hyper's head. All before it is dropped.

@@ -144,7 +144,8 @@ impl Ledger {
         std::mem::take(&mut lock(&self.books).cut)
     }
 
-    /// Has the connection that was idle longest make room. `false` if each has a request in progress.
+    /// Has the connection that was idle longest make room. `false` if each has a request in
+    /// progress.
     pub(crate) fn make_room(&self, bounds: &Bounds) -> bool {
         let mut evicted = None;
         {
@@ -172,7 +173,8 @@ impl Ledger {
         evicted.is_some()
     }
 
-    /// Opens the card of a connection, and says whether it is to be served. Without `room` it is not.
+    /// Opens the card of a connection, and says whether it is to be served. Without `room` it is
+    /// not.
     pub(crate) fn enter(
         &self,
         peer: Peer,
@@ -349,7 +351,8 @@ impl Account {
             return;
         }
         self.told = Some((phase, since));
-        if !self.makes_room() {
+        // Who is being refused, in a handshake, takes no place that it could make free.
+        if matches!(self.admitted, Admitted::Served(_)) && !self.makes_room() {
             let since = self.card.opened + since;
             self.ledger.waiting.note(self.place, phase, since);
         }

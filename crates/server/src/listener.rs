@@ -17,8 +17,8 @@ pub trait Listener: Send + 'static {
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
 
     /// Whether each connection takes one of the process's file descriptors. If so, the server fits
-    /// its limit of connections to the limit of open files ([`Descriptors`](crate::Descriptors)); `false`
-    /// unless this is overridden.
+    /// its limit of connections to the limit of open files ([`Descriptors`](crate::Descriptors));
+    /// `false` unless this is overridden.
     fn uses_descriptors(&self) -> bool {
         false
     }

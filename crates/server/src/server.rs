@@ -140,12 +140,14 @@ impl<S> Server<S> {
         self.with(|config| config.prepare = Some(Arc::new(prepare)))
     }
 
-    /// Serves no more connections than `descriptors` has for them, whatever [`Limits::connections`] says.
+    /// Serves no more connections than `descriptors` has for them, whatever [`Limits::connections`]
+    /// says.
     ///
-    /// Without this, [`Server::serve`] takes the limit of open files as it is, and leaves nothing to the
-    /// application. When all are taken, the connection that has been idle longest makes room: first
-    /// those between requests, then those before their first, then those within a head. A connection
-    /// with a request in progress never does; if all have one, the new connection gets a 503.
+    /// Without this, [`Server::serve`] takes the limit of open files as it is, and leaves nothing
+    /// to the application. When all are taken, the connection that has been idle longest makes
+    /// room: first those between requests, then those before their first, then those within a head.
+    /// A connection with a request in progress never does; if all have one, the new connection gets
+    /// a 503.
     #[must_use]
     pub fn descriptors(self, descriptors: Descriptors) -> Self {
         self.with(|config| config.descriptors = Some(descriptors))

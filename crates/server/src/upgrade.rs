@@ -36,8 +36,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// ```
 ///
 /// With feature `hyper-upgrade`, which is on by default, such a request has hyper's
-/// `hyper::upgrade::OnUpgrade` in its extensions, too, so that axum's `WebSocketUpgrade` works as it does on
-/// hyper. It is the same stream: whoever uses one of the two has it.
+/// `hyper::upgrade::OnUpgrade` in its extensions, too, so that axum's `WebSocketUpgrade` works as
+/// it does on hyper. It is the same stream: whoever uses one of the two has it.
 pub fn on_upgrade<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
     let offer = request.extensions_mut().remove::<Offer>()?;
     let handle = lock(&offer.0).take()?;

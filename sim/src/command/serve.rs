@@ -37,12 +37,12 @@ pub(super) struct Serve {
     /// Where the admin pages are: /debug/connections, /metrics, /debug/flight
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     admin: String,
-    /// The admin address need not be a loopback one, and each request for a page needs the token; the pages show
-    /// clients' addresses
+    /// The admin address need not be a loopback one, and each request for a page needs the token;
+    /// the pages show clients' addresses
     #[arg(long)]
     admin_anywhere: bool,
-    /// Requests for admin pages must have this token, as `Authorization: Bearer TOKEN`; better set in the environment,
-    /// because arguments are seen by every user of the machine
+    /// Requests for admin pages must have this token, as `Authorization: Bearer TOKEN`; better set
+    /// in the environment, because arguments are seen by every user of the machine
     #[arg(
         long,
         value_name = "TOKEN",
@@ -50,7 +50,8 @@ pub(super) struct Serve {
         hide_env_values = true
     )]
     admin_token: Option<Token>,
-    /// Write what the last clients did to this file, at each alert and at the end; only its owner may read it
+    /// Write what the last clients did to this file, at each alert and at the end; only its owner
+    /// may read it
     #[arg(long, value_name = "FILE")]
     flight: Option<PathBuf>,
     /// Keep this many first bytes of each connection in the flight record too

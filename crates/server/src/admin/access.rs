@@ -41,7 +41,8 @@ impl Access {
         }
     }
 
-    /// Whether the request names a host of the listener's. One that names none (HTTP/1.0) is from no browser.
+    /// Whether the request names a host of the listener's. One that names none (HTTP/1.0) is from
+    /// no browser.
     fn is_own(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let named = match uri.authority() {
             Some(authority) => Some(authority.as_str().as_bytes()),

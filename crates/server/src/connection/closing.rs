@@ -46,8 +46,8 @@ where
         }
     }
 
-    /// Makes room for another connection, if nothing is under way. What has come was read before this
-    /// wait, so a request that is there is served first, with `close`.
+    /// Makes room for another connection, if nothing is under way. What has come was read before
+    /// this wait, so a request that is there is served first, with `close`.
     pub(super) fn make_room(
         &mut self,
         leave: Leave,

@@ -255,7 +255,8 @@ where
         self.stage = Stage::Head { begun: false };
     }
 
-    /// Tells `tracing` what the application did wrong, at a bounded rate. Returns the reason for a close.
+    /// Tells `tracing` what the application did wrong, at a bounded rate. Returns the reason for a
+    /// close.
     pub(super) fn blame(&self, fault: Fault) -> CloseReason {
         let suppressed = self.config.ledger.failure();
         match fault {

@@ -1,4 +1,5 @@
-//! What a server cannot take: counted, and told to `tracing` at a bounded rate with what to do about it.
+//! What a server cannot take: counted, and told to `tracing` at a bounded rate with what to do
+//! about it.
 
 use super::{Ledger, lock};
 use crate::Peer;
@@ -12,7 +13,8 @@ use tokio::time::Instant;
 /// Each kind of event is logged so often at most.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// So many of the application's failures are logged one behind the other; they are not all the same.
+/// So many of the application's failures are logged one behind the other; they are not all the
+/// same.
 const FAILURES: u32 = 10;
 
 /// Counts and log limits of one server.

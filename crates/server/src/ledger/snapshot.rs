@@ -30,8 +30,8 @@ pub struct Counts {
     pub open: u64,
     /// Of these, the ones that were closed, by the reason's name.
     pub closed: BTreeMap<&'static str, u64>,
-    /// Accepts that failed, by what was wrong: `connection`, `descriptors`, `system-files`, `memory`,
-    /// `other`.
+    /// Accepts that failed, by what was wrong: `connection`, `descriptors`, `system-files`,
+    /// `memory`, `other`.
     pub accept_errors: BTreeMap<&'static str, u64>,
 }
 

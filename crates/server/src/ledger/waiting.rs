@@ -10,8 +10,8 @@ const SHARDS: usize = 16;
 /// No place.
 const NONE: u32 = u32::MAX;
 
-/// Which connections go first when there is no room: between requests, before the first request, within
-/// a head. No other phase is here, because then a request is in progress.
+/// Which connections go first when there is no room: between requests, before the first request,
+/// within a head. No other phase is here, because then a request is in progress.
 const CLASSES: usize = 3;
 
 fn class(phase: Phase) -> Option<usize> {
@@ -105,7 +105,8 @@ impl Waiting {
                 let (_, since) = shard.links.get(first as usize)?.listed?;
                 Some((since, number))
             });
-            // Meanwhile it may have got a request. Whoever is first there now has waited nearly as long.
+            // Meanwhile it may have got a request. Whoever is first there now has waited nearly as
+            // long.
             if let Some((_, number)) = firsts.min()
                 && let Some(at) = self.shard(number).take_first(class)
             {

@@ -134,7 +134,8 @@ async fn targets() {
     assert_eq!(client.seen(), ["OPTIONS *"]);
 }
 
-/// The host of an absolute-form target counts, whatever the Host field says (RFC 9112 section 3.2.2).
+/// The host of an absolute-form target counts, whatever the Host field says (RFC 9112 section
+/// 3.2.2).
 #[tokio::test(start_paused = true)]
 async fn the_host_of_an_absolute_target_replaces_the_field() {
     let mut client = Client::connect();
@@ -147,7 +148,8 @@ async fn the_host_of_an_absolute_target_replaces_the_field() {
     assert_eq!(client.response().await.1, "a");
 }
 
-/// A higher minor version is served as the highest that is spoken (RFC 9110 section 2.5), however it is cut.
+/// A higher minor version is served as the highest that is spoken (RFC 9110 section 2.5), however
+/// it is cut.
 #[tokio::test(start_paused = true)]
 async fn a_higher_minor_version_is_served_as_1_1() {
     let request = "GET / HTTP/1.2\r\nHost: a\r\n\r\nPOST /echo HTTP/1.9\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
@@ -347,7 +349,8 @@ async fn a_hopeless_beginning_is_refused_at_once_however_it_is_cut() {
     }
 }
 
-/// A method longer than any is told as soon as it is that long (RFC 9112 section 3), however it is cut.
+/// A method longer than any is told as soon as it is that long (RFC 9112 section 3), however it is
+/// cut.
 #[tokio::test(start_paused = true)]
 async fn a_method_longer_than_any_is_501_however_it_is_cut() {
     let head = format!("{}\x01 / HTTP/1.1\r\nHost: a\r\n\r\n", "M".repeat(100));

@@ -25,7 +25,8 @@ pub(super) async fn admin(address: &str, anywhere: bool) -> anyhow::Result<TcpLi
     bind("--admin", address).await
 }
 
-/// The names under which the admin listener at `bound` is known: what `--admin` says, and the address itself.
+/// The names under which the admin listener at `bound` is known: what `--admin` says, and the
+/// address itself.
 pub(super) fn hosts(admin: &str, bound: SocketAddr) -> impl Iterator<Item = String> {
     let said = admin.rsplit_once(':').map(|(host, _)| host.to_owned());
     // Every address of the machine is no name of it.

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// A file that always has the last record. It stays open, so that it can be written when the process
-/// is out of descriptors, and nobody but its owner may read or write it, because it has clients' addresses.
+/// A file that always has the last record. It stays open, so that it can be written when the
+/// process is out of descriptors, and nobody but its owner may read or write it, because it has
+/// clients' addresses.
 #[derive(Debug)]
 pub(super) struct Record {
     flight: FlightRecorder,
