@@ -68,6 +68,11 @@ impl Admin {
 
     /// Answers one request. Its body is not read.
     pub fn answer<B>(&self, request: &Request<B>) -> Response<String> {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            let wrong = "only GET\n".to_owned();
+            let response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, wrong);
+            return with(response, header::ALLOW, "GET, HEAD");
+        }
         match self.access.check(request.uri(), request.headers()) {
             Ok(()) => {}
             Err(Denied::Host) => {
@@ -79,11 +84,6 @@ impl Admin {
                 let response = page(StatusCode::UNAUTHORIZED, TEXT, wrong);
                 return with(response, header::WWW_AUTHENTICATE, "Bearer");
             }
-        }
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            let wrong = "only GET\n".to_owned();
-            let response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, wrong);
-            return with(response, header::ALLOW, "GET, HEAD");
         }
         let query = request.uri().query().unwrap_or_default();
         match request.uri().path() {
