@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# `hangup serve` against clients that are not ours: curl and wrk, the admin pages, SIGTERM and the report.
+# `hangup serve` against clients that are not ours: curl and wrk, crowds of idle clients, the admin pages, SIGTERM,
+# the report and the exit status.
 #
 #     tests/peers/serve.sh [path of hangup]
 #
-# Installs curl and wrk where they are missing (apt-get). Ends only what it started.
+# Installs curl, wrk and python3 where they are missing (apt-get). Ends only what it started.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,7 +19,7 @@ is() { [ "$2" = "$3" ] || fail "$1: got \"$2\", not \"$3\""; printf 'ok  %s\n' "
 has() { grep -qF -- "$3" "$2" || { cat "$2" >&2; fail "$1: no \"$3\""; }; printf 'ok  %s\n' "$1"; }
 
 missing=()
-for tool in curl wrk; do command -v "$tool" > "$work/where" || missing+=("$tool"); done
+for tool in curl wrk python3; do command -v "$tool" > "$work/where" || missing+=("$tool"); done
 if [ "${#missing[@]}" -gt 0 ]; then
     as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo)
@@ -126,5 +127,36 @@ has "unbounded: the dump" "$work/dump" "deadline none (as fasthttp's defaults)"
 exec 7>&-
 stop
 has "unbounded: gone with its client" "$work/report" '"open":0'
+
+# A crowd of idle clients: with few descriptors, and with as many connections as there may be.
+# $1 says what it is, $2 how many clients; the server is the one at $at.
+crowd() {
+    python3 tests/peers/crowd.py "${at#http://}" "${admin#http://}" "$2" > "$work/crowd" || fail "$1: crowd.py"
+    is "$1: a healthy client of another address" "$(grep -c '^healthy 200$' "$work/crowd" || true)" 3
+    is "$1: the admin page" "$(sed -n 's/^admin //p' "$work/crowd")" 200
+    has "$1: the log" "$work/err" "full: the connection that was idle longest makes room"
+    ask "$admin/metrics" > "$work/metrics"
+    has "$1: evictions are counted" "$work/metrics" 'hangup_connections_closed_total{reason="evicted"}'
+}
+
+hangup="$(realpath "$hangup")"
+printf '#!/bin/sh\nulimit -n 1024\nexec "%s" "$@"\n' "$hangup" > "$work/few"
+chmod +x "$work/few"
+full="$hangup"
+hangup="$work/few"
+serve
+has "1024 descriptors: said at the start" "$work/out" '"descriptors":{"application":0,"connections":960,"limit":1024,"reserved":64}'
+crowd "1024 descriptors" 1100
+has "1024 descriptors: what to raise" "$work/err" "raise the limit of open files"
+stop
+hangup="$full"
+
+if [ "$(ulimit -Hn)" -ge 18000 ]; then
+    serve
+    crowd "16,384 connections" 16400
+    stop
+else
+    printf 'not tried: 16,384 connections take 18,000 open files, and the hard limit is %s\n' "$(ulimit -Hn)"
+fi
 
 printf 'serve.sh: all as it should be\n'

@@ -39,6 +39,9 @@ pub enum CloseReason {
     TooManyConnections,
     /// There were as many from its address as may be ([`Limits::connections_by_address`](crate::Limits::connections_by_address)).
     TooManyFromAddress,
+    /// The server was full, and this one had been idle longest: it made room for another while it
+    /// waited in this phase.
+    Evicted(Phase),
     /// The server shuts down and nothing was under way.
     Shutdown,
     /// The TLS handshake failed.
@@ -60,6 +63,7 @@ impl CloseReason {
             CloseReason::ApplicationFailed | CloseReason::ApplicationPanicked => Some(500),
             CloseReason::TooManyConnections => Some(503),
             CloseReason::TooManyFromAddress => Some(429),
+            CloseReason::Evicted(Phase::Head) => Some(503),
             CloseReason::TimedOut {
                 clock: Clock::Shutdown,
                 ..
@@ -110,6 +114,7 @@ impl CloseReason {
             CloseReason::ResponseFailed => "response-failed",
             CloseReason::TooManyConnections => "too-many-connections",
             CloseReason::TooManyFromAddress => "too-many-from-address",
+            CloseReason::Evicted(_) => "evicted",
             CloseReason::Shutdown => "shutdown",
             CloseReason::HandshakeFailed => "handshake-failed",
             CloseReason::Upgraded => "upgraded",
@@ -144,6 +149,9 @@ impl CloseReason {
             CloseReason::ResponseFailed => "the response could not be completed as its head announced".into(),
             CloseReason::TooManyConnections => "the server has as many connections as it may".into(),
             CloseReason::TooManyFromAddress => "the client's address has as many connections as one may".into(),
+            CloseReason::Evicted(phase) => {
+                format!("the server was full and it made room while waiting for {}", phase.explain())
+            }
             CloseReason::Shutdown => "the server shut down and nothing was under way".into(),
             CloseReason::HandshakeFailed => "the TLS handshake failed".into(),
             CloseReason::Upgraded => "the upgraded connection came to its end".into(),

@@ -13,6 +13,7 @@ pub enum Refusal {
     BareLineFeed,
     Version,
     Method,
+    TargetInvalid,
     TargetTooLong,
     HeadTooLarge,
     TooManyFields,
@@ -36,11 +37,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Refusal; 23] = [
+    pub const ALL: [Refusal; 24] = [
         Refusal::Malformed,
         Refusal::BareLineFeed,
         Refusal::Version,
         Refusal::Method,
+        Refusal::TargetInvalid,
         Refusal::TargetTooLong,
         Refusal::HeadTooLarge,
         Refusal::TooManyFields,
@@ -82,10 +84,14 @@ impl Refusal {
                 400,
                 "a line of the head ends in LF without CR (RFC 9112 section 2.2)",
             ),
-            Refusal::Version => (505, "the version is neither HTTP/1.0 nor HTTP/1.1"),
+            Refusal::Version => (505, "the version is not HTTP/1 (RFC 9110 section 15.6.6)"),
             Refusal::Method => (
                 501,
                 "the method is none that this server can carry: CONNECT, or longer than any (RFC 9112 section 3)",
+            ),
+            Refusal::TargetInvalid => (
+                400,
+                "the request-target has a form that the method may not have, or invalid bytes (RFC 9112 section 3.2)",
             ),
             Refusal::TargetTooLong => (
                 414,

@@ -1,8 +1,11 @@
 //! The pages of an admin listener: who is there, the metrics, the flight record.
 
+mod access;
+
 use crate::metrics::CONTENT_TYPE;
 use crate::{Dump, FlightRecorder, Ledger, Metrics};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use access::{Access, Denied};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
@@ -17,10 +20,16 @@ use tower_service::Service;
 /// | `GET /debug/connections` | the [dump](Dump) as text; `?json` as JSON; `rows=N` shows N connections of each group |
 /// | `GET /metrics` | for Prometheus ([`Metrics`]) |
 /// | `GET /debug/flight` | the [flight record](FlightRecorder), if there is a recorder |
+///
+/// A request without a [`token`](Admin::token) must name a host of the listener's own, which are
+/// the loopback addresses, `localhost`, and each [`host`](Admin::host); any other is answered 421.
+/// A page on another site that has its name resolved to this address (DNS rebinding) sends its own
+/// name.
 #[derive(Clone, Debug)]
 pub struct Admin {
     ledger: Ledger,
     flight: Option<FlightRecorder>,
+    access: Access,
 }
 
 impl Admin {
@@ -29,7 +38,25 @@ impl Admin {
         Admin {
             ledger,
             flight: None,
+            access: Access::default(),
         }
+    }
+
+    /// The listener is also known by this name or address: a host without a port, as `Host` has it.
+    /// IPv6 addresses are in brackets or not.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.access.allow(host.into());
+        self
+    }
+
+    /// Requires `Authorization: Bearer TOKEN` (RFC 6750) with this token; any other request is
+    /// answered 401. The host of a request does not matter then, because no other site's page has
+    /// the token. It is compared in constant time.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.access.require(token.into());
+        self
     }
 
     /// With the record of `flight`, which the server must have as its watch.
@@ -42,11 +69,21 @@ impl Admin {
     /// Answers one request. Its body is not read.
     pub fn answer<B>(&self, request: &Request<B>) -> Response<String> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
-            return page(
-                StatusCode::METHOD_NOT_ALLOWED,
-                TEXT,
-                "only GET\n".to_owned(),
-            );
+            let wrong = "only GET\n".to_owned();
+            let response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, wrong);
+            return with(response, header::ALLOW, "GET, HEAD");
+        }
+        match self.access.check(request.uri(), request.headers()) {
+            Ok(()) => {}
+            Err(Denied::Host) => {
+                let wrong = "this host is not the admin listener's own (DNS rebinding?)\n";
+                return page(StatusCode::MISDIRECTED_REQUEST, TEXT, wrong.to_owned());
+            }
+            Err(Denied::Token) => {
+                let wrong = "Authorization: Bearer TOKEN is required\n".to_owned();
+                let response = page(StatusCode::UNAUTHORIZED, TEXT, wrong);
+                return with(response, header::WWW_AUTHENTICATE, "Bearer");
+            }
         }
         let query = request.uri().query().unwrap_or_default();
         match request.uri().path() {
@@ -101,8 +138,12 @@ const INDEX: &str = "/debug/connections\n/debug/connections?json\n/debug/flight\
 fn page(status: StatusCode, kind: &'static str, text: String) -> Response<String> {
     let mut response = Response::new(text);
     *response.status_mut() = status;
-    let kind = HeaderValue::from_static(kind);
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    with(response, header::CONTENT_TYPE, kind)
+}
+
+fn with(mut response: Response<String>, name: HeaderName, value: &'static str) -> Response<String> {
+    let value = HeaderValue::from_static(value);
+    response.headers_mut().insert(name, value);
     response
 }
 

@@ -20,6 +20,7 @@ mod reading;
 mod upgrading;
 mod work;
 
+use crate::admission::{Admitted, Leave};
 use crate::date::DateLine;
 use crate::held::Held;
 use crate::input::{Fill, Input};
@@ -40,6 +41,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tower_service::Service;
+pub(crate) use work::Errors;
 use work::Work;
 
 /// A connection that is served while it is polled; its output is why it ended. Made by [`Server::connection`](crate::Server::connection).
@@ -53,6 +55,7 @@ where
 {
     io: Held<I>,
     service: S,
+    errors: Errors<S::Error, B::Error>,
     config: Arc<Config>,
     account: Account,
     opened: Instant,
@@ -65,6 +68,8 @@ where
     exchange: Exchange,
     work: Pin<Box<Work<S::Future, B>>>,
     stopping: bool,
+    /// It makes room for another connection as soon as it waits with nothing under way.
+    leaving: Option<Leave>,
     handshake: Option<Handshake<I>>,
     /// The application ran since the clock was read, and may have taken long.
     worked: bool,
@@ -123,12 +128,21 @@ where
     B: http_body::Body,
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    pub(crate) fn new(io: I, peer: Peer, service: S, config: Arc<Config>) -> Self {
+    /// Without `room`, it is only told that there is none.
+    pub(crate) fn new(
+        io: I,
+        peer: Peer,
+        service: S,
+        errors: Errors<S::Error, B::Error>,
+        config: Arc<Config>,
+        room: bool,
+    ) -> Self {
         let opened = Instant::now();
         Connection {
             io: Held(Some(io)),
             service,
-            account: config.ledger.enter(peer, opened, &config),
+            errors,
+            account: config.ledger.enter(peer, opened, &config, room),
             opened,
             date: None,
             life: Life::new(config.limits.clone(), Duration::ZERO),
@@ -140,9 +154,16 @@ where
             exchange: Exchange::none(),
             work: Box::pin(Work::Nothing),
             stopping: false,
+            leaving: None,
             handshake: None,
             worked: false,
         }
+    }
+
+    /// Whether a connection ends right now because of this one: another that makes room for it, or
+    /// itself, dropped without a word.
+    pub(crate) fn ends_one(&self) -> bool {
+        self.account.evicts || matches!(self.account.admitted, Admitted::Dropped(_))
     }
 
     /// Before anything else, the stream goes through `handshake`.
@@ -183,6 +204,11 @@ where
         let deadline = self.life.wait(phase, !self.output.is_empty(), now);
         let deadline = deadline.at().map(|time| self.opened + time);
         self.account.waits(&self.life, now);
+        if let Some(leave) = self.leaving
+            && self.make_room(leave, phase, cx, now)
+        {
+            return false;
+        }
         let mut at = self.opened + now;
         while self.timer.arm(deadline, at, cx) {
             at = Instant::now();
@@ -266,6 +292,7 @@ where
             this.stopping = true;
             this.life.shut_down(now);
         }
+        this.leaving = this.account.leave();
         while this.stage != Stage::Done {
             match this.advance(cx, now) {
                 Step::Again => {}

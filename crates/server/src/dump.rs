@@ -108,6 +108,7 @@ impl Dump {
             opened: self.counts.opened,
             open: self.counts.open,
             closed: &self.counts.closed,
+            accept_errors: &self.counts.accept_errors,
             groups,
         };
         // Nothing in it can fail: no map has a key that is not a string.
@@ -215,12 +216,16 @@ impl fmt::Display for Dump {
             opened,
             open,
             closed,
+            accept_errors,
         } = &self.counts;
         write!(f, "{opened} connections opened, {open} open")?;
         for (reason, count) in closed {
             write!(f, ", {count} {reason}")?;
         }
         writeln!(f)?;
+        for (what, count) in accept_errors {
+            writeln!(f, "{count} accepts failed ({what})")?;
+        }
         if let Some(taken) = self.taken {
             writeln!(f, "{}", calendar(taken))?;
         }
@@ -275,6 +280,8 @@ struct Shape<'a> {
     opened: u64,
     open: u64,
     closed: &'a BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    accept_errors: &'a BTreeMap<&'static str, u64>,
     groups: Vec<GroupShape<'a>>,
 }
 

@@ -1,9 +1,10 @@
 //! A request's head: from bytes to `http` types, or to the refusal that it earns.
 
 use crate::framing::{self, Facts};
+use crate::target;
 use bytes::{Bytes, BytesMut};
 use hangup_lifecycle::{Limits, Refusal};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 use memchr::memmem::Finder;
 use std::mem::MaybeUninit;
 use std::sync::LazyLock;
@@ -45,13 +46,18 @@ pub(crate) fn take(
     let from = scanned.saturating_sub(3).min(within);
     if let Some(at) = END.find(&input[from..within]) {
         *scanned = 0;
+        lower_minor(input);
         let bytes = input.split_to(from + at + 4).freeze();
         return parse_whole(&bytes, limits).map(Some);
     }
     // Within the first bytes, or where a line ends: what can never become a head is refused now, not at the deadline.
     let fresh = &input[(*scanned).min(within)..within];
     let first = looked_at(within);
-    if first > looked_at(*scanned) || memchr::memchr(b'\n', fresh).is_some() {
+    let line_ends = memchr::memchr(b'\n', fresh).is_some();
+    if line_ends {
+        lower_minor(input);
+    }
+    if first > looked_at(*scanned) || line_ends {
         let lines = memchr::memrchr(b'\n', &input[..within]).map_or(0, |at| at + 1);
         refuse_hopeless(&input[..lines.max(first)], limits)?;
     }
@@ -83,7 +89,51 @@ pub(crate) fn unfinished(input: &[u8], limits: &Limits) -> Refusal {
         .unwrap_or(Refusal::HeadIncomplete)
 }
 
+/// Reads a higher minor version of HTTP/1 as 1.1, the highest that is spoken here (RFC 9110 section
+/// 2.5). The digit is replaced, because the parser knows no other; it needs the whole request line.
+fn lower_minor(input: &mut [u8]) {
+    let Some(end) = memchr::memchr(b'\n', input) else {
+        return;
+    };
+    let line = &mut input[..end];
+    if let [
+        ..,
+        b'H',
+        b'T',
+        b'T',
+        b'P',
+        b'/',
+        b'1',
+        b'.',
+        minor @ b'2'..=b'9',
+    ]
+    | [
+        ..,
+        b'H',
+        b'T',
+        b'T',
+        b'P',
+        b'/',
+        b'1',
+        b'.',
+        minor @ b'2'..=b'9',
+        b'\r',
+    ] = line
+    {
+        *minor = b'1';
+    }
+}
+
+/// Whether the first word is a method, and longer than any: more bytes do not change that.
+fn has_long_method(bytes: &[u8]) -> bool {
+    let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    bytes.len() > METHOD_BYTES_MAX && bytes[..=METHOD_BYTES_MAX].iter().all(token)
+}
+
 fn refuse_hopeless(bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    if has_long_method(bytes) {
+        return Err(Refusal::Method);
+    }
     with_fields(limits, |fields| {
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(bytes, fields) {
@@ -96,6 +146,9 @@ fn refuse_hopeless(bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
 }
 
 fn parse_whole(bytes: &Bytes, limits: &Limits) -> Result<Head, Refusal> {
+    if has_long_method(bytes) {
+        return Err(Refusal::Method);
+    }
     with_fields(limits, |fields| {
         let mut request = httparse::Request::new(&mut []);
         let whole = request.parse_with_uninit_headers(bytes, fields);
@@ -124,17 +177,18 @@ fn place(part: &str, bytes: &[u8]) -> usize {
 
 fn convert(request: &httparse::Request<'_, '_>, bytes: &Bytes) -> Result<Head, Refusal> {
     let method = request.method.ok_or(Refusal::Malformed)?;
-    if method.len() > METHOD_BYTES_MAX || method == "CONNECT" {
+    if method == "CONNECT" {
         return Err(Refusal::Method);
     }
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Malformed)?;
     let path = request.path.ok_or(Refusal::Malformed)?;
+    target::check(method, path.as_bytes())?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Malformed)?;
     let uri = Uri::from_maybe_shared(bytes.slice_ref(path.as_bytes())).map_err(|_| {
         // `http` has no longer ones; everything else it refuses is no request-target.
         if path.len() >= usize::from(u16::MAX) {
             Refusal::TargetTooLong
         } else {
-            Refusal::Malformed
+            Refusal::TargetInvalid
         }
     })?;
     let version = match request.version {
@@ -150,6 +204,12 @@ fn convert(request: &httparse::Request<'_, '_>, bytes: &Bytes) -> Result<Head, R
         headers.append(name, value);
     }
     let facts = framing::facts(version, &headers)?;
+    // An absolute-form target has the host, and the Host field does not count (RFC 9112 section
+    // 3.2.2).
+    if let Some(authority) = uri.authority() {
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::TargetInvalid)?;
+        headers.insert(header::HOST, host);
+    }
     Ok(Head {
         method,
         uri,
@@ -182,8 +242,10 @@ fn refusal(error: httparse::Error, bytes: &[u8]) -> Option<Refusal> {
     }
 }
 
-/// Whether the third word of the request line is a version, and so one that is not spoken here. Bytes behind it do not matter, and
-/// nothing is said before all of it is there, so that the answer is the same for every segmentation.
+/// Whether the third word of the request line is a version, and so one that is not spoken here.
+/// Bytes behind it do not matter, and nothing is said before all of it is there, so that the answer
+/// is the same for every segmentation. A higher minor version of HTTP/1 is waited out to the end of
+/// its line, where [`lower_minor`] takes it.
 fn version(bytes: &[u8]) -> Option<Refusal> {
     let line = bytes
         .split(|&byte| byte == b'\n')
@@ -199,7 +261,20 @@ fn version(bytes: &[u8]) -> Option<Refusal> {
             return Some(Refusal::Malformed);
         }
     }
-    (word.len() >= form.len()).then_some(Refusal::Version)
+    match word {
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'2'..=b'9',
+            behind @ ..,
+        ] => (!matches!(behind, [] | [b'\r'])).then_some(Refusal::Malformed),
+        _ => (word.len() >= form.len()).then_some(Refusal::Version),
+    }
 }
 
 /// Parses the lines of trailers, which end in an empty one.

@@ -1,12 +1,16 @@
 //! Every connection of a server: who is there, in which phase, and how the others ended.
 
+mod pressure;
 mod snapshot;
+mod waiting;
 
-use crate::admission::{Admission, Admitted};
+use crate::admission::{Admission, Admitted, Bounds, Leave};
 use crate::server::Config;
 use crate::{Peer, Watch};
 use hangup_lifecycle::{Clock, CloseReason, Deadline, Entry, Life, Phase};
 use http::request;
+pub(crate) use pressure::AcceptFailure;
+use pressure::{AcceptErrors, Pressure};
 pub use snapshot::{Counts, Open, Snapshot, Totals};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +19,19 @@ use std::task::Waker;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Span;
+use waiting::Waiting;
 
 /// The ledger of a server. Clones share it.
 ///
 /// A connection opens its card when it begins and closes it when it is dropped, however that happens, so that
 /// `opened = open + closed by each reason` holds whenever it is looked at.
 #[derive(Clone)]
-pub struct Ledger(Arc<Mutex<Books>>);
+pub struct Ledger {
+    books: Arc<Mutex<Books>>,
+    /// Who could make room. Its locks are taken within that of `books` or alone, never around it.
+    waiting: Arc<Waiting>,
+    pressure: Arc<Pressure>,
+}
 
 #[derive(Default)]
 struct Books {
@@ -33,6 +43,7 @@ struct Books {
     cards: Vec<Option<Arc<Card>>>,
     free: Vec<usize>,
     admission: Admission,
+    accept_errors: AcceptErrors,
     stopping: bool,
     /// Connections that were cut at the end of a shutdown, as they were then.
     cut: Vec<Open>,
@@ -44,6 +55,8 @@ pub(crate) struct Card {
     peer: Peer,
     opened: Instant,
     stopping: AtomicBool,
+    /// It was told to make room.
+    leaving: AtomicBool,
     now: Mutex<Now>,
 }
 
@@ -57,7 +70,9 @@ struct Now {
     bytes_out: u64,
     requests: u32,
     responses: Responses,
-    /// The task, to be told of a shutdown.
+    /// How it is to make room, once it was told to.
+    leave: Option<Leave>,
+    /// The task, to be told of a shutdown, or to make room.
     waker: Option<Waker>,
 }
 
@@ -75,12 +90,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Ledger {
     pub(crate) fn new() -> Self {
-        Ledger(Arc::default())
+        Ledger {
+            books: Arc::default(),
+            waiting: Arc::default(),
+            pressure: Arc::default(),
+        }
     }
 
     /// How many connections there are and were.
     pub fn counts(&self) -> Counts {
-        lock(&self.0).counts()
+        lock(&self.books).counts()
     }
 
     /// The open connections, oldest first.
@@ -91,7 +110,7 @@ impl Ledger {
     /// All of it at one moment. Its counts are those of its list; what a connection waits for may be newer than they are.
     pub fn snapshot(&self) -> Snapshot {
         let (counts, mut totals, mut cards) = {
-            let books = lock(&self.0);
+            let books = lock(&self.books);
             let cards: Vec<_> = books.cards.iter().flatten().cloned().collect();
             (books.counts(), books.totals, cards)
         };
@@ -108,7 +127,7 @@ impl Ledger {
     /// Tells every connection, also those that come yet, that the server shuts down.
     pub(crate) fn stop(&self) {
         let cards: Vec<_> = {
-            let mut books = lock(&self.0);
+            let mut books = lock(&self.books);
             books.stopping = true;
             books.cards.iter().flatten().cloned().collect()
         };
@@ -122,14 +141,61 @@ impl Ledger {
 
     /// The connections that were cut at the end of a shutdown.
     pub(crate) fn cut(&self) -> Vec<Open> {
-        std::mem::take(&mut lock(&self.0).cut)
+        std::mem::take(&mut lock(&self.books).cut)
     }
 
-    /// Opens the card of a connection, and says whether it is to be served.
-    pub(crate) fn enter(&self, peer: Peer, opened: Instant, config: &Config) -> Account {
+    /// Has the connection that was idle longest make room. `false` if each has a request in
+    /// progress.
+    pub(crate) fn make_room(&self, bounds: &Bounds) -> bool {
+        let mut evicted = None;
+        {
+            let Books {
+                admission, cards, ..
+            } = &mut *lock(&self.books);
+            admission.make_room(bounds, |leave| self.evict(leave, cards, &mut evicted));
+        }
+        evicted.is_some_and(|card| card.call())
+    }
+
+    /// Chooses the connection that is to make room.
+    fn evict(
+        &self,
+        leave: Leave,
+        cards: &[Option<Arc<Card>>],
+        evicted: &mut Option<Arc<Card>>,
+    ) -> bool {
+        let place = self.waiting.take_longest();
+        *evicted = place.and_then(|place| cards.get(place)?.clone());
+        if let Some(card) = evicted {
+            lock(&card.now).leave = Some(leave);
+            card.leaving.store(true, Ordering::SeqCst);
+        }
+        evicted.is_some()
+    }
+
+    /// Opens the card of a connection, and says whether it is to be served. Without `room` it is
+    /// not.
+    pub(crate) fn enter(
+        &self,
+        peer: Peer,
+        opened: Instant,
+        config: &Config,
+        room: bool,
+    ) -> Account {
+        let bounds = config.bounds();
+        let mut evicted = None;
         let (card, place, admitted) = {
-            let mut books = lock(&self.0);
-            let admitted = books.admission.enter(&peer, &config.limits);
+            let mut books = lock(&self.books);
+            let Books {
+                admission, cards, ..
+            } = &mut *books;
+            let admitted = if room {
+                admission.enter(&peer, &bounds, |leave| {
+                    self.evict(leave, cards, &mut evicted)
+                })
+            } else {
+                admission.refuse(CloseReason::TooManyConnections, &bounds)
+            };
             books.opened += 1;
             let now = Now {
                 phase: Phase::Opening,
@@ -140,6 +206,7 @@ impl Ledger {
                 bytes_out: 0,
                 requests: 0,
                 responses: Responses::default(),
+                leave: None,
                 waker: None,
             };
             let card = Arc::new(Card {
@@ -147,6 +214,7 @@ impl Ledger {
                 peer,
                 opened,
                 stopping: AtomicBool::new(books.stopping),
+                leaving: AtomicBool::new(false),
                 now: Mutex::new(now),
             });
             let place = books.free.pop().unwrap_or_else(|| {
@@ -154,8 +222,25 @@ impl Ledger {
                 books.cards.len() - 1
             });
             books.cards[place] = Some(card.clone());
+            if matches!(admitted, Admitted::Served(_)) {
+                self.waiting.note(place, Phase::Opening, opened);
+            }
             (card, place, admitted)
         };
+        let evicts = evicted.is_some();
+        if let Some(card) = evicted {
+            card.call();
+            self.pressure.evicted(&peer, &bounds, opened);
+        }
+        match admitted {
+            Admitted::Refused(reason) | Admitted::Dropped(reason) => match reason {
+                CloseReason::TooManyFromAddress => {
+                    self.pressure.refused_address(&peer, &bounds, opened);
+                }
+                _ => self.pressure.refused(&peer, &bounds, opened),
+            },
+            Admitted::Served(_) => {}
+        }
         if let Some(watch) = &config.watch {
             watch.opened(card.id, opened, &peer);
         }
@@ -166,6 +251,7 @@ impl Ledger {
             card,
             place,
             admitted,
+            evicts,
             span,
             responses: Responses::default(),
             told: None,
@@ -181,11 +267,20 @@ impl Books {
             opened: self.opened,
             open: (self.cards.len() - self.free.len()) as u64,
             closed: self.closed.clone(),
+            accept_errors: self.accept_errors.clone(),
         }
     }
 }
 
 impl Card {
+    /// Wakes the connection's task, if it has waited yet. Always `true`.
+    fn call(&self) -> bool {
+        // First the word, then the call, as at a shutdown. The waker stays for that.
+        let waker = lock(&self.now).waker.clone();
+        waker.into_iter().for_each(Waker::wake);
+        true
+    }
+
     /// What is on it; what the connection has moved is added to `totals`.
     fn read(&self, totals: &mut Totals) -> Open {
         let now = lock(&self.now);
@@ -215,6 +310,8 @@ pub(crate) struct Account {
     card: Arc<Card>,
     place: usize,
     pub(crate) admitted: Admitted,
+    /// Another connection had to make room for it.
+    pub(crate) evicts: bool,
     /// What everything that happens on this connection is in, for `tracing`.
     pub(crate) span: Span,
     responses: Responses,
@@ -254,6 +351,11 @@ impl Account {
             return;
         }
         self.told = Some((phase, since));
+        // Who is being refused, in a handshake, takes no place that it could make free.
+        if matches!(self.admitted, Admitted::Served(_)) && !self.makes_room() {
+            let since = self.card.opened + since;
+            self.ledger.waiting.note(self.place, phase, since);
+        }
         match ends {
             Deadline::At { at, clock } => {
                 tracing::debug!(%phase, left_s = at.saturating_sub(now).as_secs_f64(), %clock, "waits")
@@ -330,16 +432,29 @@ impl Account {
         self.card.stopping.load(Ordering::SeqCst)
     }
 
+    /// How it is to make room for another connection, if it was told to.
+    pub(crate) fn leave(&self) -> Option<Leave> {
+        self.makes_room()
+            .then(|| lock(&self.card.now).leave)
+            .flatten()
+    }
+
+    /// Whether it was told to make room for another connection.
+    fn makes_room(&self) -> bool {
+        self.card.leaving.load(Ordering::SeqCst)
+    }
+
     /// Closes the card. Called once, from the connection's drop.
     pub(crate) fn close(&self, reason: CloseReason, entry: &Entry, at: Instant) {
         {
-            let mut books = lock(&self.ledger.0);
+            let mut books = lock(&self.ledger.books);
             if books.cards[self.place]
                 .take_if(|card| card.id == self.card.id)
                 .is_some()
             {
                 books.free.push(self.place);
-                books.admission.leave(self.admitted);
+                self.ledger.waiting.remove(self.place);
+                books.admission.leave(self.admitted, self.makes_room());
                 let totals = &mut books.totals;
                 totals.add(entry.bytes_in, entry.bytes_out, entry.requests);
                 totals.add_responses(&self.responses.by_class);

@@ -29,28 +29,30 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `server` | configuration, accept loop, shutdown and its report |
+//! | `server`, `accept` | configuration, shutdown and its report; the accept loop |
 //! | `listener`, `peer`, `service` | where connections come from, who is there, a closure as a service |
 //! | `tls` | the same over TLS, with feature `tls` |
 //! | `connection` | the state machine of one connection, and the one place that waits |
 //! | `connection/reading`, `handling`, `upgrading`, `closing` | its stages: heads; the application; another protocol; drain, linger, the last word |
 //! | `connection/exchange`, `work` | one request's state; the application's futures |
-//! | `head`, `framing`, `chunked` | from bytes to requests, and what is refused |
+//! | `head`, `target`, `host`, `framing`, `chunked` | from bytes to requests, and what is refused |
 //! | `body` | a request's body, as a pipe of one piece |
 //! | `response`, `date` | from responses to bytes |
-//! | `upgrade` | another protocol's stream, counted and under its clock |
+//! | `upgrade`, `hyper_upgrade` | another protocol's stream, counted and under its clock; the same in hyper's type, for axum |
 //! | `input`, `output`, `held`, `timer` | the buffers, the stream and the one timer |
 //! | `ledger`, `watch` | who is there, and in which phase; whoever is told of it as it happens |
 //! | `dump`, `metrics`, `admin` | the ledger for people and programs, for Prometheus, and as pages (the last two with feature `metrics`) |
 //! | `task_watch` | alerts: what only grows, and who is past a bound |
 //! | [`flight`] | what the last clients did, as a file |
-//! | `admission` | how many there may be, in all and from one address |
+//! | `admission`, `descriptors` | how many there may be, in all and from one address; the limit of open files |
+//! | `log_limit` | a bound on how often one kind of event is logged |
 //! | [`measured`] | time and memory beside hyper and axum |
 //! | [`musts`] | what the RFCs ask of a server's connections, and the test that shows each |
 //!
 //! The phases, their limits and deadlines are [`hangup_lifecycle`]'s; why the defaults are what they are, and what to change for which service, is in
 //! [`choosing_limits`](hangup_lifecycle::choosing_limits).
 
+mod accept;
 #[cfg(feature = "metrics")]
 mod admin;
 mod admission;
@@ -58,14 +60,19 @@ mod body;
 mod chunked;
 mod connection;
 mod date;
+mod descriptors;
 mod dump;
 pub mod flight;
 mod framing;
 mod head;
 mod held;
+mod host;
+#[cfg(feature = "hyper-upgrade")]
+mod hyper_upgrade;
 mod input;
 mod ledger;
 mod listener;
+mod log_limit;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod output;
@@ -74,6 +81,7 @@ mod response;
 mod server;
 mod service;
 mod spell;
+mod target;
 mod task_watch;
 mod timer;
 #[cfg(feature = "tls")]
@@ -91,6 +99,7 @@ pub mod musts {}
 pub use admin::Admin;
 pub use body::{Body, BodyError};
 pub use connection::Connection;
+pub use descriptors::{Descriptors, DescriptorsError};
 pub use dump::{Dump, Group};
 pub use flight::FlightRecorder;
 pub use hangup_lifecycle::{

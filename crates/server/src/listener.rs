@@ -16,6 +16,13 @@ pub trait Listener: Send + 'static {
     /// out of descriptors tomorrow.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
 
+    /// Whether each connection takes one of the process's file descriptors. If so, the server fits
+    /// its limit of connections to the limit of open files ([`Descriptors`](crate::Descriptors));
+    /// `false` unless this is overridden.
+    fn uses_descriptors(&self) -> bool {
+        false
+    }
+
     /// Goes on with what a connection needs before its first request, as TLS does. It runs in the connection's task, and has
     /// [`Limits::handshake`](crate::Limits::handshake); there is nothing to do unless this is overridden.
     fn poll_handshake(io: &mut Self::Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -26,6 +33,10 @@ pub trait Listener: Send + 'static {
 
 impl Listener for TcpListener {
     type Io = TcpStream;
+
+    fn uses_descriptors(&self) -> bool {
+        true
+    }
 
     async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
         let (stream, address) = TcpListener::accept(self).await?;
@@ -39,6 +50,10 @@ impl Listener for TcpListener {
 #[cfg(unix)]
 impl Listener for tokio::net::UnixListener {
     type Io = tokio::net::UnixStream;
+
+    fn uses_descriptors(&self) -> bool {
+        true
+    }
 
     async fn accept(&mut self) -> io::Result<(Self::Io, Peer)> {
         let (stream, address) = tokio::net::UnixListener::accept(self).await?;

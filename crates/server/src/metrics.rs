@@ -26,6 +26,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// |---|---|
 /// | `hangup_connections_opened_total` | connections accepted |
 /// | `hangup_connections_closed_total{reason}` | of these, the closed ones |
+/// | `hangup_accept_errors_total{error}` | accepts that failed: `connection` (its own fault), `descriptors`, `system-files`, `memory`, `other` |
 /// | `hangup_connections_open{phase}` | of these, the open ones, by what they wait for |
 /// | `hangup_connections_without_deadline{phase}` | of the open ones, those that nothing will end |
 /// | `hangup_connection_oldest_wait_seconds{phase}` | the longest present wait |
@@ -84,6 +85,14 @@ impl Page<'_> {
             None,
             "reason",
             closed,
+        )?;
+        let errors = counts.accept_errors.iter();
+        self.family(
+            "hangup_accept_errors",
+            "Accepts that failed",
+            None,
+            "error",
+            errors.map(|(error, count)| (*error, ConstCounter::new(*count))),
         )?;
         let open = |which: fn(&Open) -> bool| {
             by_phase(move |phase| {

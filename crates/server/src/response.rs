@@ -151,13 +151,60 @@ pub(crate) fn write_answer(output: &mut Vec<u8>, status: u16, date: Option<&str>
     output.extend_from_slice(b"\r\n");
 }
 
-/// The end of a chunked body, with its trailers.
+/// The end of a chunked body, with its trailers. Fields that may not be trailers are left out.
 pub(crate) fn write_last_chunk(output: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     chunked::write_size(output, 0);
-    for (name, value) in trailers.into_iter().flatten() {
+    let trailers = trailers.into_iter().flatten();
+    for (name, value) in trailers.filter(|(name, _)| may_be_trailer(name)) {
         write_field(output, name, value);
     }
     output.extend_from_slice(b"\r\n");
+}
+
+/// Whether a recipient that merges trailers into the head is safe with this field. Not sent are the
+/// fields of message framing, routing, the connection, authentication, cookies, request modifiers,
+/// response control, and the processing of content (RFC 9110 section 6.5.1).
+fn may_be_trailer(name: &HeaderName) -> bool {
+    use header::*;
+    ![
+        TRANSFER_ENCODING,
+        CONTENT_LENGTH,
+        HOST,
+        CONNECTION,
+        UPGRADE,
+        TE,
+        TRAILER,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+        AUTHORIZATION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        WWW_AUTHENTICATE,
+        COOKIE,
+        SET_COOKIE,
+        EXPECT,
+        MAX_FORWARDS,
+        PRAGMA,
+        RANGE,
+        IF_MATCH,
+        IF_NONE_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_UNMODIFIED_SINCE,
+        IF_RANGE,
+        AGE,
+        CACHE_CONTROL,
+        EXPIRES,
+        DATE,
+        LOCATION,
+        RETRY_AFTER,
+        VARY,
+        WARNING,
+        CONTENT_ENCODING,
+        CONTENT_TYPE,
+        CONTENT_RANGE,
+        ACCEPT_RANGES,
+    ]
+    .contains(name)
 }
 
 fn write_status(output: &mut Vec<u8>, status: StatusCode) {

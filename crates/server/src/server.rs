@@ -1,26 +1,22 @@
 //! The server: its configuration, the accept loop, and shutdown.
 
+use crate::admission::Bounds;
+use crate::connection::Errors;
 use crate::date::DateCache;
 use crate::ledger::{Ledger, Open};
-use crate::{Body, Connection, Listener, Peer, Watch};
+use crate::{Body, Connection, Descriptors, Listener, Peer, Watch};
 use hangup_lifecycle::{CloseReason, Limits};
 use http::{Request, Response, request};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, pending};
-use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tower_service::Service;
-
-/// The pause after an accept that failed; it doubles up to [`PAUSE_MAX`] while accepts go on failing.
-const PAUSE_MIN: Duration = Duration::from_millis(5);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// How long a shutdown waits, behind its bound, for tasks that were cut at the bound to be gone.
 const CUT_GRACE: Duration = Duration::from_millis(100);
@@ -51,6 +47,15 @@ pub(crate) struct Config {
     pub(crate) watch: Option<Arc<dyn Watch>>,
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) prepare: Option<Arc<Prepare>>,
+    /// Descriptors for connections, where they take any.
+    pub(crate) descriptors: Option<Descriptors>,
+}
+
+impl Config {
+    /// How many connections there may be.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds::new(&self.limits, self.descriptors.as_ref())
+    }
 }
 
 /// The limits of a request's route, from its head.
@@ -84,6 +89,7 @@ impl<S> Server<S> {
             watch: None,
             route: None,
             prepare: None,
+            descriptors: None,
         };
         Server {
             service,
@@ -134,6 +140,24 @@ impl<S> Server<S> {
         self.with(|config| config.prepare = Some(Arc::new(prepare)))
     }
 
+    /// Serves no more connections than `descriptors` has for them, whatever [`Limits::connections`]
+    /// says.
+    ///
+    /// Without this, [`Server::serve`] takes the limit of open files as it is, and leaves nothing
+    /// to the application. When all are taken, the connection that has been idle longest makes
+    /// room: first those between requests, then those before their first, then those within a head.
+    /// A connection with a request in progress never does; if all have one, the new connection gets
+    /// a 503.
+    #[must_use]
+    pub fn descriptors(self, descriptors: Descriptors) -> Self {
+        self.with(|config| config.descriptors = Some(descriptors))
+    }
+
+    /// Has the connection that was idle longest make room. `false` if there is none.
+    pub(crate) fn evict(&self) -> bool {
+        self.ledger().make_room(&self.config.bounds())
+    }
+
     /// Whether responses carry a `Date` (RFC 9110 section 6.6.1); they do unless told otherwise. It is the only thing for which
     /// the system's clock is read, so a simulation switches it off.
     #[must_use]
@@ -160,6 +184,7 @@ where
     S::Future: Send + 'static,
     B: http_body::Body + Send + 'static,
     B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Serves every connection that `listener` gives, for ever. When the future is dropped, so are its connections.
     pub async fn serve(self, listener: impl Listener) {
@@ -174,37 +199,27 @@ where
         mut listener: L,
         signal: impl Future<Output = ()>,
     ) -> Report {
+        let mut server = self.fitted(&listener);
         let mut connections = JoinSet::new();
-        let mut signal = pin!(signal);
-        let mut pause = PAUSE_MIN;
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = &mut signal => break,
-                // Only to forget those that are over.
-                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((io, peer)) => {
-                    pause = PAUSE_MIN;
-                    let connection = self.connection(io, peer).handshake(L::poll_handshake);
-                    // In a box, since a task is moved some times before it is where it stays.
-                    connections.spawn(Box::pin(connection));
-                }
-                // The connection's own fault; the next one may be well.
-                Err(error) if is_about_one_connection(&error) => {}
-                Err(_) => {
-                    tokio::select! {
-                        biased;
-                        () = &mut signal => break,
-                        () = sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
-                    }
-                }
+        server
+            .accept_until(&mut listener, &mut connections, signal)
+            .await;
+        drop(listener);
+        server.shut_down(connections).await
+    }
+
+    /// With as many connections as there are descriptors for, where `listener` takes any.
+    fn fitted(self, listener: &impl Listener) -> Self {
+        if self.config.descriptors.is_some() || !listener.uses_descriptors() {
+            return self;
+        }
+        match Descriptors::current() {
+            Ok(descriptors) => self.descriptors(descriptors),
+            Err(error) => {
+                tracing::error!("{error}");
+                self
             }
         }
-        drop(listener);
-        self.shut_down(connections).await
     }
 
     async fn shut_down(self, mut connections: JoinSet<CloseReason>) -> Report {
@@ -244,16 +259,28 @@ where
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Connection::new(io, peer, self.service.clone(), self.config.clone())
+        self.connect(io, peer, true)
     }
-}
 
-fn is_about_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    /// A connection that is only told that there is no room.
+    pub(crate) fn refusal<I>(&self, io: I, peer: Peer) -> Connection<S, B, I>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.connect(io, peer, false)
+    }
+
+    fn connect<I>(&self, io: I, peer: Peer, room: bool) -> Connection<S, B, I>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let errors = Errors {
+            service: S::Error::into,
+            body: B::Error::into,
+        };
+        let (service, config) = (self.service.clone(), self.config.clone());
+        Connection::new(io, peer, service, errors, config, room)
+    }
 }
 
 impl<S> fmt::Debug for Server<S> {

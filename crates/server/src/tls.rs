@@ -53,6 +53,10 @@ impl<L: Listener> Listener for Tls<L> {
         ))
     }
 
+    fn uses_descriptors(&self) -> bool {
+        self.listener.uses_descriptors()
+    }
+
     fn poll_handshake(io: &mut Self::Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let State::Handshake(accept) = &mut io.0 {
             let accepted = ready!(Pin::new(accept).poll(cx));

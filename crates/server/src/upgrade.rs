@@ -1,5 +1,7 @@
 //! Switching protocols (RFC 9110 section 7.8): the stream goes to the application, the count and the clock stay with the connection.
 
+#[cfg(feature = "hyper-upgrade")]
+use crate::hyper_upgrade::Bridge;
 use bytes::{Buf, Bytes};
 use http::Request;
 use std::fmt;
@@ -32,6 +34,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// }
 /// # let _ = answer(Request::new(Body::empty()));
 /// ```
+///
+/// With feature `hyper-upgrade`, which is on by default, such a request has hyper's
+/// `hyper::upgrade::OnUpgrade` in its extensions, too, so that axum's `WebSocketUpgrade` works as
+/// it does on hyper. It is the same stream: whoever uses one of the two has it.
 pub fn on_upgrade<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
     let offer = request.extensions_mut().remove::<Offer>()?;
     let handle = lock(&offer.0).take()?;
@@ -61,8 +67,16 @@ pub struct Upgraded {
 #[derive(Clone)]
 pub(crate) struct Offer(Arc<Mutex<Option<Handle>>>);
 
+/// The connection's side of an offer.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    tunnel: Arc<Tunnel>,
+    #[cfg(feature = "hyper-upgrade")]
+    bridge: Option<Bridge>,
+}
+
 /// What the connection and the application share.
-pub(crate) struct Tunnel(Mutex<State>);
+struct Tunnel(Mutex<State>);
 
 struct Handle(Arc<Tunnel>);
 
@@ -100,7 +114,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Offer {
-    pub(crate) fn new() -> (Self, Arc<Tunnel>) {
+    /// Takes the stream, which must be open.
+    #[cfg(feature = "hyper-upgrade")]
+    pub(crate) fn take(&self) -> Option<Upgraded> {
+        let handle = lock(&self.0).take()?;
+        Some(Upgraded { handle })
+    }
+}
+
+impl Offered {
+    /// Offers `request` an upgrade.
+    pub(crate) fn to<B>(request: &mut Request<B>) -> Self {
         let tunnel = Arc::new(Tunnel(Mutex::new(State {
             stage: Stage::Offered,
             prefix: Bytes::new(),
@@ -110,17 +134,46 @@ impl Offer {
             reader: None,
             writer: None,
         })));
-        (
-            Offer(Arc::new(Mutex::new(Some(Handle(tunnel.clone()))))),
+        let offer = Offer(Arc::new(Mutex::new(Some(Handle(tunnel.clone())))));
+        let extensions = request.extensions_mut();
+        extensions.insert(offer.clone());
+        #[cfg(feature = "hyper-upgrade")]
+        let bridge = Bridge::new(offer).map(|(bridge, upgrade)| {
+            extensions.insert(upgrade);
+            bridge
+        });
+        Offered {
             tunnel,
-        )
+            #[cfg(feature = "hyper-upgrade")]
+            bridge,
+        }
+    }
+
+    /// Gives the stream away.
+    pub(crate) fn open<I>(&mut self, io: I, prefix: Bytes)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.tunnel.open(io, prefix);
+        #[cfg(feature = "hyper-upgrade")]
+        if let Some(bridge) = self.bridge.take() {
+            bridge.open();
+        }
+    }
+
+    /// Waits until the application drops its end.
+    pub(crate) fn poll_dropped(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.tunnel.poll_dropped(cx)
+    }
+
+    /// Ends it: the stream is closed, and the application's end fails with this.
+    pub(crate) fn close(self, error: io::ErrorKind, cx: &mut Context<'_>) -> Moved {
+        self.tunnel.close(error, cx)
     }
 }
 
-/// The connection's side.
 impl Tunnel {
-    /// Gives the stream away.
-    pub(crate) fn open<I>(&self, io: I, prefix: Bytes)
+    fn open<I>(&self, io: I, prefix: Bytes)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -130,8 +183,7 @@ impl Tunnel {
         state.wake();
     }
 
-    /// Waits until the application drops its end.
-    pub(crate) fn poll_dropped(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_dropped(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.0);
         if state.dropped {
             return Poll::Ready(());
@@ -140,8 +192,7 @@ impl Tunnel {
         Poll::Pending
     }
 
-    /// Ends it: the stream is closed, and the application's end fails with this.
-    pub(crate) fn close(&self, error: io::ErrorKind, cx: &mut Context<'_>) -> Moved {
+    fn close(&self, error: io::ErrorKind, cx: &mut Context<'_>) -> Moved {
         let mut state = lock(&self.0);
         if let Stage::Open(mut io) = std::mem::replace(&mut state.stage, Stage::Closed(error)) {
             let _ = Pin::new(&mut io).poll_shutdown(cx);
@@ -270,6 +321,13 @@ impl AsyncWrite for Upgraded {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Handle")
+    }
+}
+
+#[cfg(feature = "hyper-upgrade")]
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bridge")
     }
 }
 

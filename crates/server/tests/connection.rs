@@ -10,6 +10,8 @@ mod deadlines;
 mod expect;
 #[path = "connection/faults.rs"]
 mod faults;
+#[path = "connection/full.rs"]
+mod full;
 #[path = "connection/heads.rs"]
 mod heads;
 #[path = "connection/limits.rs"]

@@ -16,7 +16,11 @@ fn every_test_that_the_table_names_exists() {
         .filter(|name| name.contains("::") && *name != "file::test")
     {
         let (file, test) = name.split_once("::").unwrap();
-        let places = [format!("connection/{file}.rs"), format!("{file}.rs")];
+        let places = [
+            format!("connection/{file}.rs"),
+            format!("seeing/{file}.rs"),
+            format!("{file}.rs"),
+        ];
         let source = places
             .iter()
             .find_map(|place| fs::read_to_string(tests.join(place)).ok());

@@ -3,7 +3,9 @@
 
 use hangup_server::{Body, Limits, Listener, Peer, Server, Tls, service_fn};
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -37,12 +39,17 @@ struct Site {
 mod service {
     use super::*;
 
-    pub(super) type App =
-        hangup_server::ServiceFn<fn(Request<Body>) -> std::future::Ready<Response<String>>>;
+    type Answer = Pin<Box<dyn Future<Output = Response<String>> + Send>>;
+    pub(super) type App = hangup_server::ServiceFn<fn(Request<Body>) -> Answer>;
 
+    /// Reads the whole body first.
     pub(super) fn app() -> App {
         service_fn(|request: Request<Body>| {
-            std::future::ready(Response::new(format!("secret {}", request.uri().path())))
+            Box::pin(async move {
+                let answer = format!("secret {}", request.uri().path());
+                let _ = request.into_body().collect().await;
+                Response::new(answer)
+            })
         })
     }
 }
@@ -152,7 +159,13 @@ async fn a_refused_client_that_never_shakes_hands_holds_up_nobody() {
         ..Limits::default()
     };
     let site = Site::with(one);
-    let served = site.client().await;
+    let mut served = site.client().await;
+    // Its request is in progress, so it does not make room.
+    served
+        .write_all(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhel")
+        .await
+        .unwrap();
+    served.flush().await.unwrap();
     let mut silent = Vec::new();
     for _ in 0..3 {
         silent.push(site.pipe().await);

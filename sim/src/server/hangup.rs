@@ -123,6 +123,7 @@ where
     S::Future: Send + 'static,
     B: http_body::Body + Send + 'static,
     B::Data: Send,
+    B::Error: Into<app::BoxError>,
 {
     Box::pin(async move {
         server.serve_with_shutdown(listener, shutdown.given()).await;

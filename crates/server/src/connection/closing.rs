@@ -3,6 +3,7 @@
 use super::work::Work;
 use super::{Connection, Gone, Stage, Step};
 use crate::Body;
+use crate::admission::Leave;
 use crate::body::BodyError;
 use crate::chunked::Piece;
 use crate::input::Fill;
@@ -43,6 +44,39 @@ where
             }
             Phase::Response | Phase::Linger => self.cut(reason, cx),
         }
+    }
+
+    /// Makes room for another connection, if nothing is under way. What has come was read before
+    /// this wait, so a request that is there is served first, with `close`.
+    pub(super) fn make_room(
+        &mut self,
+        leave: Leave,
+        phase: Phase,
+        cx: &mut Context<'_>,
+        now: Duration,
+    ) -> bool {
+        let reason = CloseReason::Evicted(phase);
+        match phase {
+            Phase::Head if leave == Leave::Lingering => self.answer(reason, cx, now),
+            Phase::Head | Phase::Handshake | Phase::Opening => {
+                self.silent(reason);
+            }
+            // Its last response may still be under way, as at a shutdown.
+            Phase::Idle if leave == Leave::Lingering && self.answered_lately(now) => {
+                self.life.because(reason);
+                self.stage = Stage::Linger { closed: false };
+            }
+            Phase::Idle => {
+                self.silent(reason);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn answered_lately(&self, now: Duration) -> bool {
+        let gap = self.life.limits().linger.gap.finite();
+        now.saturating_sub(self.life.since()) < gap.unwrap_or_default()
     }
 
     /// Ends the exchange with the server's own answer, if none was begun; else there is nothing to say and the response is broken off.

@@ -6,7 +6,7 @@ use crate::framing::{Facts, Length};
 use crate::head;
 use crate::input::Input;
 use crate::response::{Asked, Framing};
-use crate::upgrade::Tunnel;
+use crate::upgrade::Offered;
 use bytes::Buf;
 use hangup_lifecycle::{CloseReason, Life, Limits, Refusal};
 use http::{Method, Version};
@@ -26,7 +26,7 @@ pub(super) struct Exchange {
     pub(super) body_began: bool,
     pub(super) pipe: Option<Arc<Pipe>>,
     /// The request asks for another protocol, and may get it.
-    pub(super) tunnel: Option<Arc<Tunnel>>,
+    pub(super) tunnel: Option<Offered>,
     /// How the response's body is framed; meaningful once it has begun.
     pub(super) framing: Framing,
     /// The final response has begun: no other can be given.

@@ -1,7 +1,7 @@
 //! The application works, reads the body, and answers.
 
 use super::exchange::{Expect, Fed};
-use super::work::{Fault, Work};
+use super::work::{Chain, Fault, Work};
 use super::{Connection, Gone, Stage, Step};
 use crate::Body;
 use crate::body::{BodyError, Reader};
@@ -27,13 +27,16 @@ where
 {
     pub(super) fn handle(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
         self.worked = true;
-        match self.work.as_mut().poll_response(&mut self.service, cx) {
+        let explain = self.errors.service;
+        let work = self.work.as_mut();
+        match work.poll_response(&mut self.service, explain, cx) {
             Poll::Ready(Ok(response)) => {
                 self.begin_response(response, cx, now);
                 Step::Again
             }
             Poll::Ready(Err(fault)) => {
-                self.answer(CloseReason::from(fault), cx, now);
+                let reason = self.blame(fault);
+                self.answer(reason, cx, now);
                 Step::Again
             }
             Poll::Pending => self.pump(Phase::Handler, cx, now),
@@ -49,6 +52,9 @@ where
         }
         self.abandon_upgrade(cx);
         let Ok(framing) = response::framing(&parts, &size, asked) else {
+            self.blame(Fault::Error(
+                "the response has an informational status or an invalid Content-Length".into(),
+            ));
             return self.answer(CloseReason::ApplicationFailed, cx, now);
         };
         self.exchange.framing = framing;
@@ -61,7 +67,7 @@ where
         // before the final status does (RFC 9110 section 15.2).
         let may_read = framing != Framing::None && self.exchange.reader() != Reader::Gone;
         let first = if may_read && self.exchange.expect == Expect::Waits {
-            let first = self.work.as_mut().poll_frame(cx);
+            let first = self.work.as_mut().poll_frame(self.errors.body, cx);
             if self.exchange.reader() == Reader::Waits {
                 self.invite(now);
             }
@@ -97,6 +103,9 @@ where
     /// Switches protocols, if the request asked for it and is read to its end (RFC 9110 section 7.8).
     fn begin_switch(&mut self, parts: &http::response::Parts, cx: &mut Context<'_>, now: Duration) {
         if self.exchange.tunnel.is_none() || !self.exchange.is_whole() {
+            self.blame(Fault::Error(
+                "a 101 to a request that asks for no upgrade, or whose body is not read".into(),
+            ));
             return self.answer(CloseReason::ApplicationFailed, cx, now);
         }
         if let Some(limits) = parts.extensions.get::<Arc<Limits>>() {
@@ -132,6 +141,8 @@ where
             Some(CloseReason::UnreadBody)
         } else if self.stopping {
             Some(CloseReason::Shutdown)
+        } else if self.leaving.is_some() {
+            Some(CloseReason::Evicted(Phase::Idle))
         } else if self.life.entry().requests >= self.config.limits.requests {
             Some(CloseReason::RequestLimit)
         } else if self.life.too_old_for_more(&self.config.limits, now) {
@@ -146,7 +157,7 @@ where
     pub(super) fn respond(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
         while self.stage == Stage::Response && self.output.has_room() {
             self.worked = true;
-            match self.work.as_mut().poll_frame(cx) {
+            match self.work.as_mut().poll_frame(self.errors.body, cx) {
                 Poll::Ready(frame) => self.produce(frame, cx),
                 Poll::Pending => break,
             }
@@ -167,10 +178,16 @@ where
         let vectored = self.io.is_write_vectored();
         let frame = match frame {
             Some(Ok(frame)) => frame,
-            Some(Err(_)) => return self.break_off(CloseReason::ResponseFailed, cx),
+            Some(Err(fault)) => {
+                self.blame(fault);
+                return self.break_off(CloseReason::ResponseFailed, cx);
+            }
             None => {
                 match self.exchange.framing {
                     Framing::Length(left) if left > 0 => {
+                        self.blame(Fault::Error(
+                            format!("the body is {left} bytes shorter than its length").into(),
+                        ));
                         return self.break_off(CloseReason::ResponseFailed, cx);
                     }
                     Framing::Chunked => response::write_last_chunk(&mut self.output.bytes, None),
@@ -195,6 +212,7 @@ where
         let length = data.remaining();
         match &mut self.exchange.framing {
             Framing::Length(left) if length as u64 > *left => {
+                self.blame(Fault::Error("the body is longer than its length".into()));
                 return self.break_off(CloseReason::ResponseFailed, cx);
             }
             Framing::Length(left) => *left -= length as u64,
@@ -235,6 +253,26 @@ where
         }
         self.exchange = super::Exchange::none();
         self.stage = Stage::Head { begun: false };
+    }
+
+    /// Tells `tracing` what the application did wrong, at a bounded rate. Returns the reason for a
+    /// close.
+    pub(super) fn blame(&self, fault: Fault) -> CloseReason {
+        let suppressed = self.config.ledger.failure();
+        match fault {
+            Fault::Error(error) => {
+                if let Some(suppressed) = suppressed {
+                    tracing::error!(error = %Chain(&error), suppressed, "the application failed");
+                }
+                CloseReason::ApplicationFailed
+            }
+            Fault::Panic(panic) => {
+                if let Some(suppressed) = suppressed {
+                    tracing::error!(panic, suppressed, "the application panicked");
+                }
+                CloseReason::ApplicationPanicked
+            }
+        }
     }
 
     /// Sends `100 Continue`, if the client waits for it and no response has begun.
@@ -291,15 +329,6 @@ where
                 Ok(false) => return Step::Wait(phase),
                 Err(Gone) => return self.gone(phase, cx),
             }
-        }
-    }
-}
-
-impl From<Fault> for CloseReason {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Error => CloseReason::ApplicationFailed,
-            Fault::Panic => CloseReason::ApplicationPanicked,
         }
     }
 }

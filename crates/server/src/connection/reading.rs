@@ -7,7 +7,7 @@ use crate::Body;
 use crate::admission::Admitted;
 use crate::framing::Length;
 use crate::head::{self, Head};
-use crate::upgrade::Offer;
+use crate::upgrade::Offered;
 use hangup_lifecycle::{CloseReason, Phase, Refusal};
 use http::{Request, Response};
 use std::task::{Context, Poll};
@@ -116,7 +116,10 @@ where
                 Ok(limits) => self
                     .life
                     .limit(limits.unwrap_or_else(|| self.config.limits.clone())),
-                Err(fault) => return self.answer(fault.into(), cx, now),
+                Err(fault) => {
+                    let reason = self.blame(fault);
+                    return self.answer(reason, cx, now);
+                }
             }
         }
         self.exchange = Exchange::new(&parts.method, parts.version, head.facts);
@@ -144,14 +147,13 @@ where
             .map_or_else(Body::empty, Body::piped);
         let mut request = Request::from_parts(parts, body);
         if head.facts.wants_upgrade {
-            let (offer, tunnel) = Offer::new();
-            request.extensions_mut().insert(offer);
-            self.exchange.tunnel = Some(tunnel);
+            self.exchange.tunnel = Some(Offered::to(&mut request));
         }
         if let Some(prepare) = &self.config.prepare
             && let Err(fault) = guarded(|| prepare(&mut request, self.account.peer()))
         {
-            return self.answer(fault.into(), cx, now);
+            let reason = self.blame(fault);
+            return self.answer(reason, cx, now);
         }
         self.work.set(Work::Request {
             request: Some(request),

@@ -23,7 +23,7 @@ where
             Ok(false) => return Step::Wait(Phase::Response),
             Err(Gone) => return self.gone(Phase::Response, cx),
         }
-        if let (Some(tunnel), Some(io)) = (&self.exchange.tunnel, self.io.0.take()) {
+        if let (Some(tunnel), Some(io)) = (&mut self.exchange.tunnel, self.io.0.take()) {
             tunnel.open(io, std::mem::take(&mut self.input.bytes).freeze());
         }
         self.stage = Stage::Upgraded;

@@ -3,6 +3,8 @@
 use crate::Body;
 use http::{Request, Response};
 use http_body::Frame;
+use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -20,16 +22,53 @@ pin_project_lite::pin_project! {
     }
 }
 
+/// An error of the application's, whatever its type was.
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
 /// Why there is no response, or no more of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(super) enum Fault {
-    Error,
-    Panic,
+    Error(BoxError),
+    /// What the panic said.
+    Panic(String),
+}
+
+/// How the errors of a service and of a response's body become one type.
+pub(crate) struct Errors<S, B> {
+    pub(crate) service: fn(S) -> BoxError,
+    pub(crate) body: fn(B) -> BoxError,
+}
+
+/// An error and its causes, as `error: cause: its cause`.
+pub(super) struct Chain<'a>(pub(super) &'a BoxError);
+
+/// Causes that are told. An error that is its own cause would have no end.
+const CAUSES_MAX: usize = 16;
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let causes = std::iter::successors(self.0.source(), |cause| (*cause).source());
+        for cause in causes.take(CAUSES_MAX) {
+            write!(f, ": {cause}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Runs the application's code. A panic ends its request and its connection, and nothing else.
 pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|_| Fault::Panic)
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let said = match (
+            payload.downcast_ref::<&str>(),
+            payload.downcast_ref::<String>(),
+        ) {
+            (Some(said), _) => (*said).to_owned(),
+            (None, Some(said)) => said.clone(),
+            (None, None) => "the panic has no text".to_owned(),
+        };
+        Fault::Panic(said)
+    })
 }
 
 impl<F, B> Work<F, B>
@@ -40,6 +79,7 @@ where
     pub(super) fn poll_response<S>(
         mut self: Pin<&mut Self>,
         service: &mut S,
+        explain: fn(S::Error) -> BoxError,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<B>, Fault>>
     where
@@ -49,12 +89,14 @@ where
         if let Doing::Request { request } = self.as_mut().project() {
             match guarded(|| service.poll_ready(cx)) {
                 Ok(Poll::Ready(Ok(()))) => {}
-                Ok(Poll::Ready(Err(_))) => return Poll::Ready(Err(Fault::Error)),
+                Ok(Poll::Ready(Err(error))) => {
+                    return Poll::Ready(Err(Fault::Error(explain(error))));
+                }
                 Ok(Poll::Pending) => return Poll::Pending,
                 Err(fault) => return Poll::Ready(Err(fault)),
             }
             let Some(request) = request.take() else {
-                return Poll::Ready(Err(Fault::Error));
+                return Poll::Ready(Err(Fault::Error("the request was given already".into())));
             };
             match guarded(|| service.call(request)) {
                 Ok(future) => self.set(Work::Calling { future }),
@@ -62,11 +104,11 @@ where
             }
         }
         let Doing::Calling { future } = self.project() else {
-            return Poll::Ready(Err(Fault::Error));
+            return Poll::Ready(Err(Fault::Error("there is no request".into())));
         };
         match guarded(|| future.poll(cx)) {
             Ok(Poll::Ready(Ok(response))) => Poll::Ready(Ok(response)),
-            Ok(Poll::Ready(Err(_))) => Poll::Ready(Err(Fault::Error)),
+            Ok(Poll::Ready(Err(error))) => Poll::Ready(Err(Fault::Error(explain(error)))),
             Ok(Poll::Pending) => Poll::Pending,
             Err(fault) => Poll::Ready(Err(fault)),
         }
@@ -75,6 +117,7 @@ where
     /// The next frame of the response's body.
     pub(super) fn poll_frame(
         self: Pin<&mut Self>,
+        explain: fn(B::Error) -> BoxError,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, Fault>>> {
         let Doing::Streaming { body } = self.project() else {
@@ -82,7 +125,9 @@ where
         };
         match guarded(|| body.poll_frame(cx)) {
             Ok(Poll::Ready(Some(Ok(frame)))) => Poll::Ready(Some(Ok(frame))),
-            Ok(Poll::Ready(Some(Err(_)))) => Poll::Ready(Some(Err(Fault::Error))),
+            Ok(Poll::Ready(Some(Err(error)))) => {
+                Poll::Ready(Some(Err(Fault::Error(explain(error)))))
+            }
             Ok(Poll::Ready(None)) => Poll::Ready(None),
             Ok(Poll::Pending) => Poll::Pending,
             Err(fault) => Poll::Ready(Some(Err(fault))),

@@ -30,6 +30,9 @@ pub struct Counts {
     pub open: u64,
     /// Of these, the ones that were closed, by the reason's name.
     pub closed: BTreeMap<&'static str, u64>,
+    /// Accepts that failed, by what was wrong: `connection`, `descriptors`, `system-files`,
+    /// `memory`, `other`.
+    pub accept_errors: BTreeMap<&'static str, u64>,
 }
 
 /// What the connections of a ledger have moved since it began. None of these ever falls.

@@ -31,6 +31,7 @@ pub(crate) async fn answer(mut request: Request<Body>, seen: Seen) -> Answer {
     };
     match path.split('/').nth(1).unwrap_or_default() {
         "" => text("ok"),
+        "host" => bytes(Bytes::copy_from_slice(request.headers()["host"].as_bytes())),
         "echo" => match request.into_body().collect().await {
             Ok(body) => {
                 let trailers = body.trailers().cloned();

@@ -32,6 +32,21 @@ async fn trailers_go_out_behind_the_last_chunk() {
     );
 }
 
+/// What a recipient could merge into the head to its harm is no trailer (RFC 9110 section 6.5.1).
+#[tokio::test(start_paused = true)]
+async fn framing_routing_and_control_fields_are_never_trailers() {
+    let trailers = "Content-Length: 5\r\nTransfer-Encoding: gzip\r\nHost: b\r\nSet-Cookie: a=b\r\nCache-Control: no-store\r\nConnection: x\r\nContent-Type: x/y\r\nLocation: /\r\nX-Sum: 1\r\nServer-Timing: a\r\n";
+    let request = format!(
+        "POST /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n{trailers}\r\n"
+    );
+    let mut client = Client::connect();
+    client.send(request).await;
+    assert_eq!(
+        client.end().await.said,
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n1\r\nx\r\n0\r\nx-sum: 1\r\nserver-timing: a\r\n\r\n"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn head_204_and_304_have_no_body() {
     assert_eq!(

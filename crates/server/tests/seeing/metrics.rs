@@ -117,6 +117,7 @@ async fn the_admin_pages() {
     let post = Request::builder().method(Method::POST).uri("/metrics");
     let refused = admin.answer(&post.body(()).unwrap());
     assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(refused.headers()[header::ALLOW], "GET, HEAD");
     assert_eq!(
         Admin::new(scene.ledger.clone())
             .answer(&Request::get("/debug/flight").body(()).unwrap())

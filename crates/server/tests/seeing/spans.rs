@@ -32,14 +32,14 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 /// Whoever listens from `debug` on, and what it hears without the time and the module. Hold it for as long as it is to listen.
-struct Hears {
+pub(crate) struct Hears {
     lines: Lines,
     _default: tracing::subscriber::DefaultGuard,
     _second: tracing::Dispatch,
 }
 
 impl Hears {
-    fn all() -> Self {
+    pub(crate) fn all() -> Self {
         let lines = Lines::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::DEBUG)
@@ -57,9 +57,14 @@ impl Hears {
         }
     }
 
+    /// All of it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
+    }
+
     /// What was said within the span of this connection, and that nothing was said outside of a span.
     fn said_by(&self, connection: u16) -> Vec<String> {
-        let text = String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap();
+        let text = self.text();
         assert!(
             text.lines().all(|line| line.contains(" connection{id=")),
             "{text}"

@@ -25,6 +25,16 @@ pub(super) async fn admin(address: &str, anywhere: bool) -> anyhow::Result<TcpLi
     bind("--admin", address).await
 }
 
+/// The names under which the admin listener at `bound` is known: what `--admin` says, and the
+/// address itself.
+pub(super) fn hosts(admin: &str, bound: SocketAddr) -> impl Iterator<Item = String> {
+    let said = admin.rsplit_once(':').map(|(host, _)| host.to_owned());
+    // Every address of the machine is no name of it.
+    let address = bound.ip();
+    let own = (!address.is_unspecified()).then(|| address.to_string());
+    said.into_iter().chain(own)
+}
+
 async fn resolve(flag: &str, address: &str) -> anyhow::Result<Vec<SocketAddr>> {
     let found = lookup_host(address).await.with_context(|| {
         format!("{flag}: \"{address}\" is no address; allowed: HOST:PORT, as 127.0.0.1:8080")

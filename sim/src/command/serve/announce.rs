@@ -2,7 +2,7 @@
 
 use super::super::println_json;
 use crate::finding::spell;
-use hangup_server::{Alert, Counts, Ledger, Limits, Open, Report, Span};
+use hangup_server::{Alert, Counts, Descriptors, Ledger, Limits, Open, Report, Span};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,13 +13,23 @@ pub(super) fn start(
     at: SocketAddr,
     admin: SocketAddr,
     limits: &Limits,
+    descriptors: &Descriptors,
     json: bool,
 ) -> anyhow::Result<()> {
+    let (files, connections, reserved, application) = (
+        descriptors.limit(),
+        limits.connections,
+        descriptors.reserved(),
+        descriptors.application(),
+    );
     let bound = limits.bound();
     if json {
         return println_json(&json!({ "serving": {
             "server": name, "address": at.to_string(), "admin": admin.to_string(),
             "limits": limits.to_string().lines().collect::<Vec<_>>(),
+            "descriptors": {
+                "limit": files, "connections": connections, "reserved": reserved, "application": application,
+            },
             "residence_s": seconds(bound.residence), "silence_s": seconds(bound.silence), "gone_s": seconds(bound.gone),
         }}));
     }
@@ -28,6 +38,9 @@ pub(super) fn start(
         "admin on http://{admin}: /debug/connections, /debug/connections?json, /metrics, /debug/flight\n"
     );
     say!("{limits}\n");
+    say!(
+        "open files: {files} allowed; {connections} connections, {reserved} reserved, {application} left to the application\n"
+    );
     say!("Ctrl-C or SIGTERM shuts down gracefully, the second one at once");
     Ok(())
 }
@@ -58,6 +71,7 @@ pub(super) fn end(report: Option<&Report>, ledger: &Ledger, json: bool) -> anyho
         opened,
         open,
         closed,
+        accept_errors,
     } = ledger.counts();
     if json {
         return println_json(&json!({ "report": {
@@ -67,7 +81,7 @@ pub(super) fn end(report: Option<&Report>, ledger: &Ledger, json: bool) -> anyho
             "ended": report.map(|report| &report.ended),
             "cut": report.map(|report| rows(&report.cut)),
             "stuck": report.map(|report| rows(&report.stuck)),
-            "opened": opened, "open": open, "closed": closed,
+            "opened": opened, "open": open, "closed": closed, "accept_errors": accept_errors,
         }}));
     }
     let Some(report) = report else {
@@ -83,6 +97,9 @@ pub(super) fn end(report: Option<&Report>, ledger: &Ledger, json: bool) -> anyho
         "{opened} connections opened, {open} open{}",
         closed.concat()
     );
+    for (what, count) in accept_errors {
+        say!("{count} accepts failed ({what})");
+    }
     Ok(())
 }
 
