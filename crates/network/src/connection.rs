@@ -1,12 +1,14 @@
 //! One connection: two ends, and a lane in each direction. The rules of Linux's TCP are here: what an
-//! application's call does ([`Connection::read`], [`Connection::write`] ...), and in the submodules what an arriving segment
-//! does (`arrival`), how one departs (`departure`), what links and timers do (`link`), and what all this looks like on the
-//! wire (`wire`).
+//! application's call does ([`Connection::read`], [`Connection::shutdown`] ...), and in the submodules what a write does
+//! (`sending`), what an arriving segment does (`arrival`), how one departs (`departure`), what links and timers do (`link`),
+//! how a silent peer is probed (`keepalive`), and what all this looks like on the wire (`wire`).
 
 mod arrival;
 mod departure;
 mod end;
+mod keepalive;
 mod link;
+mod sending;
 mod wire;
 
 use crate::agenda::Key;
@@ -16,13 +18,14 @@ use crate::medium::Medium;
 use crate::observer::{ConnectionId, Event, Side};
 use crate::random::Random;
 use crate::readiness::Place;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use end::{End, Holder, Life};
+pub(crate) use keepalive::Keepalive;
 pub(crate) use link::Due;
 
 #[derive(Debug)]
@@ -176,48 +179,6 @@ impl Connection {
         read
     }
 
-    /// Writes what fits into the send buffer; how much. `Pending` registers the task, if there is one.
-    pub(crate) fn write(
-        &mut self,
-        side: Side,
-        parts: &[io::IoSlice<'_>],
-        wait: Option<(Place, &Context<'_>)>,
-        medium: &mut Medium,
-    ) -> Poll<io::Result<usize>> {
-        let send_buffer = medium.config.send_buffer;
-        let end = &mut self.ends[side as usize];
-        let lane = &mut self.lanes[side as usize];
-        if end.fault.is_some() || end.life == Life::Gone || lane.fin.asked {
-            let fault = end.fault.take().unwrap_or(ErrorKind::BrokenPipe);
-            return Poll::Ready(Err(fault.into()));
-        }
-        let mut free = send_buffer.saturating_sub(lane.buffered());
-        if end.blocked || free == 0 {
-            end.blocked = true;
-            if let Some((place, cx)) = wait {
-                end.writers.add(place, cx, &mut medium.discarded);
-            }
-            return Poll::Pending;
-        }
-        let mut count = 0;
-        for part in parts {
-            let taken = part.len().min(free);
-            lane.bytes.extend_from_slice(&part[..taken]);
-            count += taken;
-            free -= taken;
-            if taken < part.len() {
-                // As epoll's edge: after a short write the next one waits until a third of the buffer is free.
-                end.blocked = true;
-                break;
-            }
-        }
-        end.blocked |= free == 0;
-        lane.written += count as u64;
-        medium.put(self.id, side, count);
-        self.transmit(side, medium);
-        Poll::Ready(Ok(count))
-    }
-
     /// The application has no more to write.
     pub(crate) fn shutdown(&mut self, side: Side, medium: &mut Medium) {
         if self.end_ref(side).life == Life::Gone || self.lane_ref(side).fin.asked {
@@ -279,6 +240,8 @@ impl Connection {
         } else {
             self.ask_fin(side, medium);
             self.expect_progress(side, medium);
+            self.stop_watch(side, medium);
+            self.watch_peer(side.peer(), medium);
             if self.lane_ref(side).fin.acked {
                 self.lane(side).since = Some(medium.now());
             }
@@ -290,5 +253,7 @@ impl Connection {
         self.end(side).life = Life::Gone;
         self.lane(side).discard_lost();
         self.cancel_timer(side, medium);
+        self.stop_watch(side, medium);
+        self.watch_peer(side.peer(), medium);
     }
 }

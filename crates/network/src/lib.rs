@@ -42,7 +42,7 @@
 //! | `netstat` | [`World::sockets`]: [`Socket`] and [`State`] |
 //! | `listener`, `stream` | [`TcpListener`], [`TcpStream`] and its halves |
 //! | `network` | all connections and listeners, the handshake, delivery of what is due |
-//! | `connection` | the rules of one connection: calls, arriving segments, links and timers |
+//! | `connection` | the rules of one connection: calls, the send queue, arriving segments, links, timers and keep-alive probes |
 //! | `lane` | one direction of a connection: bytes, window, segments in flight |
 //! | `agenda`, `alarm`, `medium` | what is due when; what wakes the network for it; what all connections share |
 //! | `readiness`, `random` | who waits for a socket; random numbers |
@@ -63,7 +63,9 @@
 //! | `SO_LINGER` above zero | `close` blocks the thread | as without it | blocking would stop the simulation |
 //! | `ready`, `readable`, `writable` | tokio remembers what epoll told it, which may be over: then an operation gives `WouldBlock` | what is so now | one of what may happen |
 //! | `try_read_vectored` into nothing | 0, or `WouldBlock`, by what tokio remembers | `WouldBlock` where nothing is there | the same |
-//! | keep-alive probes, urgent data, `tcp_user_timeout` | there are | there are none | no server of this kind uses them, or they are off by default |
+//! | keep-alive probes that are answered | there are | none is shown to an observer | they change nothing |
+//! | `TCP_NOTSENT_LOWAT` | a small write may still fill the last buffer of the queue | it is refused once the mark is reached | where a buffer ends depends on the kernel |
+//! | urgent data | there is | there is none | no server of this kind uses it |
 
 mod agenda;
 mod alarm;

@@ -19,6 +19,8 @@ impl Connection {
         if to == Side::Client && self.vanished {
             return self.expect_progress(Side::Server, medium);
         }
+        let now = medium.now();
+        self.end(to).watch.hears(now);
         match segment {
             Segment::Data { start, bytes, ack } => {
                 self.data_arrives(to, (start, bytes), ack, medium)
@@ -91,7 +93,6 @@ impl Connection {
         if !self.end_ref(to).life.has_socket() {
             return self.refuse(to, next, medium);
         }
-        let send_buffer = medium.config.send_buffer;
         let now = medium.now();
         let lane = self.lane(to);
         lane.lost_ack = lane.lost_ack.filter(|lost| lost.0 > next || lost.1 > limit);
@@ -108,20 +109,12 @@ impl Connection {
         if news && self.unreliable {
             medium.tell(self.id, Event::Acknowledged { to, bytes: acked });
         }
-        let lane = self.lane_ref(to);
-        // Linux: a writer is woken when a third of the buffer is free.
-        let roomy =
-            (send_buffer - lane.buffered().min(send_buffer)).saturating_mul(3) >= send_buffer;
         if progress && self.lane_ref(to).timer.is_some() {
             self.cancel_timer(to, medium);
             self.expect_progress(to, medium);
         }
         self.transmit(to, medium);
-        let end = self.end(to);
-        if end.blocked && roomy {
-            end.blocked = false;
-            end.wake_writer(medium);
-        }
+        self.make_writable(to, medium);
     }
 
     fn reset_arrives(&mut self, to: Side, sequence: u64, medium: &mut Medium) {

@@ -1,6 +1,7 @@
 //! One host's socket: who has it, what the host knows, who waits.
 
 use super::Connection;
+use super::keepalive::Watch;
 use crate::medium::Medium;
 use crate::observer::Side;
 use crate::readiness::{Place, Waiters};
@@ -23,6 +24,11 @@ pub(crate) struct End {
     pub(crate) linger: Option<Duration>,
     /// TCP_NODELAY, which changes nothing here.
     pub(crate) nodelay: bool,
+    /// `TCP_NOTSENT_LOWAT`: the socket is writable only while fewer bytes than this are unsent.
+    pub(super) unsent_most: usize,
+    /// `TCP_USER_TIMEOUT`.
+    pub(super) user_timeout: Option<Duration>,
+    pub(crate) watch: Watch,
     pub(super) readers: Waiters,
     pub(super) writers: Waiters,
 }
@@ -69,6 +75,9 @@ impl End {
             passive: false,
             linger: None,
             nodelay: false,
+            unsent_most: usize::MAX,
+            user_timeout: None,
+            watch: Watch::default(),
             readers: Waiters::default(),
             writers: Waiters::default(),
         }

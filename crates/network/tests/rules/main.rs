@@ -4,6 +4,7 @@ mod closing;
 mod faults;
 mod flow;
 mod handshake;
+mod options;
 mod process;
 mod scene;
 mod shape;

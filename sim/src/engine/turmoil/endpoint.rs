@@ -240,6 +240,12 @@ impl Endpoint {
         self.zero_linger = true;
     }
 
+    /// Bytes that were written and that the peer's host has not acknowledged; the end of the stream counts as one.
+    pub(super) fn send_queue(&self) -> usize {
+        let out = &self.outgoing;
+        out.buffered() + usize::from(out.fin_asked && !out.fin_acked)
+    }
+
     /// This host is gone.
     pub(super) fn vanish(&mut self) {
         self.vanished = true;

@@ -4,6 +4,7 @@ use super::book;
 use super::descriptor::Descriptor;
 use super::now;
 use crate::engine::descriptors::{Descriptors, Held};
+use super::table;
 use hangup_network::Side;
 use hangup_scenario::Network;
 use socket2::SockRef;
@@ -305,6 +306,31 @@ impl TcpStream {
 
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Works on the kernel's socket.
+    ///
+    /// # Errors
+    /// `NotConnected` if it is closed; else what `work` gives.
+    pub(crate) fn with_socket<R>(
+        &self,
+        work: impl FnOnce(SockRef<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let worked = self.socket.with(|socket| work(SockRef::from(&*socket)));
+        worked.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))
+    }
+
+    /// Bytes that were written and that the peer's host has not acknowledged.
+    ///
+    /// # Errors
+    /// When the connection is gone, or this machine has no table of sockets.
+    pub(crate) fn send_queue(&self) -> io::Result<usize> {
+        let ends = |socket: &mut Socket| Ok((socket.local_addr()?, socket.peer_addr()?));
+        let not_connected = || io::Error::from(io::ErrorKind::NotConnected);
+        let ends: io::Result<_> = self.socket.with(ends).ok_or_else(not_connected)?;
+        let (local, peer) = ends?;
+        let row = table::find(local, peer)?.ok_or_else(not_connected)?;
+        Ok(row.queued)
     }
 
     /// Lets go of the stream with an RST.
