@@ -12,6 +12,7 @@ mod sending;
 mod wire;
 
 use crate::agenda::Key;
+use crate::buffers::{Buffers, SEGMENT_LEAST};
 use crate::config::Link;
 use crate::lane::{Cause, Lane, Segment};
 use crate::medium::Medium;
@@ -60,7 +61,8 @@ impl Connection {
         let config = &medium.config;
         let lane = |side: Side| {
             let purpose = u64::from(id.0) * 2 + side as u64;
-            Lane::new(Random::new(config.seed, purpose), config.receive_buffer)
+            let buffers = Buffers::new(config.send_buffer, config.receive_buffer, link.mtu);
+            Lane::new(Random::new(config.seed, purpose), buffers)
         };
         Connection {
             id,
@@ -112,6 +114,11 @@ impl Connection {
         self.end_ref(side).passive
     }
 
+    /// By how much its buffers have grown.
+    pub(crate) fn granted(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.buffers.granted).sum()
+    }
+
     /// Nobody has a use for the connection any more.
     pub(crate) fn is_over(&self) -> bool {
         [Side::Client, Side::Server].into_iter().all(|side| {
@@ -135,7 +142,12 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         let lane = &self.lanes[side.peer() as usize];
         if lane.unread() > 0 {
-            let bytes = lane.peek(most.min(self.link.mtu));
+            // Linux gives a read all that has arrived. Smaller segments than any path carries are there to be seen one by one.
+            let most = match self.link.mtu > SEGMENT_LEAST {
+                true => most,
+                false => most.min(self.link.mtu),
+            };
+            let bytes = lane.peek(most);
             put(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -168,11 +180,14 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         let read = self.peek(side, most, wait, medium, put);
         if let Poll::Ready(Ok(count @ 1..)) = read {
-            let (receive_buffer, mtu) = (medium.config.receive_buffer, self.link.mtu);
+            let mtu = self.link.mtu;
             medium.took(self.id, side, count);
+            let clock = (medium.now(), self.latency().travel * 2);
             let lane = self.lane(side.peer());
             lane.consume(count);
-            if !lane.fin.arrived && lane.window_is_news(receive_buffer, mtu) {
+            let read = lane.read;
+            lane.buffers.read(read, clock, mtu, &mut medium.memory);
+            if !lane.fin.arrived && lane.window_is_news(mtu) {
                 self.acknowledge(side, medium);
             }
         }

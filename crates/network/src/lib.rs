@@ -43,6 +43,7 @@
 //! | `listener`, `stream` | [`TcpListener`], [`TcpStream`] and its halves |
 //! | `network` | all connections and listeners, the handshake, delivery of what is due |
 //! | `connection` | the rules of one connection: calls, the send queue, arriving segments, links, timers and keep-alive probes |
+//! | `buffers` | how much a direction's two queues hold, and how that grows |
 //! | `lane` | one direction of a connection: bytes, window, segments in flight |
 //! | `agenda`, `alarm`, `medium` | what is due when; what wakes the network for it; what all connections share |
 //! | `readiness`, `random` | who waits for a socket; random numbers |
@@ -55,7 +56,9 @@
 //!
 //! | what | Linux | here | why |
 //! |---|---|---|---|
-//! | buffers | hold less, or more, than they are set to: they count the kernel's own overhead, and grow | hold just so many bytes | a run must not depend on a kernel; what is compared is whether a writer blocks and when it wakes, not at which byte |
+//! | buffers | count the kernel's own overhead | count payload: a fixed one holds just so many bytes, another grows by Linux's rules for Ethernet from 87,040 bytes to 4 MiB, and its peer's window from 64 KiB to 3 MiB | a run must not depend on a kernel; what is compared is whether a writer blocks and when it wakes, not at which byte |
+//! | memory | no buffer grows while TCP as a whole holds `tcp_mem[0]` | nor while those of a world have grown by 64 MiB | a simulation's memory is bounded |
+//! | mtu | one of 536 or less cuts nothing that a read sees | each read sees one segment at most | so a stream can be read byte by byte |
 //! | congestion | slow start, Nagle, delayed acknowledgements, tail loss probes | none: a segment leaves when the window allows it | a server's deadlines are seconds; latency, loss and black holes are there |
 //! | retransmission timeout | follows the round trips that were measured | 200 ms, doubling up to two minutes | the times at which hosts give up follow from it: 924.6 s, as with Linux's shortest timeout |
 //! | `TIME_WAIT` | a minute, holds the port | none | no address is used twice in a world |
@@ -69,6 +72,7 @@
 
 mod agenda;
 mod alarm;
+mod buffers;
 mod config;
 mod connection;
 mod lane;

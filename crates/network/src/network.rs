@@ -163,6 +163,8 @@ impl Network {
             return;
         }
         let id = connection.id;
+        let granted = connection.granted();
+        self.medium.memory.take_back(granted);
         for side in [Side::Client, Side::Server] {
             if let Some((connection, medium)) = self.get(key) {
                 connection.cancel_timer(side, medium);

@@ -93,10 +93,13 @@ impl Connection {
         if !self.end_ref(to).life.has_socket() {
             return self.refuse(to, next, medium);
         }
-        let now = medium.now();
+        let (now, mtu) = (medium.now(), self.link.mtu);
         let lane = self.lane(to);
         lane.lost_ack = lane.lost_ack.filter(|lost| lost.0 > next || lost.1 > limit);
         let acked = next.min(lane.sent);
+        let (fresh, flight) = (acked.saturating_sub(lane.acked), lane.sent - lane.acked);
+        lane.buffers
+            .acknowledged(fresh as usize, flight as usize, mtu);
         let fin_acked = lane.fin.sent && next > lane.sent;
         let news = acked > lane.acked;
         let progress = news || limit > lane.limit || (fin_acked && !lane.fin.acked);

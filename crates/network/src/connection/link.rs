@@ -308,6 +308,7 @@ impl Connection {
                     false => self.retransmit(from, medium),
                 }
             }
+            Purpose::GiveUp if self.would_open(from) => self.acknowledge(from.peer(), medium),
             Purpose::GiveUp => self.time_out(from, medium),
         }
         Due::Nothing
@@ -324,6 +325,19 @@ impl Connection {
             // Other limits of probing stay.
             false => usual.min(timeout + RTO),
         }
+    }
+
+    /// Whether the answer to a probe of the closed window, none of which is simulated, would have opened it: a
+    /// segment fits, which is less than what the peer's host announces by itself.
+    fn would_open(&self, from: Side) -> bool {
+        let lane = self.lane_ref(from);
+        let heard = !self.swallows(from) && !self.swallows(from.peer());
+        let peer = self.end_ref(from.peer());
+        let fits = self.link.mtu.min(lane.buffers.receive / 2).max(1) as u64;
+        heard
+            && !lane.waits_for_ack()
+            && peer.life.has_socket()
+            && lane.read + lane.buffers.receive as u64 >= lane.limit + fits
     }
 
     /// Sets `TCP_USER_TIMEOUT`; zero stands for the system's own limits. A host that already

@@ -26,7 +26,7 @@ impl Connection {
             let fault = end.fault.take().unwrap_or(ErrorKind::BrokenPipe);
             return Poll::Ready(Err(fault.into()));
         }
-        if end.blocked || self.room(side, medium) == 0 {
+        if end.blocked || self.room(side) == 0 {
             let end = self.end(side);
             end.blocked = true;
             if let Some((place, cx)) = wait {
@@ -37,7 +37,7 @@ impl Connection {
         let count = self.queue(side, parts, medium);
         let whole: usize = parts.iter().map(|part| part.len()).sum();
         // As epoll's edge: after a short write the next one waits until a third of the buffer is free.
-        let full = count < whole || self.room(side, medium) == 0;
+        let full = count < whole || self.room(side) == 0;
         self.end(side).blocked |= full;
         Poll::Ready(Ok(count))
     }
@@ -57,7 +57,7 @@ impl Connection {
         'parts: for part in parts {
             let mut rest: &[u8] = part;
             while !rest.is_empty() {
-                let taken = rest.len().min(self.room(side, medium)).min(most);
+                let taken = rest.len().min(self.room(side)).min(most);
                 if taken == 0 {
                     break 'parts;
                 }
@@ -77,10 +77,10 @@ impl Connection {
     }
 
     /// How many bytes a write takes now (Linux's `sk_stream_memory_free`).
-    fn room(&self, side: Side, medium: &Medium) -> usize {
+    fn room(&self, side: Side) -> usize {
         let lane = self.lane_ref(side);
         match lane.unsent() < self.end_ref(side).unsent_most {
-            true => medium.config.send_buffer.saturating_sub(lane.buffered()),
+            true => lane.buffers.send.saturating_sub(lane.buffered()),
             false => 0,
         }
     }
@@ -91,8 +91,10 @@ impl Connection {
         if !self.end_ref(side).blocked {
             return;
         }
-        let lane = self.lane_ref(side);
-        let send_buffer = medium.config.send_buffer;
+        let mtu = self.link.mtu;
+        let lane = self.lane(side);
+        lane.buffers.expand(mtu, &mut medium.memory);
+        let send_buffer = lane.buffers.send;
         let free = send_buffer.saturating_sub(lane.buffered());
         let roomy = free.saturating_mul(3) >= send_buffer;
         let sent = lane.unsent().saturating_mul(2) < self.end_ref(side).unsent_most;

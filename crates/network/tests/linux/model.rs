@@ -94,7 +94,10 @@ pub(crate) fn run(script: &Script) -> Vec<String> {
         Class::Timed => (DELAY, 0),
     };
     let latency = Duration::from_millis(latency);
+    let fixed = matches!(script.class, Class::Big | Class::Lost).then_some(64 * 1024);
     let config = Config {
+        send_buffer: fixed,
+        receive_buffer: fixed,
         latency,
         mtu: 1 << 30,
         ..Config::default()

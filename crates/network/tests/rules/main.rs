@@ -1,5 +1,6 @@
 //! The rules that Linux showed, one test each.
 
+mod buffers;
 mod closing;
 mod faults;
 mod flow;

@@ -52,8 +52,8 @@ fn the_send_queue_holds_what_the_peer_has_not_acknowledged() {
 #[test]
 fn a_low_water_mark_bounds_what_is_unsent_and_wakes_when_half_of_it_is_sent() {
     let config = Config {
-        receive_buffer: 100_000,
-        send_buffer: 4_000_000,
+        receive_buffer: Some(100_000),
+        send_buffer: Some(4_000_000),
         ..Config::default()
     };
     scene(config, async |scene: Scene| {

@@ -155,7 +155,7 @@ impl Endpoint {
         if !self.incoming.unread.is_empty() {
             let count = buffer
                 .remaining()
-                .min(self.link.mtu)
+                .min(self.link.seen_at_once())
                 .min(self.incoming.unread.len());
             let (front, back) = self.incoming.unread.as_slices();
             let cut = count.min(front.len());

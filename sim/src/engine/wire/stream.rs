@@ -3,8 +3,8 @@
 use super::book;
 use super::descriptor::Descriptor;
 use super::now;
-use crate::engine::descriptors::{Descriptors, Held};
 use super::table;
+use crate::engine::descriptors::{Descriptors, Held};
 use hangup_network::Side;
 use hangup_scenario::Network;
 use socket2::SockRef;
@@ -26,24 +26,34 @@ const BACKLOG: u32 = 1024;
 /// Socket buffers, which a kernel doubles for its own accounts and never makes smaller than a few KiB.
 #[derive(Clone, Copy, Debug)]
 struct Buffers {
-    send: u32,
-    receive: u32,
+    /// None where the kernel lets it grow.
+    send: Option<u32>,
+    receive: Option<u32>,
 }
 
 impl Buffers {
     fn of(network: &Network) -> Self {
         let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).min(1 << 24);
         Self {
-            send: size(network.send_buffer),
-            receive: size(network.receive_buffer),
+            send: network.send_buffer.map(size),
+            receive: network.receive_buffer.map(size),
         }
+    }
+
+    fn set(self, socket: &TcpSocket) -> io::Result<()> {
+        if let Some(size) = self.send {
+            socket.set_send_buffer_size(size)?;
+        }
+        if let Some(size) = self.receive {
+            socket.set_recv_buffer_size(size)?;
+        }
+        Ok(())
     }
 
     /// A socket with these buffers.
     fn unbound(self) -> io::Result<TcpSocket> {
         let socket = TcpSocket::new_v4()?;
-        socket.set_send_buffer_size(self.send)?;
-        socket.set_recv_buffer_size(self.receive)?;
+        self.set(&socket)?;
         Ok(socket)
     }
 
@@ -244,8 +254,7 @@ impl Dialer {
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }
         .map_err(own)?;
-        socket.set_send_buffer_size(self.buffers.send)?;
-        socket.set_recv_buffer_size(self.buffers.receive)?;
+        self.buffers.set(&socket)?;
         let connected = socket.connect(self.address).await;
         let id = attempt.0.take().unwrap_or_default();
         let socket = connected.inspect_err(|error| {
