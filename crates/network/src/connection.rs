@@ -1,13 +1,14 @@
 //! One connection: two ends, and a lane in each direction. The rules of Linux's TCP are here: what an
 //! application's call does ([`Connection::read`], [`Connection::shutdown`] ...), and in the submodules what a write does
 //! (`sending`), what an arriving segment does (`arrival`), how one departs (`departure`), what links and timers do (`link`),
-//! how a silent peer is probed (`keepalive`), and what all this looks like on the wire (`wire`).
+//! how a silent peer is probed (`keepalive`), what a close leaves behind (`orphan`), and what all this looks like on the wire (`wire`).
 
 mod arrival;
 mod departure;
 mod end;
 mod keepalive;
 mod link;
+mod orphan;
 mod sending;
 mod wire;
 
@@ -256,6 +257,7 @@ impl Connection {
             self.ask_fin(side, medium);
             self.expect_progress(side, medium);
             self.stop_watch(side, medium);
+            self.becomes_orphan(side, medium);
             self.watch_peer(side.peer(), medium);
             if self.lane_ref(side).fin.acked {
                 self.lane(side).since = Some(medium.now());
@@ -269,6 +271,7 @@ impl Connection {
         self.lane(side).discard_lost();
         self.cancel_timer(side, medium);
         self.stop_watch(side, medium);
+        self.settle_orphan(side, medium);
         self.watch_peer(side.peer(), medium);
     }
 }

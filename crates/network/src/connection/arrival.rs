@@ -118,6 +118,7 @@ impl Connection {
         }
         self.transmit(to, medium);
         self.make_writable(to, medium);
+        self.settle_orphan(to, medium);
     }
 
     fn reset_arrives(&mut self, to: Side, sequence: u64, medium: &mut Medium) {

@@ -18,6 +18,8 @@ pub(crate) struct End {
     pub(crate) fault: Option<ErrorKind>,
     /// The write buffer was full, and not enough of it is free again.
     pub(super) blocked: bool,
+    /// The application has closed it, and the observer was told that the host still holds bytes.
+    pub(super) orphan: bool,
     /// The peer's FIN had come when ours was asked for (LAST_ACK, not CLOSING).
     pub(super) passive: bool,
     /// SO_LINGER; with zero time a close is a reset.
@@ -72,6 +74,7 @@ impl End {
             life,
             fault: None,
             blocked: false,
+            orphan: false,
             passive: false,
             linger: None,
             nodelay: false,

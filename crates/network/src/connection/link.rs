@@ -148,6 +148,7 @@ impl Connection {
                 self.cancel_timer(side, medium);
             }
             self.watch_window(side, medium);
+            self.becomes_orphan(side, medium);
             self.watch_peer(side, medium);
         }
     }
@@ -173,6 +174,7 @@ impl Connection {
             self.drop_socket(Side::Client, medium);
         }
         self.watch_window(Side::Server, medium);
+        self.becomes_orphan(Side::Server, medium);
         self.watch_peer(Side::Server, medium);
     }
 
@@ -205,7 +207,12 @@ impl Connection {
             return;
         };
         let now = medium.now();
-        let at = now.max(lane.since.unwrap_or(now) + self.patience(from, patience));
+        let since = lane.since.unwrap_or(now);
+        let at = match since + self.patience(from, patience) {
+            at if at > now => at,
+            // The next retransmission or probe finds that it has waited too long.
+            _ => next_retry(since, now),
+        };
         self.set_timer(
             from,
             Timer {

@@ -6,6 +6,7 @@ mod faults;
 mod flow;
 mod handshake;
 mod options;
+mod orphans;
 mod process;
 mod scene;
 mod shape;
