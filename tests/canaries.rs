@@ -8,7 +8,7 @@ use hangup_tests::{judged, scenario};
 use std::sync::Arc;
 use std::time::Instant;
 
-const CANARIES: [(&str, Verdict); 29] = [
+const CANARIES: [(&str, Verdict); 31] = [
     ("canary-no-write-deadline", Verdict::Hung),
     ("canary-task-leak", Verdict::Leftover),
     ("canary-long-idle", Verdict::Late),
@@ -38,6 +38,8 @@ const CANARIES: [(&str, Verdict); 29] = [
     ("canary-head-in-one-read", Verdict::Protocol),
     ("canary-hasty-idle", Verdict::Protocol),
     ("canary-evicts", Verdict::Protocol),
+    ("canary-orphan", Verdict::Leftover),
+    ("canary-total-write", Verdict::Lost),
 ];
 
 /// A client behaviour that brings each defect out.
@@ -147,6 +149,15 @@ fn provocation(canary: &str) -> Arc<Scenario> {
             1,
             r#"{ do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" }, { do = "stall", for = "8s" },
                { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" }, { do = "close" }"#,
+        ),
+        "canary-orphan" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/big/400000", connection = "close" } }, { do = "stall", for = "1s" }"#,
+        ),
+        "canary-total-write" => (
+            1,
+            r#"{ do = "send", head = { method = "GET", target = "/big/2000000" } },
+               { do = "read", bytes = 2000100, size = 5000, every = "500ms" }, { do = "close" }"#,
         ),
         other => panic!("no provocation for {other}"),
     };

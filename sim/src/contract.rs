@@ -21,6 +21,11 @@ pub struct Contract {
     pub shutdown: Option<Duration>,
     /// How many bytes of one connection's it may keep for itself. None: it claims no limit.
     pub buffer: Option<u64>,
+    /// No response is cut off while its client takes so many bytes a second, or all that has arrived. None: it may be cut at any rate.
+    pub rate: Option<u64>,
+    /// How long the server's kernel may hold bytes of a connection that the server has closed, while the client takes none of them.
+    /// None: as long as kernels do, which on Linux is some 5 min.
+    pub kernel: Option<Duration>,
     /// How long a connection may outlive its client's host, where the server waits for its own application and so sends nothing
     /// that would find out: what TCP keepalive takes.
     pub vanished: Duration,
@@ -35,6 +40,8 @@ impl Contract {
             drain: by.drain.unwrap_or(self.drain),
             shutdown: by.shutdown.or(self.shutdown),
             buffer: by.buffer.or(self.buffer),
+            rate: self.rate,
+            kernel: self.kernel,
             vanished: by.vanished.unwrap_or(self.vanished),
         }
     }
@@ -63,6 +70,8 @@ impl From<&Limits> for Contract {
             shutdown: Some(or(limits.shutdown, SHUTDOWN) + CUT_GRACE),
             // What the application keeps of a body is its own affair.
             buffer: None,
+            rate: None,
+            kernel: None,
             vanished: UNCLAIMED.vanished,
         }
     }
@@ -71,6 +80,8 @@ impl From<&Limits> for Contract {
 /// Which promise of the contract was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
+    /// Its bytes were held by the server's kernel for too long after it was closed.
+    Kernel,
     /// Held too long after its last byte.
     Stall,
     /// Held too long in all.
@@ -89,6 +100,7 @@ impl Promise {
             Self::Residence => "residence",
             Self::Drain => "drain",
             Self::Vanished => "vanished",
+            Self::Kernel => "kernel",
         }
     }
 }

@@ -250,7 +250,7 @@ fn network(all: &[Talk]) -> Network {
     // How much a client's host takes matters only where it was full.
     let full = all.iter().filter(|talk| talk.is_lazy());
     if let Some(buffer) = full.filter_map(|talk| talk.receive_buffer).min() {
-        network.receive_buffer = buffer.clamp(1, BUFFER_MAX) as usize;
+        network.receive_buffer = Some(buffer.clamp(1, BUFFER_MAX) as usize);
     }
     network
 }

@@ -2,10 +2,12 @@
 
 mod connection;
 mod due;
+mod pace;
 mod seen;
 
-pub use self::connection::Connection;
+pub use self::connection::{Connection, Kernel};
 use self::due::Queue;
+pub use self::pace::Pace;
 pub use self::seen::Seen;
 use crate::contract::Contract;
 use crate::exchange::Requests;
@@ -190,7 +192,12 @@ impl Ledger {
             return;
         };
         match by {
-            Side::Client => connection.client_read += bytes,
+            Side::Client => {
+                connection.client_read += bytes;
+                if let Some(rate) = self.contract.rate {
+                    connection.paces(at(), rate);
+                }
+            }
             Side::Server => {
                 connection.server_read += bytes;
                 if let Some(limit) = limit
@@ -274,6 +281,9 @@ impl Ledger {
                 to: Side::Client,
                 bytes,
             } => {
+                if let Some(rate) = contract.rate {
+                    connection.paces(at, rate);
+                }
                 connection.bytes_out += bytes.len() as u64;
                 connection.last_progress = at;
                 if !connection.opaque {
@@ -283,6 +293,23 @@ impl Ledger {
             Event::FinArrived { to: Side::Client } => {
                 connection.server_fin_arrived = true;
                 connection.responses.end(at);
+            }
+            Event::Orphaned {
+                side: Side::Server,
+                bytes,
+            } => {
+                connection.kernel = Some(Kernel {
+                    from: at,
+                    bytes: *bytes as u64,
+                    until: None,
+                });
+            }
+            Event::OrphanGone { side: Side::Server } => {
+                if let Some(kernel) = &mut connection.kernel {
+                    kernel.until = Some(at);
+                }
+                // Who waits for the release waits for this, too.
+                self.wake();
             }
             Event::Refused | Event::Abandoned => connection.stillborn = true,
             Event::TimedOut { .. } if connection.opened.is_none() => connection.stillborn = true,
@@ -340,6 +367,9 @@ impl Ledger {
                     .read_before_close
                     .get_or_insert(connection.server_read);
                 connection.server_closed = Some((at, *reset));
+                if let Some(rate) = contract.rate {
+                    connection.paces(at, rate);
+                }
                 let unanswered = connection.requests.list.get(connection.responses.finals);
                 if connection.panicked.is_none()
                     && let Some(whole) = unanswered.and_then(|request| request.complete_at)
@@ -356,6 +386,7 @@ impl Ledger {
         if matches!(
             event,
             Event::Accepted { .. }
+                | Event::Orphaned { .. }
                 | Event::FinArrived { to: Side::Server }
                 | Event::ResetArrived { to: Side::Server }
                 | Event::TimedOut { side: Side::Server }

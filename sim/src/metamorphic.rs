@@ -204,7 +204,8 @@ fn comparable(scenario: &Scenario, run: &Run) -> bool {
         && scenario.client_count() <= 2
         && network.loss == 0.0
         && network.jitter.is_zero()
-        && network.send_buffer.min(network.receive_buffer) >= WINDOW_MIN
+        && network.send_buffer.is_none_or(|size| size >= WINDOW_MIN)
+        && network.receive_buffer.is_none_or(|size| size >= WINDOW_MIN)
         && steps(scenario).all(is_comparable)
         && in_order(run)
 }

@@ -101,6 +101,8 @@ pub const UNCLAIMED: Contract = Contract {
     drain: Duration::from_secs(5),
     shutdown: None,
     buffer: None,
+    rate: None,
+    kernel: None,
     vanished: Duration::from_secs(135 * 60),
 };
 

@@ -430,6 +430,8 @@ fn fingerprint(event: &NetworkEvent<'_>) -> (u64, u64) {
         NetworkEvent::Abandoned => (13, 0),
         NetworkEvent::Vanished => (14, 0),
         NetworkEvent::Acknowledged { to, bytes } => (15, side(to) << 48 | bytes),
+        NetworkEvent::Orphaned { side: at, bytes } => (17, side(at) << 48 | *bytes as u64),
+        NetworkEvent::OrphanGone { side: at } => (18, side(at)),
         _ => (16, 0),
     }
 }

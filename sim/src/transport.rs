@@ -130,6 +130,87 @@ impl Stream {
         }
     }
 
+    /// Bytes that were written and that the peer's host has not acknowledged (`SIOCOUTQ`).
+    ///
+    /// # Errors
+    /// What the engine's socket gives: the connection is gone.
+    pub fn send_queue(&self) -> io::Result<usize> {
+        match self {
+            Self::Leap(stream) => stream.send_queue(),
+            Self::Turmoil(stream) => Ok(stream.send_queue()),
+            Self::Wire(stream) => stream.send_queue(),
+        }
+    }
+
+    /// With a zero duration, dropping the stream resets the connection and forgets what was not sent; see
+    /// [`hangup_network::TcpStream::set_linger`].
+    ///
+    /// # Errors
+    /// `Unsupported` on the turmoil engine for anything but zero; else what the engine's socket gives.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Leap(stream) => stream.set_linger(linger),
+            Self::Turmoil(stream) if linger == Some(Duration::ZERO) => {
+                stream.set_zero_linger();
+                Ok(())
+            }
+            Self::Turmoil(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Wire(stream) => stream.with_socket(|socket| socket.set_linger(linger)),
+        }
+    }
+
+    /// Dropping the stream resets the connection.
+    ///
+    /// # Errors
+    /// What the engine's socket gives.
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        self.set_linger(Some(Duration::ZERO))
+    }
+
+    /// Sets `TCP_NOTSENT_LOWAT`; see [`hangup_network::TcpStream::set_notsent_lowat`].
+    ///
+    /// # Errors
+    /// `Unsupported` on the turmoil engine; else what the engine's socket gives.
+    pub fn set_notsent_lowat(&self, bytes: u32) -> io::Result<()> {
+        match self {
+            Self::Leap(stream) => stream.set_notsent_lowat(bytes),
+            Self::Turmoil(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Wire(stream) => stream.with_socket(|socket| socket.set_tcp_notsent_lowat(bytes)),
+        }
+    }
+
+    /// Turns keep-alive probes on; see [`hangup_network::TcpStream::set_keepalive`].
+    ///
+    /// # Errors
+    /// `Unsupported` on the turmoil engine; else what the engine's socket gives.
+    pub fn set_keepalive(&self, idle: Duration, interval: Duration, count: u32) -> io::Result<()> {
+        match self {
+            Self::Leap(stream) => stream.set_keepalive(idle, interval, count),
+            Self::Turmoil(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Wire(stream) => stream.with_socket(|socket| {
+                let probes = socket2::TcpKeepalive::new()
+                    .with_time(idle)
+                    .with_interval(interval)
+                    .with_retries(count);
+                socket.set_tcp_keepalive(&probes)
+            }),
+        }
+    }
+
+    /// Sets `TCP_USER_TIMEOUT`; see [`hangup_network::TcpStream::set_user_timeout`].
+    ///
+    /// # Errors
+    /// `Unsupported` on the turmoil engine; else what the engine's socket gives.
+    pub fn set_user_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            Self::Leap(stream) => stream.set_user_timeout(timeout),
+            Self::Turmoil(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Wire(stream) => {
+                stream.with_socket(|socket| socket.set_tcp_user_timeout(Some(timeout)))
+            }
+        }
+    }
+
     /// Lets go of the stream with an RST, as `SO_LINGER` 0 does.
     pub fn reset(self) {
         match self {

@@ -19,6 +19,8 @@ pub(crate) enum What {
     Arrival,
     /// The retransmission timer of this side goes off, unless it was set anew since: its serial number tells.
     Timer(u32),
+    /// The keep-alive timer of this side goes off, unless it was set anew since.
+    Keepalive(u32),
 }
 
 #[derive(Clone, Copy, Debug)]

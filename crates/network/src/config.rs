@@ -9,7 +9,7 @@ use std::time::Duration;
 /// use std::time::Duration;
 ///
 /// let lan = Config { latency: Duration::from_millis(1), ..Config::default() };
-/// assert_eq!(lan.send_buffer, 64 * 1024);
+/// assert_eq!(lan.send_buffer, None);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -19,17 +19,21 @@ pub struct Config {
     /// Up to this much is added to the latency of each segment, in whole milliseconds. Segments of one
     /// direction never overtake each other.
     pub jitter: Duration,
-    /// The most payload bytes that one segment carries, and that one read can see at a time. Down to 1.
+    /// The most payload bytes that one segment carries, down to 1. A read gets all that has arrived, as on
+    /// Linux; but segments of at most 536 bytes, which is less than any path carries, are read one by
+    /// one, so that a stream can be cut anywhere.
     pub mtu: usize,
     /// The probability, 0 to 1, that a segment is lost. A lost segment arrives one retransmission
     /// timeout later (200 ms, doubling each time it is lost again).
     pub loss: f64,
     /// What a reset does to data that arrived before it and is not yet read.
     pub reset: ResetPolicy,
-    /// How many bytes an endpoint holds that the peer has not acknowledged; at least 1.
-    pub send_buffer: usize,
-    /// How many bytes an endpoint holds that its application has not read; at least 1.
-    pub receive_buffer: usize,
+    /// How many bytes an endpoint holds that the peer has not acknowledged, at least 1. `None`: as many as
+    /// Linux's autotuning gives, 87,040 at first for segments of 1500 bytes, and 4 MiB at most.
+    pub send_buffer: Option<usize>,
+    /// How many bytes an endpoint holds that its application has not read, at least 1. `None`: as many
+    /// as Linux's autotuning gives, 64 KiB at first, and 3 MiB at most for an application that reads fast.
+    pub receive_buffer: Option<usize>,
     /// How many accepted connections the process that serves can hold at once; while it holds so many, an accept that
     /// would give another fails with EMFILE. `None`: as many as there are.
     pub descriptors: Option<usize>,
@@ -38,7 +42,8 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// 20 ms one way, no jitter, no loss, 1500 bytes a segment, buffers of 64 KiB, no limit of descriptors, seed 0.
+    /// 20 ms one way, no jitter, no loss, 1500 bytes a segment, buffers that grow by themselves, no limit of
+    /// descriptors, seed 0.
     fn default() -> Config {
         Config {
             latency: Duration::from_millis(20),
@@ -46,8 +51,8 @@ impl Default for Config {
             mtu: 1500,
             loss: 0.0,
             reset: ResetPolicy::Keep,
-            send_buffer: 64 * 1024,
-            receive_buffer: 64 * 1024,
+            send_buffer: None,
+            receive_buffer: None,
             descriptors: None,
             seed: 0,
         }
@@ -71,7 +76,8 @@ pub struct Link {
     pub latency: Duration,
     /// The most that chance adds to that (see [`Config::jitter`]).
     pub jitter: Duration,
-    /// The most payload bytes of a segment (see [`Config::mtu`]). For what has arrived already, too, it is what one read can see.
+    /// The most payload bytes of a segment (see [`Config::mtu`]). Up to 536, a read sees one segment at a
+    /// time, also of what has arrived already.
     pub mtu: usize,
     /// The probability, 0 to 1, that a segment is lost (see [`Config::loss`]).
     pub loss: f64,

@@ -1,28 +1,33 @@
 //! One connection: two ends, and a lane in each direction. The rules of Linux's TCP are here: what an
-//! application's call does ([`Connection::read`], [`Connection::write`] ...), and in the submodules what an arriving segment
-//! does (`arrival`), how one departs (`departure`), what links and timers do (`link`), and what all this looks like on the
-//! wire (`wire`).
+//! application's call does ([`Connection::read`], [`Connection::shutdown`] ...), and in the submodules what a write does
+//! (`sending`), what an arriving segment does (`arrival`), how one departs (`departure`), what links and timers do (`link`),
+//! how a silent peer is probed (`keepalive`), what a close leaves behind (`orphan`), and what all this looks like on the wire (`wire`).
 
 mod arrival;
 mod departure;
 mod end;
+mod keepalive;
 mod link;
+mod orphan;
+mod sending;
 mod wire;
 
 use crate::agenda::Key;
+use crate::buffers::{Buffers, SEGMENT_LEAST};
 use crate::config::Link;
 use crate::lane::{Cause, Lane, Segment};
 use crate::medium::Medium;
 use crate::observer::{ConnectionId, Event, Side};
 use crate::random::Random;
 use crate::readiness::Place;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use end::{End, Holder, Life};
+pub(crate) use keepalive::Keepalive;
 pub(crate) use link::Due;
 
 #[derive(Debug)]
@@ -57,7 +62,8 @@ impl Connection {
         let config = &medium.config;
         let lane = |side: Side| {
             let purpose = u64::from(id.0) * 2 + side as u64;
-            Lane::new(Random::new(config.seed, purpose), config.receive_buffer)
+            let buffers = Buffers::new(config.send_buffer, config.receive_buffer, link.mtu);
+            Lane::new(Random::new(config.seed, purpose), buffers)
         };
         Connection {
             id,
@@ -109,6 +115,11 @@ impl Connection {
         self.end_ref(side).passive
     }
 
+    /// By how much its buffers have grown.
+    pub(crate) fn granted(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.buffers.granted).sum()
+    }
+
     /// Nobody has a use for the connection any more.
     pub(crate) fn is_over(&self) -> bool {
         [Side::Client, Side::Server].into_iter().all(|side| {
@@ -132,7 +143,12 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         let lane = &self.lanes[side.peer() as usize];
         if lane.unread() > 0 {
-            let bytes = lane.peek(most.min(self.link.mtu));
+            // Linux gives a read all that has arrived. Smaller segments than any path carries are there to be seen one by one.
+            let most = match self.link.mtu > SEGMENT_LEAST {
+                true => most,
+                false => most.min(self.link.mtu),
+            };
+            let bytes = lane.peek(most);
             put(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -165,57 +181,18 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         let read = self.peek(side, most, wait, medium, put);
         if let Poll::Ready(Ok(count @ 1..)) = read {
-            let (receive_buffer, mtu) = (medium.config.receive_buffer, self.link.mtu);
+            let mtu = self.link.mtu;
             medium.took(self.id, side, count);
+            let clock = (medium.now(), self.latency().travel * 2);
             let lane = self.lane(side.peer());
             lane.consume(count);
-            if !lane.fin.arrived && lane.window_is_news(receive_buffer, mtu) {
+            let read = lane.read;
+            lane.buffers.read(read, clock, mtu, &mut medium.memory);
+            if !lane.fin.arrived && lane.window_is_news(mtu) {
                 self.acknowledge(side, medium);
             }
         }
         read
-    }
-
-    /// Writes what fits into the send buffer; how much. `Pending` registers the task, if there is one.
-    pub(crate) fn write(
-        &mut self,
-        side: Side,
-        parts: &[io::IoSlice<'_>],
-        wait: Option<(Place, &Context<'_>)>,
-        medium: &mut Medium,
-    ) -> Poll<io::Result<usize>> {
-        let send_buffer = medium.config.send_buffer;
-        let end = &mut self.ends[side as usize];
-        let lane = &mut self.lanes[side as usize];
-        if end.fault.is_some() || end.life == Life::Gone || lane.fin.asked {
-            let fault = end.fault.take().unwrap_or(ErrorKind::BrokenPipe);
-            return Poll::Ready(Err(fault.into()));
-        }
-        let mut free = send_buffer.saturating_sub(lane.buffered());
-        if end.blocked || free == 0 {
-            end.blocked = true;
-            if let Some((place, cx)) = wait {
-                end.writers.add(place, cx, &mut medium.discarded);
-            }
-            return Poll::Pending;
-        }
-        let mut count = 0;
-        for part in parts {
-            let taken = part.len().min(free);
-            lane.bytes.extend_from_slice(&part[..taken]);
-            count += taken;
-            free -= taken;
-            if taken < part.len() {
-                // As epoll's edge: after a short write the next one waits until a third of the buffer is free.
-                end.blocked = true;
-                break;
-            }
-        }
-        end.blocked |= free == 0;
-        lane.written += count as u64;
-        medium.put(self.id, side, count);
-        self.transmit(side, medium);
-        Poll::Ready(Ok(count))
     }
 
     /// The application has no more to write.
@@ -279,6 +256,9 @@ impl Connection {
         } else {
             self.ask_fin(side, medium);
             self.expect_progress(side, medium);
+            self.stop_watch(side, medium);
+            self.becomes_orphan(side, medium);
+            self.watch_peer(side.peer(), medium);
             if self.lane_ref(side).fin.acked {
                 self.lane(side).since = Some(medium.now());
             }
@@ -290,5 +270,8 @@ impl Connection {
         self.end(side).life = Life::Gone;
         self.lane(side).discard_lost();
         self.cancel_timer(side, medium);
+        self.stop_watch(side, medium);
+        self.settle_orphan(side, medium);
+        self.watch_peer(side.peer(), medium);
     }
 }

@@ -15,6 +15,7 @@
 //! So a segment is a number of bytes, nothing is copied on the way, and memory is bounded by the
 //! two buffers.
 
+use crate::buffers::Buffers;
 use crate::random::Random;
 use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
@@ -146,6 +147,7 @@ pub(crate) struct Lane {
     pub(crate) limit: u64,
     /// The window's right edge, as the receiver told it.
     pub(crate) announced: u64,
+    pub(crate) buffers: Buffers,
     pub(crate) fin: Fin,
     /// From this byte on, everything that was sent got lost and has to be sent again.
     pub(crate) lost: Option<u64>,
@@ -177,8 +179,8 @@ pub(crate) struct Fin {
 }
 
 impl Lane {
-    pub(crate) fn new(random: Random, receive_buffer: usize) -> Lane {
-        let limit = receive_buffer as u64;
+    pub(crate) fn new(random: Random, buffers: Buffers) -> Lane {
+        let limit = buffers.receive as u64;
         let (bytes, flight) = spare::take();
         Lane {
             bytes,
@@ -189,6 +191,7 @@ impl Lane {
             acked: 0,
             limit,
             announced: limit,
+            buffers,
             fin: Fin::default(),
             lost: None,
             lost_ack: None,
@@ -277,7 +280,8 @@ impl Lane {
     /// The receiver's window has grown enough to be worth a segment. Linux waits for two segments or half of the
     /// buffer, whichever is less, so that a reader with small reads does not cause a flood; nothing
     /// is lost by it, since a queue that was read to its end always has half of its window known.
-    pub(crate) fn window_is_news(&self, receive_buffer: usize, mtu: usize) -> bool {
+    pub(crate) fn window_is_news(&self, mtu: usize) -> bool {
+        let receive_buffer = self.buffers.receive;
         let edge = self.read + receive_buffer as u64;
         let worth = (receive_buffer / 2).min(mtu.saturating_mul(2)).max(1) as u64;
         edge >= self.announced + worth

@@ -42,7 +42,8 @@
 //! | `netstat` | [`World::sockets`]: [`Socket`] and [`State`] |
 //! | `listener`, `stream` | [`TcpListener`], [`TcpStream`] and its halves |
 //! | `network` | all connections and listeners, the handshake, delivery of what is due |
-//! | `connection` | the rules of one connection: calls, arriving segments, links and timers |
+//! | `connection` | the rules of one connection: calls, the send queue, arriving segments, links, timers and keep-alive probes |
+//! | `buffers` | how much a direction's two queues hold, and how that grows |
 //! | `lane` | one direction of a connection: bytes, window, segments in flight |
 //! | `agenda`, `alarm`, `medium` | what is due when; what wakes the network for it; what all connections share |
 //! | `readiness`, `random` | who waits for a socket; random numbers |
@@ -55,7 +56,9 @@
 //!
 //! | what | Linux | here | why |
 //! |---|---|---|---|
-//! | buffers | hold less, or more, than they are set to: they count the kernel's own overhead, and grow | hold just so many bytes | a run must not depend on a kernel; what is compared is whether a writer blocks and when it wakes, not at which byte |
+//! | buffers | count the kernel's own overhead | count payload: a fixed one holds just so many bytes, another grows by Linux's rules for Ethernet from 87,040 bytes to 4 MiB, and its peer's window from 64 KiB to 3 MiB | a run must not depend on a kernel; what is compared is whether a writer blocks and when it wakes, not at which byte |
+//! | memory | no buffer grows while TCP as a whole holds `tcp_mem[0]` | nor while those of a world have grown by 64 MiB | a simulation's memory is bounded |
+//! | mtu | one of 536 or less cuts nothing that a read sees | each read sees one segment at most | so a stream can be read byte by byte |
 //! | congestion | slow start, Nagle, delayed acknowledgements, tail loss probes | none: a segment leaves when the window allows it | a server's deadlines are seconds; latency, loss and black holes are there |
 //! | retransmission timeout | follows the round trips that were measured | 200 ms, doubling up to two minutes | the times at which hosts give up follow from it: 924.6 s, as with Linux's shortest timeout |
 //! | `TIME_WAIT` | a minute, holds the port | none | no address is used twice in a world |
@@ -63,10 +66,13 @@
 //! | `SO_LINGER` above zero | `close` blocks the thread | as without it | blocking would stop the simulation |
 //! | `ready`, `readable`, `writable` | tokio remembers what epoll told it, which may be over: then an operation gives `WouldBlock` | what is so now | one of what may happen |
 //! | `try_read_vectored` into nothing | 0, or `WouldBlock`, by what tokio remembers | `WouldBlock` where nothing is there | the same |
-//! | keep-alive probes, urgent data, `tcp_user_timeout` | there are | there are none | no server of this kind uses them, or they are off by default |
+//! | keep-alive probes that are answered | there are | none is shown to an observer | they change nothing |
+//! | `TCP_NOTSENT_LOWAT` | a small write may still fill the last buffer of the queue | it is refused once the mark is reached | where a buffer ends depends on the kernel |
+//! | urgent data | there is | there is none | no server of this kind uses it |
 
 mod agenda;
 mod alarm;
+mod buffers;
 mod config;
 mod connection;
 mod lane;

@@ -1,6 +1,7 @@
 //! What all connections of a network share: settings, clock, agenda, observer, and the tasks to wake.
 
 use crate::agenda::{Agenda, Entry, Key, What};
+use crate::buffers::Memory;
 use crate::config::Config;
 use crate::observer::{ConnectionId, Event, Observer, Side};
 use crate::packet::Packet;
@@ -9,6 +10,8 @@ use tokio::time::Instant;
 
 pub(crate) struct Medium {
     pub(crate) config: Config,
+    /// What is left for the buffers of all connections.
+    pub(crate) memory: Memory,
     agenda: Agenda,
     observer: Box<dyn Observer>,
     /// The observer wants to be shown every packet.
@@ -34,10 +37,11 @@ pub(crate) struct Medium {
 impl Medium {
     pub(crate) fn new(mut config: Config, observer: Box<dyn Observer>) -> Medium {
         config.mtu = config.mtu.max(1);
-        config.send_buffer = config.send_buffer.max(1);
-        config.receive_buffer = config.receive_buffer.max(1);
+        config.send_buffer = config.send_buffer.map(|bytes| bytes.max(1));
+        config.receive_buffer = config.receive_buffer.map(|bytes| bytes.max(1));
         Medium {
             config,
+            memory: Memory::default(),
             agenda: Agenda::default(),
             shows_packets: observer.wants_packets(),
             observer,

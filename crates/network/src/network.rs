@@ -163,9 +163,12 @@ impl Network {
             return;
         }
         let id = connection.id;
+        let granted = connection.granted();
+        self.medium.memory.take_back(granted);
         for side in [Side::Client, Side::Server] {
             if let Some((connection, medium)) = self.get(key) {
                 connection.cancel_timer(side, medium);
+                connection.stop_watch(side, medium);
             }
         }
         self.places[key.slot as usize].connection = None;
@@ -226,6 +229,10 @@ impl Network {
                     let lane = connection.lane_ref(entry.from);
                     lane.timer.is_some() && lane.timers == serial
                 }),
+                What::Keepalive(serial) => self.get(entry.key).is_some_and(|(connection, _)| {
+                    let watch = &connection.end_ref(entry.from).watch;
+                    watch.due.is_some() && watch.timers == serial
+                }),
             };
             if current {
                 return Some(entry);
@@ -250,6 +257,7 @@ impl Network {
                     self.forget_handshake(key);
                 }
             }
+            What::Keepalive(_) => connection.probe_peer(from, medium),
         }
         self.release(key);
     }

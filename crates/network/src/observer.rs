@@ -132,6 +132,20 @@ pub enum Event<'a> {
         /// Whether the host answered with a reset: unread data, a zero linger, a closed listener.
         reset: bool,
     },
+    /// An application has closed its socket, or let go of it earlier, and its host still holds bytes that do not go out by
+    /// themselves: the peer's window is closed before the last of them, or the link may lose them. The socket lives on
+    /// without an application, as an orphan, until [`Event::OrphanGone`].
+    Orphaned {
+        /// Which host.
+        side: Side,
+        /// What it holds: bytes that were written and not acknowledged.
+        bytes: usize,
+    },
+    /// A host holds nothing of an orphan any more: all was acknowledged, or it was reset, or given up.
+    OrphanGone {
+        /// Which host.
+        side: Side,
+    },
     /// A host gave up: its peer had not acknowledged anything for 924.6 s, or did not answer a connect
     /// for 131 s.
     TimedOut {

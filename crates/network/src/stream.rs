@@ -12,7 +12,7 @@ pub use owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use split::{ReadHalf, WriteHalf};
 
 use crate::config::Link;
-use crate::connection::Connection;
+use crate::connection::{Connection, Keepalive};
 use crate::medium::Medium;
 use crate::network::Socket;
 use crate::observer::{ConnectionId, Side};
@@ -28,6 +28,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{ToSocketAddrs, lookup_host};
 use tokio::task::coop::{cooperative, unconstrained};
+
+/// The greatest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`, in seconds.
+const KEEPALIVE_SECONDS_MAX: u64 = 32_767;
+/// The greatest `TCP_KEEPCNT`.
+const KEEPALIVE_PROBES_MAX: u32 = 127;
 
 /// One end of a simulated TCP connection, in the shape of `tokio::net::TcpStream`.
 ///
@@ -121,6 +126,77 @@ impl TcpStream {
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         self.with(|connection, side, _| {
             connection.end(side).linger = linger;
+            Ok(())
+        })
+    }
+
+    /// Bytes that were written and that the peer's host has not acknowledged (`SIOCOUTQ`). The end of
+    /// the stream counts as one.
+    ///
+    /// # Errors
+    /// `NetworkDown` without its world.
+    pub fn send_queue(&self) -> io::Result<usize> {
+        self.with(|connection, side, _| Ok(connection.send_queue(side)))
+    }
+
+    /// Sets `TCP_NOTSENT_LOWAT`: a write is refused while this many bytes have not been sent, and the
+    /// socket is writable again once less than half of them are left. Zero removes the limit.
+    ///
+    /// # Errors
+    /// `NetworkDown` without its world.
+    pub fn set_notsent_lowat(&self, bytes: u32) -> io::Result<()> {
+        self.with(|connection, side, medium| {
+            connection.set_unsent_most(side, bytes as usize, medium);
+            Ok(())
+        })
+    }
+
+    /// Turns keep-alive probes on. A connection on which nothing has arrived for `idle`, and nothing
+    /// waits to be acknowledged, is probed every `interval`; after `count` probes without an answer, and
+    /// one more interval, it fails with `TimedOut`, that is `idle + count * interval` after its last
+    /// segment.
+    ///
+    /// # Errors
+    /// `InvalidInput` unless the times are whole seconds from 1 to 32767 and `count` is 1 to 127, the
+    /// bounds of Linux; `NetworkDown` without its world.
+    pub fn set_keepalive(&self, idle: Duration, interval: Duration, count: u32) -> io::Result<()> {
+        let allowed = |time: Duration| {
+            time.subsec_nanos() == 0 && (1..=KEEPALIVE_SECONDS_MAX).contains(&time.as_secs())
+        };
+        if !allowed(idle) || !allowed(interval) || !(1..=KEEPALIVE_PROBES_MAX).contains(&count) {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        let settings = Some(Keepalive {
+            idle,
+            interval,
+            count,
+        });
+        self.with(|connection, side, medium| {
+            connection.set_keepalive(side, settings, medium);
+            Ok(())
+        })
+    }
+
+    /// Turns keep-alive probes off, which is the default.
+    ///
+    /// # Errors
+    /// `NetworkDown` without its world.
+    pub fn clear_keepalive(&self) -> io::Result<()> {
+        self.with(|connection, side, medium| {
+            connection.set_keepalive(side, None, medium);
+            Ok(())
+        })
+    }
+
+    /// Sets `TCP_USER_TIMEOUT`: how long written bytes may stay unacknowledged, also behind a closed
+    /// window, before the connection fails with `TimedOut`. As on Linux the time is counted from the
+    /// first retransmission or probe, 200 ms after the first attempt. Zero means the system's limits.
+    ///
+    /// # Errors
+    /// `NetworkDown` without its world.
+    pub fn set_user_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.with(|connection, side, medium| {
+            connection.set_user_timeout(side, timeout, medium);
             Ok(())
         })
     }

@@ -82,8 +82,8 @@ fn chaos() -> impl Strategy<Value = Chaos> {
             } else {
                 ResetPolicy::Erase
             },
-            send_buffer: 20_000,
-            receive_buffer: 20_000,
+            send_buffer: Some(20_000),
+            receive_buffer: Some(20_000),
             descriptors: None,
             seed,
         });

@@ -55,16 +55,18 @@ pub struct Network {
     pub latency: Duration,
     /// The most that chance adds to the latency of a segment. Segments of one direction do not overtake.
     pub jitter: Duration,
-    /// Largest segment in bytes, at least 1: what one read can see.
+    /// Largest segment in bytes, at least 1. Up to 536, which is less than any path carries, a read sees one segment at a time.
     pub mtu: usize,
     /// Probability, 0 to 1, that a segment is lost at first; it then arrives a retransmission timeout later.
     pub loss: f64,
     /// What a reset does to data that has arrived and is not read yet.
     pub rst: Rst,
-    /// Bytes that a socket takes from its application before a write blocks, at least 1.
-    pub send_buffer: usize,
-    /// Bytes that a socket keeps for its application before the peer must wait, at least 1.
-    pub receive_buffer: usize,
+    /// Bytes that a socket takes from its application before a write blocks, at least 1. None: the host decides, and lets it
+    /// grow (Linux: to 4 MiB).
+    pub send_buffer: Option<usize>,
+    /// Bytes that a socket keeps for its application before the peer must wait, at least 1. None: the host decides, and lets it
+    /// grow for an application that reads fast.
+    pub receive_buffer: Option<usize>,
 }
 
 impl Default for Network {
@@ -75,8 +77,8 @@ impl Default for Network {
             mtu: 1500,
             loss: 0.0,
             rst: Rst::Keep,
-            send_buffer: 64 << 10,
-            receive_buffer: 64 << 10,
+            send_buffer: None,
+            receive_buffer: None,
         }
     }
 }

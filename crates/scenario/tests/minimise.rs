@@ -113,8 +113,8 @@ fn everything_goes_back_to_its_default_but_the_contract() {
             mtu: 77,
             loss: 0.5,
             rst: Rst::Erase,
-            send_buffer: 1,
-            receive_buffer: 2,
+            send_buffer: Some(1),
+            receive_buffer: Some(2),
         },
         server: Resources {
             descriptors: Some(3),

@@ -27,6 +27,7 @@ pub(crate) mod far;
 mod plan;
 mod process;
 mod stream;
+mod table;
 
 pub use clock::Clock;
 pub use stream::{Dialer, Listener, TcpStream};

@@ -1,6 +1,6 @@
 //! One connection: what moved on it, what it owes, and whether it is let go of.
 
-use super::Seen;
+use super::{Pace, Seen};
 use crate::contract::{Breach, Contract, Due, Promise};
 use crate::coverage::{Action, Place};
 use crate::exchange::asks::{self, Asked, Asks, Fit};
@@ -8,6 +8,17 @@ use crate::exchange::{Request, Requests, Response, Responses};
 use crate::server::UNCLAIMED;
 use crate::trace::DateField;
 use std::time::Duration;
+
+/// What the server's kernel holds of a connection that the server has closed: phase `kernel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// The server had closed it.
+    pub from: Duration,
+    /// The bytes that were not acknowledged then.
+    pub bytes: u64,
+    /// They were acknowledged, or thrown away by a reset, or given up.
+    pub until: Option<Duration>,
+}
 
 /// One connection, as an observer at both hosts sees it.
 #[derive(Debug, Default)]
@@ -45,6 +56,8 @@ pub struct Connection {
     pub only_fin: bool,
     /// The server, its sockets and tasks, had nothing more to do with it.
     pub released: Option<Duration>,
+    /// What the server's kernel held of it behind the server's close.
+    pub kernel: Option<Kernel>,
     /// The last byte that reached either host, or that the server gave to its own; or else the opening.
     pub last_progress: Duration,
     /// Bytes that reached the server's host.
@@ -73,6 +86,8 @@ pub struct Connection {
     pub said_at: Duration,
     /// Bytes that the client's application took from its socket.
     pub client_read: u64,
+    /// Whether it took them as fast as the contract asks of a client, where it does.
+    pub pace: Pace,
     /// A reset reached the client's host, and how much of what had arrived before it erased unread.
     pub client_reset: Option<(Duration, u64)>,
     /// Its path was changed, or its client's host vanished: what is not there may be under way.
@@ -126,6 +141,37 @@ impl Connection {
     /// Does the server still have a socket or a task of it?
     pub fn held(&self) -> bool {
         self.accepted.is_some() && self.released.is_none()
+    }
+
+    /// Looks at how fast the client reads, before anything arrives and after it has read.
+    pub(super) fn paces(&mut self, now: Duration, rate: u64) {
+        let taken = (self.client_read, self.bytes_out);
+        self.pace.look(now, taken, rate);
+    }
+
+    /// Does the server's kernel still hold bytes of it, which the server has closed?
+    pub fn in_kernel(&self) -> bool {
+        self.kernel.is_some_and(|kernel| kernel.until.is_none())
+    }
+
+    /// The deadline of what its kernel holds, if the server claims one: as long after the last byte that the client took.
+    fn kernel_due(&self, contract: &Contract) -> Option<Due> {
+        // The kernel of a process that was killed delivers what it can.
+        let kernel = self.kernel.filter(|_| self.killed.is_none());
+        let from = kernel.filter(|kernel| kernel.until.is_none())?.from;
+        let since = from.max(self.last_progress);
+        Some(Due {
+            at: since.saturating_add(contract.kernel?),
+            since,
+            promise: Promise::Kernel,
+        })
+    }
+
+    /// The deadline by which the server and its kernel are to be done with it; none if they are, or claim nothing more.
+    pub(super) fn next_due(&self, contract: &Contract) -> Option<Due> {
+        let held = self.held().then(|| self.due(contract));
+        let kernel = self.kernel_due(contract);
+        held.into_iter().chain(kernel).min_by_key(|due| due.at)
     }
 
     /// The deadline that comes first, and the promise behind it.
@@ -237,16 +283,16 @@ impl Connection {
 
     /// Notes a breach if a deadline has passed by `now`.
     pub(super) fn check(&mut self, now: Duration, contract: &Contract, slack: Duration) {
-        if self.held() && self.breach.is_none() {
-            let due = self.due(contract);
-            if now > due.at.saturating_add(slack) {
-                self.breach = Some(Breach {
-                    at: due.at,
-                    since: due.since,
-                    promise: due.promise,
-                    phase: self.phase(),
-                });
-            }
+        if self.breach.is_none()
+            && let Some(due) = self.next_due(contract)
+            && now > due.at.saturating_add(slack)
+        {
+            self.breach = Some(Breach {
+                at: due.at,
+                since: due.since,
+                promise: due.promise,
+                phase: self.phase(),
+            });
         }
     }
 
@@ -261,7 +307,10 @@ impl Connection {
 
     /// What the server was waiting for, seen from outside, for people: the phase of the connection.
     pub fn phase(&self) -> &'static str {
-        self.seen().name()
+        match self.in_kernel() {
+            true => "kernel",
+            false => self.seen().name(),
+        }
     }
 
     /// The same as a value.

@@ -83,8 +83,8 @@ impl Connection {
             return (!self.stillborn && patience > now).then_some(patience);
         }
         self.check(now, contract, slack);
-        let judged = self.released.is_some() || self.breach.is_some();
-        (!judged).then(|| self.due(contract).at.saturating_add(slack + TIMER_STEP))
+        let due = self.next_due(contract).filter(|_| self.breach.is_none())?;
+        Some(due.at.saturating_add(slack + TIMER_STEP))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::contract::{Breach, Contract, Promise};
 use crate::finding::{Finding, StuckTask, spell};
-use crate::ledger::Connection;
+use crate::ledger::{Connection, Kernel};
 use crate::run::{Outlook, Run};
 use hangup_scenario::Verdict;
 
@@ -13,6 +13,50 @@ pub(super) fn breaches(run: &Run) -> impl Iterator<Item = (&Connection, Breach, 
             .breach
             .map(|breach| (connection, breach, run.outlook(connection)))
     })
+}
+
+/// The finding that the server's kernel holds what nobody takes.
+fn kernel(run: &Run, connection: &Connection, breach: Breach) -> Finding {
+    let kernel = connection.kernel.unwrap_or_else(|| Kernel {
+        from: breach.at,
+        bytes: 0,
+        until: None,
+    });
+    let until = match kernel.until {
+        Some(until) => format!("until {}", spell(until)),
+        None => "and still does at the end of the search".to_owned(),
+    };
+    Finding {
+        kind: Verdict::Leftover,
+        part: Some("kernel"),
+        client: connection.client,
+        connection: Some(connection.id),
+        at: breach.at,
+        alive_for: Some(
+            kernel
+                .until
+                .unwrap_or(run.search.until)
+                .saturating_sub(connection.opened.unwrap_or_default()),
+        ),
+        never_ends: false,
+        phase: Some("kernel"),
+        task: None,
+        says: format!(
+            "connection {} was closed at {} while its kernel held {} bytes that the client did not take, and the kernel held them \
+             {until}: {} after the last byte that the client took (its contract allows {}); a close that cannot deliver is a reset \
+             (SO_LINGER 0 or TCP_USER_TIMEOUT)",
+            connection.id,
+            spell(kernel.from),
+            kernel.bytes,
+            spell(
+                kernel
+                    .until
+                    .unwrap_or(run.search.until)
+                    .saturating_sub(breach.since)
+            ),
+            spell(run.contract.kernel.unwrap_or_default()),
+        ),
+    }
 }
 
 /// The finding that says so.
@@ -39,6 +83,8 @@ pub(super) fn finding(
         ..
     } = run.contract;
     let (from, allowed) = match breach.promise {
+        // What the kernel holds has a sentence of its own.
+        Promise::Kernel => return kernel(run, connection, breach),
         Promise::Stall => ("its last byte", stall),
         Promise::Residence => ("it was opened", residence),
         Promise::Drain => ("its client was gone", drain),

@@ -2,13 +2,15 @@
 //! that could end it.
 
 use super::held;
+use crate::contract::Promise;
 use crate::finding::Finding;
 use crate::run::{Outlook, Run};
 use hangup_scenario::Verdict;
 
 pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     for (connection, breach, outlook) in held::breaches(run) {
-        if !matches!(outlook, Outlook::Ended(_)) && connection.client_gone.is_none() {
+        let ended = matches!(outlook, Outlook::Ended(_)) || breach.promise == Promise::Kernel;
+        if !ended && connection.client_gone.is_none() {
             findings.push(held::finding(
                 run,
                 Verdict::Hung,

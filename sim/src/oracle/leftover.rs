@@ -1,14 +1,17 @@
 //! **leftover**: the client is gone and the contract's drain time is over, but the server is not back where it
-//! started: a socket of that connection (also one in CLOSE_WAIT), or a task, is still there.
+//! started: a socket of that connection (also one in CLOSE_WAIT), or a task, is still there; or the server has closed, and its
+//! kernel holds what it had written for longer than the contract allows, for a client that takes nothing.
 
 use super::held;
+use crate::contract::Promise;
 use crate::finding::{Finding, StuckTask, spell};
 use crate::run::{Outlook, Run};
 use hangup_scenario::Verdict;
 
 pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     for (connection, breach, outlook) in held::breaches(run) {
-        if !matches!(outlook, Outlook::Ended(_)) && connection.client_gone.is_some() {
+        let left = !matches!(outlook, Outlook::Ended(_)) && connection.client_gone.is_some();
+        if left || breach.promise == Promise::Kernel {
             findings.push(held::finding(
                 run,
                 Verdict::Leftover,

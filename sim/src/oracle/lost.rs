@@ -4,6 +4,7 @@
 //! |---|---|
 //! | erased | the response was there, and a reset of the server's that came right behind it erased it (RFC 9112 §9.6) |
 //! | cut | the server closed right behind the head of a response whose rest never came |
+//! | slow | the server cut a response whose client took it at the rate that the contract promises to serve |
 //! | changed | what a request carried, or what its answer did, is not what came (the probe app tells) |
 //! | dropped | a graceful shutdown was over at once, and a request was left that had come well before it began |
 //!
@@ -31,6 +32,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         let lost = named("changed", echo::changed(connection))
             .or_else(|| named("erased", erased(run, connection)))
             .or_else(|| named("cut", cut(run, connection)))
+            .or_else(|| named("slow", slow(run, connection)))
             .or_else(|| named("dropped", dropped(run, connection)));
         if let Some((part, (at, says))) = lost {
             findings.push(Finding {
@@ -146,6 +148,42 @@ fn cut(run: &Run, connection: &Connection) -> Lost {
             } else {
                 ""
             }
+        ),
+    ))
+}
+
+/// The server, or its kernel behind it, cut a response whose client had kept the contract's rate all the time.
+fn slow(run: &Run, connection: &Connection) -> Lost {
+    let rate = run.contract.rate?;
+    let (at, _) = closed(connection)?;
+    let last = connection.responses.list.last()?;
+    let request = connection.requests.list.get(last.answers)?;
+    let ended = connection.client_reset.is_some() || connection.server_fin_arrived;
+    let stays = connection
+        .client_reset
+        .is_none_or(|(reset, _)| connection.client_closed.is_none_or(|left| left > reset));
+    let inside = last.is_final() && connection.responses.inside();
+    let whole = request.complete_at.is_some_and(|whole| whole <= at);
+    if !ended
+        || !stays
+        || !inside
+        || !whole
+        || !connection.pace.is_kept()
+        || at_its_bound(run, connection, at)
+        || connection.lossy
+    {
+        return None;
+    }
+    Some((
+        at,
+        format!(
+            "response {} began at {} and never came to its end: the server closed at {}, when the client had read {} of {} bytes that had \
+             arrived and had never been slower than {rate} B/s, which the contract promises to serve",
+            last.answers + 1,
+            spell(last.at),
+            spell(at),
+            connection.client_read,
+            connection.bytes_out,
         ),
     ))
 }

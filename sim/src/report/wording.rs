@@ -156,6 +156,16 @@ pub(crate) fn network(event: &Event<'_>) -> Option<(Side, String)> {
             by: Side::Server,
             reset: true,
         } => (Side::Server, "closes (RST)".to_owned()),
+        Event::Orphaned {
+            side: Side::Server,
+            bytes,
+        } => (
+            Side::Server,
+            format!("has closed, and its kernel still holds {bytes} bytes for the client"),
+        ),
+        Event::OrphanGone { side: Side::Server } => {
+            (Side::Server, "holds nothing more in its kernel".to_owned())
+        }
         Event::TimedOut { side: Side::Server } => {
             (Side::Server, "gives the peer up (timed out)".to_owned())
         }

@@ -76,6 +76,10 @@ pub enum Defect {
     HastyIdle,
     /// Who is idle has to make way for a new connection.
     Evicts,
+    /// The socket is dropped though its kernel holds what the client does not take.
+    LeavesOrphan,
+    /// A response has 20 s in all, however fast its client reads.
+    TotalWrite,
 }
 
 /// A canary, or the twin.
@@ -87,7 +91,7 @@ pub struct Canary {
 }
 
 /// The twin without a defect, and every canary.
-pub const CANARIES: [Canary; 30] = [
+pub const CANARIES: [Canary; 32] = [
     Canary {
         name: "twin",
         about: "the canaries' healthy twin",
@@ -238,6 +242,16 @@ pub const CANARIES: [Canary; 30] = [
         about: "defect: a new connection ends those that are idle (protocol, by metamorphic rule)",
         defect: Defect::Evicts,
     },
+    Canary {
+        name: "canary-orphan",
+        about: "defect: the socket is dropped behind what the client does not take (leftover, in the kernel)",
+        defect: Defect::LeavesOrphan,
+    },
+    Canary {
+        name: "canary-total-write",
+        about: "defect: a response has 20 s in all, however fast its client reads (lost)",
+        defect: Defect::TotalWrite,
+    },
 ];
 
 impl Server for Canary {
@@ -256,6 +270,8 @@ impl Server for Canary {
             drain: Duration::from_secs(30),
             shutdown: Some(twin::SHUTDOWN),
             buffer: Some((twin::HEAD_MAX + twin::READ_MAX) as u64),
+            rate: Some(300),
+            kernel: Some(Duration::from_secs(10)),
             ..Contract::default()
         }
     }

@@ -19,6 +19,8 @@ impl Connection {
         if to == Side::Client && self.vanished {
             return self.expect_progress(Side::Server, medium);
         }
+        let now = medium.now();
+        self.end(to).watch.hears(now);
         match segment {
             Segment::Data { start, bytes, ack } => {
                 self.data_arrives(to, (start, bytes), ack, medium)
@@ -91,11 +93,13 @@ impl Connection {
         if !self.end_ref(to).life.has_socket() {
             return self.refuse(to, next, medium);
         }
-        let send_buffer = medium.config.send_buffer;
-        let now = medium.now();
+        let (now, mtu) = (medium.now(), self.link.mtu);
         let lane = self.lane(to);
         lane.lost_ack = lane.lost_ack.filter(|lost| lost.0 > next || lost.1 > limit);
         let acked = next.min(lane.sent);
+        let (fresh, flight) = (acked.saturating_sub(lane.acked), lane.sent - lane.acked);
+        lane.buffers
+            .acknowledged(fresh as usize, flight as usize, mtu);
         let fin_acked = lane.fin.sent && next > lane.sent;
         let news = acked > lane.acked;
         let progress = news || limit > lane.limit || (fin_acked && !lane.fin.acked);
@@ -108,20 +112,13 @@ impl Connection {
         if news && self.unreliable {
             medium.tell(self.id, Event::Acknowledged { to, bytes: acked });
         }
-        let lane = self.lane_ref(to);
-        // Linux: a writer is woken when a third of the buffer is free.
-        let roomy =
-            (send_buffer - lane.buffered().min(send_buffer)).saturating_mul(3) >= send_buffer;
         if progress && self.lane_ref(to).timer.is_some() {
             self.cancel_timer(to, medium);
             self.expect_progress(to, medium);
         }
         self.transmit(to, medium);
-        let end = self.end(to);
-        if end.blocked && roomy {
-            end.blocked = false;
-            end.wake_writer(medium);
-        }
+        self.make_writable(to, medium);
+        self.settle_orphan(to, medium);
     }
 
     fn reset_arrives(&mut self, to: Side, sequence: u64, medium: &mut Medium) {

@@ -99,9 +99,8 @@ impl Connection {
 
     /// Tells the peer what has arrived here, and how much more may come.
     pub(crate) fn acknowledge(&mut self, by: Side, medium: &mut Medium) {
-        let receive_buffer = medium.config.receive_buffer as u64;
         let lane = self.lane(by.peer());
-        lane.announced = lane.announced.max(lane.read + receive_buffer);
+        lane.announced = lane.announced.max(lane.read + lane.buffers.receive as u64);
         let (next, limit) = (lane.next(), lane.announced);
         self.launch(by, Segment::Ack { next, limit }, medium);
     }

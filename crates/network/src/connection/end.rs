@@ -1,6 +1,7 @@
 //! One host's socket: who has it, what the host knows, who waits.
 
 use super::Connection;
+use super::keepalive::Watch;
 use crate::medium::Medium;
 use crate::observer::Side;
 use crate::readiness::{Place, Waiters};
@@ -17,12 +18,19 @@ pub(crate) struct End {
     pub(crate) fault: Option<ErrorKind>,
     /// The write buffer was full, and not enough of it is free again.
     pub(super) blocked: bool,
+    /// The application has closed it, and the observer was told that the host still holds bytes.
+    pub(super) orphan: bool,
     /// The peer's FIN had come when ours was asked for (LAST_ACK, not CLOSING).
     pub(super) passive: bool,
     /// SO_LINGER; with zero time a close is a reset.
     pub(crate) linger: Option<Duration>,
     /// TCP_NODELAY, which changes nothing here.
     pub(crate) nodelay: bool,
+    /// `TCP_NOTSENT_LOWAT`: the socket is writable only while fewer bytes than this are unsent.
+    pub(super) unsent_most: usize,
+    /// `TCP_USER_TIMEOUT`.
+    pub(super) user_timeout: Option<Duration>,
+    pub(crate) watch: Watch,
     pub(super) readers: Waiters,
     pub(super) writers: Waiters,
 }
@@ -66,9 +74,13 @@ impl End {
             life,
             fault: None,
             blocked: false,
+            orphan: false,
             passive: false,
             linger: None,
             nodelay: false,
+            unsent_most: usize::MAX,
+            user_timeout: None,
+            watch: Watch::default(),
             readers: Waiters::default(),
             writers: Waiters::default(),
         }

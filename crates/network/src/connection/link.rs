@@ -3,7 +3,7 @@
 use super::{Connection, Holder, Life};
 use crate::agenda::What;
 use crate::config::{BlackHole, Link};
-use crate::lane::{Purpose, Segment, Timer};
+use crate::lane::{Cause, Purpose, Segment, Timer};
 use crate::medium::Medium;
 use crate::observer::{Event, Side};
 use std::io::ErrorKind;
@@ -148,6 +148,8 @@ impl Connection {
                 self.cancel_timer(side, medium);
             }
             self.watch_window(side, medium);
+            self.becomes_orphan(side, medium);
+            self.watch_peer(side, medium);
         }
     }
 
@@ -172,6 +174,8 @@ impl Connection {
             self.drop_socket(Side::Client, medium);
         }
         self.watch_window(Side::Server, medium);
+        self.becomes_orphan(Side::Server, medium);
+        self.watch_peer(Side::Server, medium);
     }
 
     /// Sees to it that a host which waits for its peer does not wait for ever: what was lost is sent again once
@@ -197,11 +201,18 @@ impl Connection {
             return self.set_retransmission(from, medium);
         } else if orphan && !lane.waits_for_ack() {
             GIVE_UP_ORPHAN_WINDOW
+        } else if end.user_timeout.is_some() && !lane.waits_for_ack() {
+            Duration::MAX
         } else {
             return;
         };
         let now = medium.now();
-        let at = now.max(lane.since.unwrap_or(now) + patience);
+        let since = lane.since.unwrap_or(now);
+        let at = match since + self.patience(from, patience) {
+            at if at > now => at,
+            // The next retransmission or probe finds that it has waited too long.
+            _ => next_retry(since, now),
+        };
         self.set_timer(
             from,
             Timer {
@@ -214,7 +225,8 @@ impl Connection {
 
     fn set_retransmission(&mut self, from: Side, medium: &mut Medium) {
         let now = medium.now();
-        let at = next_retry(self.lane_ref(from).since.unwrap_or(now), now);
+        let since = self.lane_ref(from).since.unwrap_or(now);
+        let at = next_retry(since, now).min(now.max(since + self.patience(from, GIVE_UP)));
         self.set_timer(
             from,
             Timer {
@@ -298,14 +310,76 @@ impl Connection {
             }
             Purpose::Retransmit => {
                 let since = self.lane_ref(from).since.unwrap_or(timer.at);
-                match timer.at >= since + GIVE_UP {
+                match timer.at >= since + self.patience(from, GIVE_UP) {
                     true => self.time_out(from, medium),
                     false => self.retransmit(from, medium),
                 }
             }
+            Purpose::GiveUp if self.would_open(from) => self.acknowledge(from.peer(), medium),
             Purpose::GiveUp => self.time_out(from, medium),
         }
         Due::Nothing
+    }
+
+    /// How long the host waits for progress. `TCP_USER_TIMEOUT` counts from the first
+    /// retransmission, or the first probe of a closed window.
+    fn patience(&self, from: Side, usual: Duration) -> Duration {
+        let Some(timeout) = self.end_ref(from).user_timeout else {
+            return usual;
+        };
+        match self.lane_ref(from).waits_for_ack() {
+            true => timeout + RTO,
+            // Other limits of probing stay.
+            false => usual.min(timeout + RTO),
+        }
+    }
+
+    /// Whether the answer to a probe of the closed window, none of which is simulated, would have opened it: a
+    /// segment fits, which is less than what the peer's host announces by itself.
+    fn would_open(&self, from: Side) -> bool {
+        let lane = self.lane_ref(from);
+        let heard = !self.swallows(from) && !self.swallows(from.peer());
+        let peer = self.end_ref(from.peer());
+        let fits = self.link.mtu.min(lane.buffers.receive / 2).max(1) as u64;
+        heard
+            && !lane.waits_for_ack()
+            && peer.life.has_socket()
+            && lane.read + lane.buffers.receive as u64 >= lane.limit + fits
+    }
+
+    /// Sets `TCP_USER_TIMEOUT`; zero stands for the system's own limits. A host that already
+    /// waits looks at it when it next sends something again.
+    pub(crate) fn set_user_timeout(&mut self, side: Side, timeout: Duration, medium: &mut Medium) {
+        self.end(side).user_timeout = (!timeout.is_zero()).then_some(timeout.min(MOST));
+        if let Some(Timer {
+            purpose: Purpose::GiveUp,
+            ..
+        }) = self.lane_ref(side).timer
+        {
+            self.cancel_timer(side, medium);
+        }
+        self.expect_progress(side, medium);
+        let (now, lane) = (medium.now(), self.lane_ref(side));
+        if let (
+            Some(Timer {
+                at,
+                purpose: Purpose::GiveUp,
+            }),
+            Some(since),
+        ) = (lane.timer, lane.since)
+        {
+            let at = at.max(next_retry(since, now));
+            let purpose = Purpose::GiveUp;
+            self.set_timer(side, Timer { at, purpose }, medium);
+        }
+    }
+
+    /// The peer has not answered the keep-alive probes.
+    pub(super) fn give_up_peer(&mut self, side: Side, medium: &mut Medium) {
+        let sequence = self.lane_ref(side).end();
+        let cause = Cause::Close;
+        self.launch(side, Segment::Reset { sequence, cause }, medium);
+        self.time_out(side, medium);
     }
 
     fn time_out(&mut self, side: Side, medium: &mut Medium) {

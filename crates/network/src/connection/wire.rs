@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::link::{RTO, RTO_MOST, SYN_RTO};
+use crate::buffers::RECEIVE_MOST;
 use crate::lane::{Cause, Segment};
 use crate::medium::Medium;
 use crate::observer::{ConnectionId, Side};
@@ -108,8 +109,8 @@ impl Connection {
                 .wrapping_add(1)
                 .wrapping_add(offset as u32)
         };
-        let receive_buffer = medium.config.receive_buffer;
-        let scale = window_scale(receive_buffer);
+        let receive_buffer = back.buffers.receive;
+        let scale = window_scale(medium.config.receive_buffer.unwrap_or(RECEIVE_MOST));
         let field = |window: u64| u16::try_from(window).unwrap_or(u16::MAX);
         let window = |next: u64| field(back.announced.saturating_sub(next) >> scale);
         let mut packet = Packet {

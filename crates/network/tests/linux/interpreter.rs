@@ -185,6 +185,8 @@ impl Run {
             | Op::TakeError(end)
             | Op::PeerAddr(end)
             | Op::LocalAddr(end)
+            | Op::Netstat(end)
+            | Op::LowWater(end, _)
             | Op::Options(end)
             | Op::Drop(end)
             | Op::ZeroLinger(end)
@@ -295,7 +297,9 @@ impl Run {
                 let kind = result.as_ref().map(drop).map_err(io::Error::kind);
                 self.outcomes[*begun] = format!("{kind:?}{}", at(*begun));
                 place.connecting = None;
-                place.hold = result.map_or(Hold::Nothing, Hold::Whole);
+                if let Ok(stream) = result {
+                    place.take(stream);
+                }
                 place.ring();
             }
         }
@@ -335,7 +339,7 @@ impl Run {
                 stream.set_nodelay(self.class == Class::Timed).ok();
                 patient(&stream, self.class);
                 let place = &mut self.places[CLIENTS + self.accepted];
-                place.hold = Hold::Whole(stream);
+                place.take(stream);
                 place.ring();
                 self.accepted += 1;
                 self.accepted_now = true;

@@ -89,6 +89,43 @@ mod net {
         socket.listen(backlog)
     }
 
+    pub(super) fn set_notsent_lowat(stream: &TcpStream, bytes: u32) -> io::Result<()> {
+        SockRef::from(stream).set_tcp_notsent_lowat(bytes)
+    }
+
+    /// The state of this socket, and what is in its send queue; none if the kernel has no such socket, or only remembers
+    /// its addresses (TIME_WAIT).
+    pub(super) fn netstat(local: SocketAddr, peer: SocketAddr) -> Option<(String, usize)> {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let wanted = (hex(local), hex(peer));
+        table.lines().find_map(|line| {
+            let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+            if (*columns.get(1)?, *columns.get(2)?) != (&*wanted.0, &*wanted.1) {
+                return None;
+            }
+            let state = match *columns.get(3)? {
+                "01" => "ESTABLISHED",
+                "04" => "FIN_WAIT1",
+                "05" => "FIN_WAIT2",
+                "08" => "CLOSE_WAIT",
+                "09" => "LAST_ACK",
+                "0B" => "CLOSING",
+                _ => return None,
+            };
+            let queue = columns.get(4)?.split_once(':')?.0;
+            Some((state.to_owned(), usize::from_str_radix(queue, 16).ok()?))
+        })
+    }
+
+    /// An address as the kernel's table has it: the words of the host in the machine's own order.
+    fn hex(address: SocketAddr) -> String {
+        let SocketAddr::V4(address) = address else {
+            unreachable!("scripts are run on IPv4");
+        };
+        let host = u32::from_ne_bytes(address.ip().octets());
+        format!("{host:08X}:{:04X}", address.port())
+    }
+
     pub(super) fn set_linger(stream: &TcpStream, linger: Option<Duration>) -> io::Result<()> {
         SockRef::from(stream).set_linger(linger)
     }
@@ -105,7 +142,7 @@ fn next_place(class: Class) -> Address {
     let n = (std::process::id() << 16).wrapping_add(PLACES.fetch_add(1, Ordering::Relaxed));
     let host = |first: u32, count: u32| Ipv4Addr::from(first + n % count);
     match class {
-        Class::Small | Class::Big | Class::Lost | Class::Hasty => {
+        Class::Small | Class::Big | Class::Grown | Class::Lost | Class::Hasty => {
             let address = SocketAddr::from((host(0x7f01_0001, 0x00f0_0000), 8000));
             Address {
                 listen: address,

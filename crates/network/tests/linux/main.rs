@@ -14,6 +14,7 @@
 //! |---|---|
 //! | small | all data fits into the buffers; the network settles after each operation |
 //! | big | writes are far larger than the buffers, and wait |
+//! | grown | as big, with buffers that grow by themselves: who waits, and whom a read of much or of little wakes |
 //! | hasty | nobody waits for the network, nor for tokio to hear of it: what Linux gives must be one of the outcomes that the model gives by some luck |
 //! | lost | from some moment on nothing arrives: who gives up, with which error, and what its calls say then. A socket filter makes the black hole, and `TCP_USER_TIMEOUT` stands for Linux's 924.6 s |
 //! | timed | what happens while segments are under way, in its order |
@@ -22,7 +23,7 @@
 //! ignored by default: `unshare --map-root-user --net crates/network/tests/linux/delay.py cargo test --test linux -- --ignored`.
 //!
 //! `HANGUP_SCRIPTS=40000 cargo test -p hangup-network --test linux` runs that many scripts: three quarters of them small, a fifth
-//! hasty, a fortieth big and a fortieth lost. Without it they are 2000. `HANGUP_SEED` is the seed of the first ones, 1 by default.
+//! hasty, and a fortieth each big, grown and lost. Without it they are 2000. `HANGUP_SEED` is the seed of the first ones, 1 by default.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -178,6 +179,24 @@ fn big_scripts_give_the_same_results_on_linux() {
     let (reports, suspects) = judge(&scripts, 60, &pauses);
     println!(
         "{count} big scripts, {suspects} run again alone, {} differ",
+        reports.len()
+    );
+    assert!(reports.is_empty(), "{}", reports.join("\n"));
+}
+
+#[test]
+fn grown_scripts_give_the_same_results_on_linux() {
+    let (count, seeds) = seeds(|all| all / 40);
+    let scripts: Vec<Script> = seeds.map(Script::grown).collect();
+    let pauses = Pauses {
+        together: Duration::from_millis(250),
+        alone: Duration::from_millis(500),
+        times: 3,
+        few: 6,
+    };
+    let (reports, suspects) = judge(&scripts, 20, &pauses);
+    println!(
+        "{count} grown scripts, {suspects} run again alone, {} differ",
         reports.len()
     );
     assert!(reports.is_empty(), "{}", reports.join("\n"));

@@ -22,7 +22,7 @@ mod net {
 
     use super::WORLD;
     use crate::script::{Class, Luck, Script};
-    use hangup_network::{BlackHole, Link};
+    use hangup_network::{BlackHole, Link, State, World};
     use std::io;
     use std::net::SocketAddr;
     use std::time::Duration;
@@ -65,6 +65,25 @@ mod net {
         TcpListener::bind_with_backlog(address, backlog).await
     }
 
+    pub(super) fn set_notsent_lowat(stream: &TcpStream, bytes: u32) -> io::Result<()> {
+        stream.set_notsent_lowat(bytes)
+    }
+
+    /// The state of this socket, and what is in its send queue; none if its host has no such socket.
+    pub(super) fn netstat(local: SocketAddr, peer: SocketAddr) -> Option<(String, usize)> {
+        let sockets = WORLD.with_borrow(|world| world.as_ref().map(World::sockets))?;
+        let mut found = sockets
+            .into_iter()
+            .filter(|one| (one.local, one.peer) == (local, peer));
+        let socket = found.next().filter(|one| one.state != State::Closed)?;
+        let fin = matches!(
+            socket.state,
+            State::FinWait1 | State::Closing | State::LastAck
+        );
+        let queue = socket.unsent + socket.unacknowledged + usize::from(fin);
+        Some((socket.state.to_string(), queue))
+    }
+
     pub(super) fn set_linger(stream: &TcpStream, linger: Option<Duration>) -> io::Result<()> {
         stream.set_linger(linger)
     }
@@ -90,11 +109,14 @@ pub(crate) fn run(script: &Script) -> Vec<String> {
     // what does not fit into the buffers needs more round trips to settle.
     let (latency, pause) = match script.class {
         Class::Small | Class::Lost | Class::Hasty => (1, 10),
-        Class::Big => (1, 10_000),
+        Class::Big | Class::Grown => (1, 2_500),
         Class::Timed => (DELAY, 0),
     };
     let latency = Duration::from_millis(latency);
+    let fixed = matches!(script.class, Class::Big | Class::Lost).then_some(64 * 1024);
     let config = Config {
+        send_buffer: fixed,
+        receive_buffer: fixed,
         latency,
         mtu: 1 << 30,
         ..Config::default()

@@ -68,6 +68,10 @@ pub(crate) enum Op {
     PeerAddr(End),
     /// Whether its own address is where the peer thinks it is.
     LocalAddr(End),
+    /// What the host's table of sockets shows of it, also when its application has closed it: the state, and the send queue.
+    Netstat(End),
+    /// Bound what is unsent (`TCP_NOTSENT_LOWAT`).
+    LowWater(End, u32),
     /// Turn `TCP_NODELAY` over, and read it and `SO_LINGER` back.
     Options(End),
     Drop(End),
@@ -144,6 +148,8 @@ pub(crate) enum Class {
     Small,
     /// Writes are far larger than the buffers; the network settles after each operation.
     Big,
+    /// As big, with buffers that grow by themselves.
+    Grown,
     /// As small, until nothing arrives any more and whoever waits for an acknowledgement gives up; then also with big writes.
     Lost,
     /// As small, but the operations follow each other at once: what has arrived in between is a matter of luck.
@@ -183,6 +189,9 @@ impl Dice {
     }
 }
 
+/// More than all buffers ever hold.
+pub(crate) const HUGE: usize = 12_000_000;
+
 /// What fits into any buffer, also if nothing is read in a whole script.
 const SMALL: [usize; 9] = [0, 1, 2, 3, 5, 16, 100, 700, 1500];
 const SMALL_READS: [usize; 8] = [0, 1, 2, 4, 16, 64, 1000, 4000];
@@ -218,6 +227,16 @@ impl Script {
             };
             ops.push(op);
         }
+        // The tables of both hosts, and all that is left to read in one go.
+        for _ in 0..dice.roll(4) {
+            let n = dice.roll(clients);
+            let end = dice.of(&[End::Client(n), End::Server(n)]);
+            let place = dice.roll(ops.len() + 1);
+            ops.insert(
+                place,
+                dice.of(&[Op::Netstat(end), Op::Netstat(end), Op::Read(end, 65_536)]),
+            );
+        }
         // What is left in the sockets shows at the end.
         for n in 0..clients {
             ops.push(Op::Drain(End::Client(n), 1000));
@@ -238,6 +257,7 @@ impl Script {
         let mut script = Script::small(seed);
         let mut dice = Dice(!seed);
         script.class = Class::Timed;
+        script.ops.retain(|op| !matches!(op, Op::Netstat(_)));
         script.ops.truncate(SLOTS as usize);
         // Whatever an operation causes happens whole latencies after it. No two operations have the same place in the
         // latency, so that nothing happens at the same time as anything that something else has caused.
@@ -260,6 +280,7 @@ impl Script {
         let mut script = Script::small(seed);
         let mut dice = Dice(!seed);
         script.class = Class::Hasty;
+        script.ops.retain(|op| !matches!(op, Op::Netstat(_)));
         // Few enough that luck has not too many outcomes.
         script.ops.truncate(5 + dice.roll(6));
         script.luck = vec![Luck::NONE; script.ops.len()];
@@ -336,6 +357,40 @@ impl Script {
         }
     }
 
+    /// A script of one connection whose buffers grow by themselves, and whose writes are larger than they ever are. What is read
+    /// is less than a third of any of them, or more than a third of all.
+    pub(crate) fn grown(seed: u64) -> Script {
+        let mut dice = Dice(seed);
+        let mut ops = vec![Op::Connect(0), Op::Accept];
+        for _ in 0..3 + dice.roll(9) {
+            let end = dice.of(&[End::Client(0), End::Server(0)]);
+            ops.push(match dice.roll(18) {
+                0..=4 => Op::WriteAll(end, HUGE),
+                5 | 6 => Op::ReadExact(end, 200_000),
+                7 | 8 => Op::ReadExact(end, 4_000_000),
+                9 => Op::Drain(end, dice.of(&[8192, 100_000])),
+                10 | 11 => Op::LowWater(end, dice.of(&[1, 16 << 10, 128 << 10])),
+                12 => Op::Shutdown(end),
+                13 | 14 => Op::Drop(end),
+                15 => Op::CancelWrite(end),
+                16 => Op::Reset(end),
+                _ => Op::Netstat(end),
+            });
+        }
+        ops.push(Op::Netstat(End::Client(0)));
+        ops.push(Op::Netstat(End::Server(0)));
+        ops.push(Op::Drain(End::Client(0), 65_536));
+        ops.push(Op::Drain(End::Server(0), 65_536));
+        Script {
+            seed,
+            backlog: 16,
+            ops,
+            class: Class::Grown,
+            at: Vec::new(),
+            luck: Vec::new(),
+        }
+    }
+
     /// A script of one connection whose writes are far larger than the buffers, so that they wait.
     pub(crate) fn big(seed: u64) -> Script {
         let mut dice = Dice(seed);
@@ -355,7 +410,7 @@ impl Script {
                 10 | 11 => Op::Drop(end),
                 12 => Op::Reset(end),
                 13 => Op::CancelWrite(end),
-                14 => Op::IntoSplit(end),
+                14 => dice.of(&[Op::IntoSplit(end), Op::Netstat(end)]),
                 _ => dice.of(&[
                     Op::DropReadHalf(end),
                     Op::DropWriteHalf(end),

@@ -71,8 +71,8 @@ fn space_comes_back_with_latency() {
 #[test]
 fn a_writer_is_woken_when_a_third_of_its_buffer_is_free() {
     let config = Config {
-        send_buffer: 9000,
-        receive_buffer: 9000,
+        send_buffer: Some(9000),
+        receive_buffer: Some(9000),
         mtu: 1000,
         ..Config::default()
     };
@@ -97,8 +97,8 @@ fn a_writer_is_woken_when_a_third_of_its_buffer_is_free() {
 #[test]
 fn the_smallest_buffers_still_carry_everything() {
     let config = Config {
-        send_buffer: 1,
-        receive_buffer: 1,
+        send_buffer: Some(1),
+        receive_buffer: Some(1),
         mtu: 1,
         ..Config::default()
     };

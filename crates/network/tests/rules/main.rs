@@ -1,9 +1,12 @@
 //! The rules that Linux showed, one test each.
 
+mod buffers;
 mod closing;
 mod faults;
 mod flow;
 mod handshake;
+mod options;
+mod orphans;
 mod process;
 mod scene;
 mod shape;

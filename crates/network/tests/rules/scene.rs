@@ -81,7 +81,12 @@ fn play(config: Config, told: bool, test: &mut impl AsyncFnMut(Scene)) {
 
 /// As [`scene`], with 20 ms one way and buffers of 64 KiB.
 pub(crate) fn plain(test: impl AsyncFnMut(Scene)) {
-    scene(Config::default(), test);
+    let config = Config {
+        send_buffer: Some(64 * 1024),
+        receive_buffer: Some(64 * 1024),
+        ..Config::default()
+    };
+    scene(config, test);
 }
 
 impl Scene {

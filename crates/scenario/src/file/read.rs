@@ -183,10 +183,10 @@ fn network(root: &Table<'_>) -> Result<Network, ReadError> {
         };
     }
     if let Some(value) = table.get("send_buffer") {
-        network.send_buffer = value.size(bounds::BUFFER_MAX)? as usize;
+        network.send_buffer = buffer(&value)?;
     }
     if let Some(value) = table.get("receive_buffer") {
-        network.receive_buffer = value.size(bounds::BUFFER_MAX)? as usize;
+        network.receive_buffer = buffer(&value)?;
     }
     Ok(network)
 }
@@ -204,6 +204,15 @@ fn resources(root: &Table<'_>) -> Result<Resources, ReadError> {
     Ok(Resources {
         descriptors: descriptors.map(|count| count as u32),
     })
+}
+
+/// A size, or none for one that the host chooses.
+fn buffer(value: &Value<'_>) -> Result<Option<usize>, ReadError> {
+    if value.is_text() && value.text("")? == "auto" {
+        return Ok(None);
+    }
+    let size = value.size(bounds::BUFFER_MAX)?;
+    Ok(Some(size as usize))
 }
 
 fn expect(root: &Table<'_>) -> Result<BTreeMap<String, Verdict>, ReadError> {

@@ -111,14 +111,14 @@ fn network(out: &mut String, network: &Network) {
     if network.rst != default.rst {
         *out += &format!("rst     = \"{}\"\n", rst(network.rst));
     }
-    if network.send_buffer != default.send_buffer {
-        *out += &format!("send_buffer = \"{}\"\n", Size(network.send_buffer as u64));
-    }
-    if network.receive_buffer != default.receive_buffer {
-        *out += &format!(
-            "receive_buffer = \"{}\"\n",
-            Size(network.receive_buffer as u64)
-        );
+    let buffers = [
+        ("send_buffer", network.send_buffer),
+        ("receive_buffer", network.receive_buffer),
+    ];
+    for (name, size) in buffers {
+        if let Some(size) = size {
+            *out += &format!("{name} = \"{}\"\n", Size(size as u64));
+        }
     }
 }
 

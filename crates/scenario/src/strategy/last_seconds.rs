@@ -113,8 +113,8 @@ impl Draw<'_> {
         scenario.network = Network {
             latency: scenario.network.latency,
             rst: scenario.network.rst,
-            send_buffer: BUFFER,
-            receive_buffer: BUFFER,
+            send_buffer: Some(BUFFER),
+            receive_buffer: Some(BUFFER),
             ..Network::default()
         };
         let mut steps = Vec::with_capacity(self.options.steps_max);

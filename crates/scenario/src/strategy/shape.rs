@@ -19,15 +19,15 @@ pub(super) fn network(case_seed: u64, mask: Mask) -> Network {
         network.latency = Duration::from_millis(*stream.pick(&[0, 0, 1, 20, 100]));
         network.jitter = Duration::from_millis(*stream.pick(&[0, 0, 0, 1, 30]));
         // Small segments and buffers make many events of a big body or response: not both.
-        let (mtus, buffers): (&[usize], &[usize]) = match mask.has(BIG) {
+        let (mtus, buffers): (&[usize], &[Option<usize>]) = match mask.has(BIG) {
             true => (
                 &[1500, 1500, 9000, 65_535],
-                &[16 << 10, 64 << 10, 256 << 10],
+                &[Some(16 << 10), None, Some(256 << 10)],
             ),
             // A read for every single byte is dear, too.
             false => (
                 &[1, 16, 16, 100, 100, 536, 1500, 1500],
-                &[1 << 10, 4 << 10, 64 << 10],
+                &[Some(1 << 10), Some(4 << 10), None],
             ),
         };
         network.mtu = *stream.pick(mtus);

@@ -127,7 +127,8 @@ fn server_event() -> impl Strategy<Value = ServerEvent> {
 }
 
 fn network() -> impl Strategy<Value = Network> {
-    let buffer = || prop_oneof![(1..=BUFFER_MAX), (1..=64_u64).prop_map(|kib| kib << 10)];
+    let fixed = || prop_oneof![(1..=BUFFER_MAX), (1..=64_u64).prop_map(|kib| kib << 10)];
+    let buffer = || prop::option::of(fixed());
     let rst = select(&[Rst::Keep, Rst::Erase][..]);
     let given = (
         duration(),
@@ -145,8 +146,8 @@ fn network() -> impl Strategy<Value = Network> {
                 mtu: mtu as usize,
                 loss,
                 rst,
-                send_buffer: send_buffer as usize,
-                receive_buffer: receive_buffer as usize,
+                send_buffer: send_buffer.map(|size| size as usize),
+                receive_buffer: receive_buffer.map(|size| size as usize),
             },
         );
     prop_oneof![Just(Network::default()), given]

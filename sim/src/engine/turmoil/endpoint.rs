@@ -155,7 +155,7 @@ impl Endpoint {
         if !self.incoming.unread.is_empty() {
             let count = buffer
                 .remaining()
-                .min(self.link.mtu)
+                .min(self.link.seen_at_once())
                 .min(self.incoming.unread.len());
             let (front, back) = self.incoming.unread.as_slices();
             let cut = count.min(front.len());
@@ -238,6 +238,12 @@ impl Endpoint {
     /// A close is a reset from now on.
     pub(super) fn set_zero_linger(&mut self) {
         self.zero_linger = true;
+    }
+
+    /// Bytes that were written and that the peer's host has not acknowledged; the end of the stream counts as one.
+    pub(super) fn send_queue(&self) -> usize {
+        let out = &self.outgoing;
+        out.buffered() + usize::from(out.fin_asked && !out.fin_acked)
     }
 
     /// This host is gone.

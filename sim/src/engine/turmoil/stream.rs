@@ -192,6 +192,11 @@ impl TcpStream {
         self.end.with(Endpoint::set_zero_linger);
     }
 
+    /// Bytes that were written and that the peer's host has not acknowledged.
+    pub fn send_queue(&self) -> usize {
+        self.end.with(|end| end.send_queue())
+    }
+
     /// This host is gone: nothing leaves it any more, nothing is taken or acknowledged.
     pub fn vanish(self) {
         path::vanish(self.connection());

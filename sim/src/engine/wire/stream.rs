@@ -3,6 +3,7 @@
 use super::book;
 use super::descriptor::Descriptor;
 use super::now;
+use super::table;
 use crate::engine::descriptors::{Descriptors, Held};
 use hangup_network::Side;
 use hangup_scenario::Network;
@@ -25,24 +26,34 @@ const BACKLOG: u32 = 1024;
 /// Socket buffers, which a kernel doubles for its own accounts and never makes smaller than a few KiB.
 #[derive(Clone, Copy, Debug)]
 struct Buffers {
-    send: u32,
-    receive: u32,
+    /// None where the kernel lets it grow.
+    send: Option<u32>,
+    receive: Option<u32>,
 }
 
 impl Buffers {
     fn of(network: &Network) -> Self {
         let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).min(1 << 24);
         Self {
-            send: size(network.send_buffer),
-            receive: size(network.receive_buffer),
+            send: network.send_buffer.map(size),
+            receive: network.receive_buffer.map(size),
         }
+    }
+
+    fn set(self, socket: &TcpSocket) -> io::Result<()> {
+        if let Some(size) = self.send {
+            socket.set_send_buffer_size(size)?;
+        }
+        if let Some(size) = self.receive {
+            socket.set_recv_buffer_size(size)?;
+        }
+        Ok(())
     }
 
     /// A socket with these buffers.
     fn unbound(self) -> io::Result<TcpSocket> {
         let socket = TcpSocket::new_v4()?;
-        socket.set_send_buffer_size(self.send)?;
-        socket.set_recv_buffer_size(self.receive)?;
+        self.set(&socket)?;
         Ok(socket)
     }
 
@@ -243,8 +254,7 @@ impl Dialer {
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }
         .map_err(own)?;
-        socket.set_send_buffer_size(self.buffers.send)?;
-        socket.set_recv_buffer_size(self.buffers.receive)?;
+        self.buffers.set(&socket)?;
         let connected = socket.connect(self.address).await;
         let id = attempt.0.take().unwrap_or_default();
         let socket = connected.inspect_err(|error| {
@@ -305,6 +315,31 @@ impl TcpStream {
 
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Works on the kernel's socket.
+    ///
+    /// # Errors
+    /// `NotConnected` if it is closed; else what `work` gives.
+    pub(crate) fn with_socket<R>(
+        &self,
+        work: impl FnOnce(SockRef<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let worked = self.socket.with(|socket| work(SockRef::from(&*socket)));
+        worked.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))
+    }
+
+    /// Bytes that were written and that the peer's host has not acknowledged.
+    ///
+    /// # Errors
+    /// When the connection is gone, or this machine has no table of sockets.
+    pub(crate) fn send_queue(&self) -> io::Result<usize> {
+        let ends = |socket: &mut Socket| Ok((socket.local_addr()?, socket.peer_addr()?));
+        let not_connected = || io::Error::from(io::ErrorKind::NotConnected);
+        let ends: io::Result<_> = self.socket.with(ends).ok_or_else(not_connected)?;
+        let (local, peer) = ends?;
+        let row = table::find(local, peer)?.ok_or_else(not_connected)?;
+        Ok(row.queued)
     }
 
     /// Lets go of the stream with an RST.

@@ -13,12 +13,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const IDLE_DEADLINE: Duration = Duration::from_secs(30);
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the client may take nothing of a response.
 const WRITE_DEADLINE: Duration = Duration::from_secs(20);
+/// How often it is looked at how much the client has taken.
+const LOOK: Duration = Duration::from_secs(1);
 const HANDLER_DEADLINE: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(2);
 const PERMIT_WAIT: Duration = Duration::from_secs(5);
@@ -317,12 +320,58 @@ impl Connection {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let deadline = if self.defect == Defect::NoWriteDeadline {
-            FOREVER
-        } else {
-            WRITE_DEADLINE
+        let written = match self.defect {
+            Defect::NoWriteDeadline => return self.stream.write_all(bytes).await,
+            Defect::TotalWrite => timeout(WRITE_DEADLINE, self.stream.write_all(bytes))
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            _ => self.write_while_taken(bytes).await,
         };
-        timeout(deadline, self.stream.write_all(bytes)).await?
+        if written.is_err() {
+            // The kernel is not to keep what cannot be delivered.
+            let _ = self.stream.set_zero_linger();
+        }
+        written
+    }
+
+    /// Writes as long as the client takes something within each deadline. What the kernel takes is no measure: a socket becomes writable
+    /// only when a third of its send queue is free.
+    async fn write_while_taken(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let mut queued = self.stream.send_queue()?;
+        while !bytes.is_empty() {
+            match timeout(WRITE_DEADLINE, self.stream.write(bytes)).await {
+                Ok(written) => bytes = &bytes[written?..],
+                Err(_) if self.stream.send_queue()? >= queued => {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                Err(_) => {}
+            }
+            queued = self.stream.send_queue()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the client has taken all that was written, as long as it takes something within each deadline.
+    async fn deliver(&mut self) -> io::Result<()> {
+        let (mut queued, mut since) = (self.stream.send_queue()?, Instant::now());
+        let mut ended = false;
+        // The end of the stream counts as one.
+        while queued > 1 {
+            if ended {
+                sleep(LOOK).await;
+            } else if let Ok(filled) = timeout(LOOK, self.fill()).await {
+                self.read.clear();
+                ended = !filled?;
+            }
+            let left = self.stream.send_queue()?;
+            if left < queued {
+                (queued, since) = (left, Instant::now());
+            } else if since.elapsed() >= WRITE_DEADLINE {
+                self.stream.set_zero_linger()?;
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
     }
 
     /// Reads once; false at the end of the stream.
@@ -337,6 +386,9 @@ impl Connection {
             return Ok(());
         }
         self.stream.shutdown().await?;
+        if self.defect != Defect::LeavesOrphan {
+            self.deliver().await?;
+        }
         let patience = match self.defect {
             Defect::EndlessDrain => FOREVER,
             _ => LINGER,

@@ -1,7 +1,7 @@
 //! Operations that never wait.
 
-use super::net::set_linger;
-use super::place::{Hold, Place, outcome, pattern, pieces};
+use super::net::{netstat, set_linger, set_notsent_lowat};
+use super::place::{Hold, Place, count, outcome, pattern, pieces};
 use crate::script::Op;
 use bytes::BufMut;
 use std::future::{Future, poll_fn};
@@ -133,6 +133,18 @@ impl Place {
                     "{:?}",
                     local.map(|local| local.ip().is_unspecified())
                 ))
+            }
+            Op::Netstat(_) => {
+                let (local, peer) = self.ends?;
+                let shown = netstat(local, peer);
+                Some(format!(
+                    "{:?}",
+                    shown.map(|(state, queue)| (state, count(queue)))
+                ))
+            }
+            Op::LowWater(_, bytes) => {
+                let set = set_notsent_lowat(self.stream()?, bytes);
+                Some(format!("{:?}", set.map_err(|error| error.kind())))
             }
             Op::Options(_) => {
                 let Hold::Whole(stream) = &self.hold else {

@@ -5,7 +5,9 @@ use super::bell::Bell;
 use super::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream};
 use super::reading::Reading;
 use super::writing::Writing;
+use crate::script::HUGE;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
 /// One end of a connection, with the operations that are pending on it and the step that began them.
@@ -21,6 +23,8 @@ pub(super) struct Place {
     pub(super) taken: usize,
     /// Bytes written so far.
     pub(super) given: usize,
+    /// Its own address and its peer's, as long as the script lasts.
+    pub(super) ends: Option<(SocketAddr, SocketAddr)>,
 }
 
 #[derive(Default)]
@@ -35,6 +39,12 @@ impl Place {
     /// The stream that the operations are on is another one than before.
     pub(super) fn ring(&self) {
         self.bells.iter().for_each(|bell| bell.ring());
+    }
+
+    /// From now on it holds this stream.
+    pub(super) fn take(&mut self, stream: TcpStream) {
+        self.ends = stream.local_addr().ok().zip(stream.peer_addr().ok());
+        self.hold = Hold::Whole(stream);
     }
 
     /// The stream, whole or by one of its halves.
@@ -85,7 +95,7 @@ pub(super) fn pattern(from: usize, start: usize, len: usize) -> &'static [u8] {
 pub(super) fn count(n: usize) -> String {
     match n {
         // All that one operation was to write.
-        ..5000 | 2_000_000 => n.to_string(),
+        ..5000 | 2_000_000 | HUGE | 200_000 | 4_000_000 => n.to_string(),
         _ => String::from("some"),
     }
 }

@@ -9,10 +9,11 @@
 //! A socket that a reset took out of the table may still be held by its process, as a descriptor that nobody closes: that is
 //! seen where the process is known.
 
+use crate::engine::wire::table::{self, CLOSE_WAIT, ESTABLISHED, LISTEN, Row, SYN_RECV, canonical};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -20,22 +21,6 @@ use tokio::time::Instant;
 
 /// How long after one look the next one begins.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The kernel's tables, one a family.
-const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
-/// Numbers of Linux's TCP states.
-const SYN_RECV: u8 = 3;
-const CLOSE_WAIT: u8 = 8;
-const ESTABLISHED: u8 = 1;
-const LISTEN: u8 = 10;
-
-/// One socket of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Row {
-    state: u8,
-    /// 0: of no process.
-    inode: u64,
-}
-
 /// The sockets of one port, at one time.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
@@ -176,55 +161,14 @@ impl Census {
 fn look(port: u16, process: Option<u32>) -> io::Result<Snapshot> {
     let begun = Instant::now();
     let mut rows = BTreeMap::new();
-    for table in TABLES {
-        match fs::read_to_string(table) {
-            Ok(text) => rows.extend(text.lines().skip(1).filter_map(row).filter_map(
-                |(local, peer, row)| {
-                    (local.port() == port && row.state != LISTEN).then_some((peer, row))
-                },
-            )),
-            // A machine without IPv6 has no second one.
-            Err(error) if table == TABLES[0] => return Err(error),
-            Err(_) => {}
+    table::read(|local, peer, row| {
+        if local.port() == port && row.state != LISTEN {
+            rows.insert(peer, row);
         }
-    }
+    })?;
     // After the table: what a process opens in between is held by it, and not free.
     let held = process.map(held_by).transpose()?;
     Ok(Snapshot { begun, rows, held })
-}
-
-/// One line: number, local address, address of the peer, state, queues, timer, retransmissions, user, probes, inode.
-fn row(line: &str) -> Option<(SocketAddr, SocketAddr, Row)> {
-    let mut columns = line.split_ascii_whitespace().skip(1);
-    let local = address(columns.next()?)?;
-    let peer = address(columns.next()?)?;
-    let state = u8::from_str_radix(columns.next()?, 16).ok()?;
-    let inode = columns.nth(5)?.parse().ok()?;
-    Some((local, peer, Row { state, inode }))
-}
-
-/// `0100007F:1F90`: words in the machine's own order.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (host, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let word = |at: usize| u32::from_str_radix(host.get(at..at + 8)?, 16).ok();
-    let host = match host.len() {
-        8 => IpAddr::V4(Ipv4Addr::from(word(0)?.to_ne_bytes())),
-        32 => {
-            let mut bytes = [0; 16];
-            for (index, to) in bytes.chunks_exact_mut(4).enumerate() {
-                to.copy_from_slice(&word(8 * index)?.to_ne_bytes());
-            }
-            IpAddr::V6(Ipv6Addr::from(bytes))
-        }
-        _ => return None,
-    };
-    Some(canonical(SocketAddr::new(host, port)))
-}
-
-/// A server that listens on both families sees a client of IPv4 at an address of IPv6.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// The inodes of every socket of a process and its descendants.
@@ -288,27 +232,6 @@ fn sockets(process: u32, held: &mut BTreeSet<u64>) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::net::{TcpListener, TcpStream};
-
-    #[test]
-    fn lines_of_both_families_are_read() {
-        let line = "   1: 0100007F:1F90 0100007F:D431 08 00000000:00000001 00:00000000 00000000  1000        0 48213 1 0000000000000000 20 0 0 10 -1";
-        let (local, peer, found) = row(line).expect("a line of Linux");
-        assert_eq!(local, "127.0.0.1:8080".parse().expect("an address"));
-        assert_eq!(peer, "127.0.0.1:54321".parse().expect("an address"));
-        assert_eq!((found.state, found.inode), (CLOSE_WAIT, 48213));
-        let mapped = "0000000000000000FFFF00000100007F:1F90";
-        assert_eq!(address(mapped), Some(local));
-        let six = "00000000000000000000000001000000:1F90";
-        assert_eq!(address(six), "[::1]:8080".parse().ok());
-        for broken in [
-            "",
-            "sl  local_address",
-            "0: zz:1 yy:2 01",
-            "0: 0100007F:1F90",
-        ] {
-            assert_eq!(row(broken), None, "{broken}");
-        }
-    }
 
     #[test]
     fn the_backlog_the_process_and_the_release_are_told_apart() {

@@ -136,7 +136,8 @@ fn left_out(network: &Network) -> impl Iterator<Item = &'static str> {
             "mtu is left out: the path has its own",
         ),
         (
-            network.send_buffer.min(network.receive_buffer) < 4096,
+            network.send_buffer.is_some_and(|size| size < 4096)
+                || network.receive_buffer.is_some_and(|size| size < 4096),
             "Linux has no socket buffers below some 4 KiB",
         ),
     ];

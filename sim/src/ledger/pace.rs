@@ -1,0 +1,75 @@
+//! Whether a client takes what has arrived for it fast enough that no server may cut it off.
+
+use std::time::Duration;
+
+/// How long a client may take nothing before its rate counts.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How fast a client reads while there is something to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// When the client last had read all that had arrived, and how many bytes that was.
+    caught_up: (Duration, u64),
+    /// When it was first found to read slower than the contract allows.
+    slow: Option<Duration>,
+}
+
+impl Pace {
+    /// Looks at the client at `now`, which has read `read` of `arrived` bytes and is to read `rate` bytes a second. It is called
+    /// whenever bytes arrive or are read.
+    pub(super) fn look(&mut self, now: Duration, (read, arrived): (u64, u64), rate: u64) {
+        let (since, before) = self.caught_up;
+        let due = now.saturating_sub(since).saturating_sub(GRACE);
+        let wanted = due.as_millis() * u128::from(rate) / 1000;
+        let left = arrived.saturating_sub(before);
+        if u128::from(read - before.min(read)) < wanted.min(u128::from(left)) {
+            self.slow.get_or_insert(now);
+        }
+        if read >= arrived {
+            self.caught_up = (now, read);
+        }
+    }
+
+    /// Whether the client has kept the rate all the time.
+    pub fn is_kept(&self) -> bool {
+        self.slow.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: u64 = 300;
+
+    /// Looks once a second, with what has been read by then of so many bytes.
+    fn kept(arrived: u64, read: impl Fn(u64) -> u64, seconds: u64) -> bool {
+        let mut pace = Pace::default();
+        for second in 0..=seconds {
+            let read = read(second).min(arrived);
+            pace.look(Duration::from_secs(second), (read, arrived), RATE);
+        }
+        pace.is_kept()
+    }
+
+    #[test]
+    fn whoever_reads_at_the_rate_keeps_it_and_whoever_reads_slower_does_not() {
+        assert!(kept(1_000_000, |second| 300 * second, 3000));
+        assert!(!kept(1_000_000, |second| 200 * second, 3000));
+        assert!(!kept(1_000_000, |_| 0, 6));
+        assert!(kept(1_000_000, |_| 0, 5));
+    }
+
+    #[test]
+    fn nothing_is_asked_of_a_client_that_has_read_all_there_is() {
+        assert!(kept(1000, |_| 1000, 100_000));
+        // The time begins when there is something again.
+        let mut pace = Pace::default();
+        pace.look(Duration::from_secs(1000), (0, 0), RATE);
+        pace.look(Duration::from_secs(1001), (0, 50_000), RATE);
+        pace.look(Duration::from_secs(1005), (0, 50_000), RATE);
+        assert!(pace.is_kept());
+        pace.look(Duration::from_secs(1011), (1000, 50_000), RATE);
+        assert!(!pace.is_kept());
+    }
+}
