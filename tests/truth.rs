@@ -27,13 +27,18 @@ const DIFFERENCES: [(&str, &str, &str); 6] = [
 ];
 
 /// Incidents that kernel TCP on one machine cannot tell, and why.
-const UNTOLD: [(&str, &str); 3] = [
+const UNTOLD: [(&str, &str); 5] = [
     ("idle-race", "without latency no request crosses a close"),
     (
         "vanish-mid-body",
         "a client that says nothing more still reads",
     ),
     ("vanish-mid-response", "a peer that is there acknowledges"),
+    (
+        "events-client-vanishes",
+        "a peer that is there answers keepalive probes",
+    ),
+    ("events-ticks-vanishes", "a peer that is there acknowledges"),
 ];
 
 const FIN_AT_ONCE: &str = "hyper drops its response when it sees the FIN before it has answered. On leap request and FIN \

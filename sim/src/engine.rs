@@ -72,8 +72,15 @@ impl Engine {
     /// Runs a scenario against a server.
     ///
     /// # Panics
-    /// Where this engine is not [`available`](Self::available).
+    /// Where this engine is not [`available`](Self::available), or the server does not run on it.
     pub fn run(self, scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run {
+        let any = matches!(self, Self::Leap | Self::Sealed);
+        assert!(
+            any || server.runs_on_any_engine(),
+            "{} is written against hangup::net and runs on the leap engine only, not on {}",
+            server.name(),
+            self.name()
+        );
         match self {
             Self::Leap => leap::run(scenario, server, detail),
             Self::Sealed => sealed(scenario, || leap::run(scenario, server, detail)),

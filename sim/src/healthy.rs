@@ -13,7 +13,7 @@ pub struct Healthy {
 }
 
 /// Text and due statuses of every one.
-const TEXTS: [(&str, &[u16]); 4] = [
+const TEXTS: [(&str, &[u16]); 5] = [
     (
         r#"
         name  = "healthy-slow-upload"
@@ -33,14 +33,29 @@ const TEXTS: [(&str, &[u16]); 4] = [
     (
         r#"
         name  = "healthy-slow-download"
-        title = "A response of a megabyte is read at 25 kB a second, without a pause"
+        title = "Of a response of 8 MB a megabyte is read at 33 kB a second, without a pause"
         seed  = 1
         [[client]]
         steps = [
           { do = "connect" },
-          { do = "send", head = { method = "GET", target = "/big/1000000", connection = "close" } },
-          { do = "read", bytes = 1000000, size = 5000, every = "203ms" },
-          { do = "await", eof = true, within = "10s" },
+          { do = "send", head = { method = "GET", target = "/big/8000000" } },
+          { do = "read", bytes = 1000000, size = 5000, every = "153ms" },
+          { do = "close" },
+        ]
+        "#,
+        &[200],
+    ),
+    (
+        r#"
+        name  = "healthy-least-download"
+        title = "A response of 9000 bytes is read at 300 bytes a second, without a pause"
+        seed  = 1
+        [[client]]
+        steps = [
+          { do = "connect" },
+          { do = "send", head = { method = "GET", target = "/big/9000" } },
+          { do = "read", bytes = 9000, size = 300, every = "1003ms" },
+          { do = "close" },
         ]
         "#,
         &[200],

@@ -42,6 +42,12 @@ pub trait Server: Send + Sync {
         None
     }
 
+    /// Whether it can run on an engine whose listener is not of `hangup-network`, as a server of a user's own cannot, which is written
+    /// against [`hangup::net`](crate::net).
+    fn runs_on_any_engine(&self) -> bool {
+        true
+    }
+
     /// Does it speak HTTP/1.x? Where it does not, only what is true of any connection is judged: nothing about requests
     /// and responses, and a fresh client is served when it is accepted.
     fn speaks_http(&self) -> bool {

@@ -48,6 +48,10 @@ impl Server for Own {
         self.contract
     }
 
+    fn runs_on_any_engine(&self) -> bool {
+        false
+    }
+
     fn speaks_http(&self) -> bool {
         self.routes.dialogue.is_none()
     }
@@ -86,8 +90,7 @@ impl Server for Own {
     fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
         match listener {
             Listener::Leap(listener) => (self.serve)(TcpListener(listener), shutdown),
-            // Where a server of one's own is named, other engines are refused before a run begins.
-            _ => Box::pin(async {}),
+            _ => unreachable!("an engine that it does not run on refuses it before a run"),
         }
     }
 }

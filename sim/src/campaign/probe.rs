@@ -313,7 +313,10 @@ pub fn cut_off(cell: &Cell) -> Option<Finding> {
     let refused = finals
         .clone()
         .find(|one| [400, 408].contains(&one.status) || one.status >= 500);
-    if finals.count() == due && refused.is_none() {
+    // The client would have read on.
+    let truncated = connection.responses.inside()
+        && (connection.server_fin_arrived || connection.client_reset.is_some());
+    if finals.count() == due && refused.is_none() && !truncated {
         return None;
     }
     let opened = connection.opened.unwrap_or_default();
@@ -325,6 +328,11 @@ pub fn cut_off(cell: &Cell) -> Option<Finding> {
             "a healthy client was cut off {} after it had connected, with {}",
             spell(refused.at.saturating_sub(opened)),
             refused.status
+        ),
+        (None, _) if truncated => format!(
+            "a healthy client was cut off inside a response, {} after it had connected, with {} bytes of it",
+            spell(connection.last_progress.saturating_sub(opened)),
+            connection.bytes_out
         ),
         (None, Some(end)) => format!(
             "a healthy client was cut off {} after it had connected",

@@ -7,6 +7,7 @@ use crate::campaign::symptom::{PHASES, Seen, Symptom};
 use crate::cell::Cell;
 use crate::engine::Engine;
 use crate::report::Results;
+use crate::report::fold::printable;
 use crate::server::Server;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -79,11 +80,15 @@ impl Hunt {
             shard: self.spread.shard,
         };
         if !common.json {
-            say!("hunt on {}: {symptom}", server.name());
+            say!(
+                "hunt on {}: {}",
+                server.name(),
+                printable(&symptom.to_string())
+            );
             if !others.is_empty() {
                 say!(
                     "(not looked for, though it is in the dump: {})",
-                    others.join(", ")
+                    printable(&others.join(", "))
                 );
             }
         }

@@ -13,7 +13,7 @@ pub struct Route {
 }
 
 /// Every one that a scenario can ask for.
-pub const ROUTES: [Route; 8] = [
+pub const ROUTES: [Route; 10] = [
     Route {
         path: "/",
         about: "GET: any answer that is short and comes at once",
@@ -46,11 +46,21 @@ pub const ROUTES: [Route; 8] = [
         path: "/never",
         about: "GET: never answers",
     },
+    Route {
+        path: "/events",
+        about: "GET: answers with a stream that has no end, in which nothing comes after the first bytes",
+    },
+    Route {
+        path: "/endless",
+        about: "GET: answers with bytes that have no end, as fast as they are taken",
+    },
 ];
 
 /// A response that is not read has to be longer than what the server's kernel keeps of it (4 MB, as Linux comes); in the simulation
 /// less will do.
 const BIG: u64 = 8_000_000;
+/// What is shorter than this in a scenario is meant to be as long as it is.
+const LONG: u64 = 100_000;
 
 /// Where a server has what the probe app has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,10 +101,9 @@ impl Routes {
                 .map_or(target, String::as_str)
                 .to_owned();
         };
-        let number = if path == "/big" {
-            number.max(BIG)
-        } else {
-            number
+        let number = match path {
+            "/big" if number >= LONG => number.max(BIG),
+            _ => number,
         };
         match self.places.get(path) {
             Some(place) => place.replace("{}", &number.to_string()),

@@ -1,7 +1,6 @@
 //! The first questions to a server: does it answer, which routes are there, does it keep connections, are its sockets seen.
 
 use super::Remote;
-use super::routes::ROUTES;
 use crate::engine::wire::far::Census;
 use crate::exchange::{Requests, Responses};
 use crate::report::fold::printable;
@@ -94,21 +93,26 @@ impl Survey {
             }
         };
         drop(asked);
+        let asked =
+            |path, method, body| async move { (path, ask(remote, path, method, body).await) };
         let there = tokio::join!(
-            ask(remote, "/echo", "POST", Some(3)),
-            ask(remote, "/reject", "POST", Some(3)),
-            ask(remote, "/big/1000000", "GET", None),
-            ask(remote, "/slow/1", "GET", None),
-            ask(remote, "/stream", "POST", Some(3)),
-            ask(remote, "/panic", "GET", None),
-            ask(remote, "/never", "GET", None),
+            asked("/echo", "POST", Some(3)),
+            asked("/reject", "POST", Some(3)),
+            asked("/big/1000000", "GET", None),
+            asked("/slow/1", "GET", None),
+            asked("/stream", "POST", Some(3)),
+            asked("/panic", "GET", None),
+            asked("/never", "GET", None),
+            asked("/events", "GET", None),
+            asked("/endless", "GET", None),
         );
-        let (echo, reject, big, slow, stream, panic, never) = there;
-        let found = [Ok(()), echo, reject, big, slow, stream, panic, never];
-        Ok(Self {
-            there: ROUTES.iter().map(|route| route.path).zip(found).collect(),
-            second,
-        })
+        let (echo, reject, big, slow, stream, panic, never, events, endless) = there;
+        let asked = [
+            echo, reject, big, slow, stream, panic, never, events, endless,
+        ];
+        let mut there: BTreeMap<_, _> = asked.into_iter().collect();
+        there.insert("/", Ok(()));
+        Ok(Self { there, second })
     }
 
     /// Connects, and begins to look at the server's sockets if they are on this machine.
@@ -191,7 +195,10 @@ async fn ask(
         return Err(format!("{method} {place}: no connection"));
     };
     let mut asked = Asked::on(stream);
-    let patience = if target == "/never" { NEVER } else { PATIENCE };
+    let patience = match target {
+        "/never" | "/events" => NEVER,
+        _ => PATIENCE,
+    };
     asked
         .ask(&request(remote, method, &place, body), patience)
         .await;
