@@ -11,9 +11,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 /// Small reads go through the stack, so that a connection that waits for bytes owns no buffer for them.
 const SCRATCH: usize = 8 * 1024;
 
-/// A stream that fills the scratch is read in pieces of up to this size, straight into what the application gets. A megabyte
-/// is three reads. Only a client that is that fast, and an application that reads, get it so far.
-const PIECE_MAX: usize = 416 * 1024;
+/// The most bytes that the server reads from a connection at once. A stream that fills small reads is
+/// read in pieces of up to this size, straight into what the application gets: a megabyte is three
+/// reads. Only a client that is that fast, and an application that reads, get it so far.
+pub const READ_MAX: usize = 416 * 1024;
 
 /// One large buffer for each thread, for whichever connection reads a large piece next. Were each given back with its request, the allocator would give the memory
 /// back to the kernel, and take it again page by page: for a megabyte that cost twice as much as all the rest.
@@ -104,7 +105,7 @@ impl Input {
             Poll::Ready(Ok(length)) => {
                 // Doubles while reads come back full, falls back when they are small.
                 self.ask = match length {
-                    _ if length >= asked => (asked * 2).min(PIECE_MAX),
+                    _ if length >= asked => (asked * 2).min(READ_MAX),
                     _ if length < self.ask / 4 => self.ask / 2,
                     _ => self.ask,
                 };

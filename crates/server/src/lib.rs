@@ -105,6 +105,7 @@ pub use flight::FlightRecorder;
 pub use hangup_lifecycle::{
     Bound, Clock, CloseReason, Deadline, Entry, Limits, Phase, Refusal, Span,
 };
+pub use input::READ_MAX;
 pub use ledger::{Counts, Ledger, Open, Snapshot, Totals};
 pub use listener::Listener;
 #[cfg(feature = "metrics")]

@@ -24,6 +24,8 @@ pub struct Came {
     pub reset: Option<Duration>,
     /// When the server let go of its socket, as far as that was seen.
     pub released: Option<Duration>,
+    /// Bytes that the server's kernel held behind the server's close, and until when, as far as that was seen.
+    pub kernel: Option<(u64, Option<Duration>)>,
     /// When the client left.
     pub left: Option<Duration>,
     /// How long it was watched.
@@ -42,6 +44,14 @@ impl Came {
             fin: connection.server_shutdown.map(since),
             reset: connection.client_reset.map(|(at, _)| since(at)),
             released: connection.released.map(since),
+            kernel: connection
+                .kernel
+                .filter(|kernel| {
+                    kernel
+                        .until
+                        .is_none_or(|until| until >= kernel.from + LOOKS)
+                })
+                .map(|kernel| (kernel.bytes, kernel.until.map(since))),
             left: connection.client_closed.map(since),
             watched: since(end.max(opened)),
             taken: (connection.opened.is_some(), connection.accepted.is_some()),
@@ -120,6 +130,14 @@ impl Display for Came {
             }
             (_, None) => parts.push(format!("open after {}", about(self.watched))),
         }
+        match self.kernel {
+            Some((_, Some(until))) => parts.push(format!("kernel until {}", about(until))),
+            Some((bytes, None)) => parts.push(format!(
+                "kernel holds {bytes} bytes after {}",
+                about(self.watched)
+            )),
+            None => {}
+        }
         f.write_str(&parts.join(", "))
     }
 }
@@ -190,6 +208,8 @@ pub fn json(probed: &Probed) -> Value {
             "fin_s": came.fin.map(seconds),
             "rst_s": came.reset.map(seconds),
             "released_s": came.released.map(seconds),
+            "kernel_bytes": came.kernel.map(|(bytes, _)| bytes),
+            "kernel_until_s": came.kernel.and_then(|(_, until)| until).map(seconds),
             "client_gone_s": came.left.map(seconds),
             "watched_s": seconds(came.watched),
         })

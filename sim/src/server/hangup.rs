@@ -6,7 +6,7 @@ use crate::coverage::Place;
 use crate::trace::{Actor, Recorder, record};
 use crate::transport::Listener;
 use hangup_lifecycle::{Clock, CloseReason, Entry, Limits, Phase};
-use hangup_server::{Body, Watch};
+use hangup_server::{Body, READ_MAX, Watch};
 use http::{Request, Response};
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -80,9 +80,6 @@ impl Hangup {
         Self::new("hangup-unbounded", about, Limits::unbounded())
     }
 }
-
-/// More than this it never reads at once, see its `input` module.
-const READ_MAX: usize = 128 * 1024;
 
 impl Server for Hangup {
     fn name(&self) -> &str {

@@ -366,8 +366,8 @@ impl Script {
             let end = dice.of(&[End::Client(0), End::Server(0)]);
             ops.push(match dice.roll(18) {
                 0..=4 => Op::WriteAll(end, HUGE),
-                5 | 6 => Op::ReadExact(end, 200_000),
-                7 | 8 => Op::ReadExact(end, 4_000_000),
+                5 | 6 => Op::ReadExact(end, 200_001),
+                7 | 8 => Op::ReadExact(end, 4_000_001),
                 9 => Op::Drain(end, dice.of(&[8192, 100_000])),
                 10 | 11 => Op::LowWater(end, dice.of(&[1, 16 << 10, 128 << 10])),
                 12 => Op::Shutdown(end),

@@ -6,6 +6,7 @@
 use super::descriptor::Descriptor;
 use super::far::{self, Ending, Far};
 use super::stream::has_unread;
+use super::table;
 use crate::trace::record;
 use hangup_network::{ConnectionId, Event, Side};
 use std::cell::RefCell;
@@ -43,6 +44,16 @@ struct Known {
     cut: bool,
     /// The server is not of this process.
     far: Option<Far>,
+    /// The server, which is of this process, has closed it.
+    kernel: Option<Closed>,
+}
+
+/// A connection whose server has closed it: its kernel may hold what was written.
+struct Closed {
+    /// The server's address and the client's.
+    ends: (SocketAddr, SocketAddr),
+    /// It has been reported that it does.
+    orphan: bool,
 }
 
 #[derive(Default)]
@@ -313,6 +324,12 @@ pub(super) fn closed(id: u32, by: Side, reset: bool) {
             with(id, |known| {
                 known.server_done = true;
                 known.server_closed = true;
+                let ends = known.client.as_ref().filter(|_| known.far.is_none());
+                known.kernel = ends.and_then(|client| {
+                    let ends = (client.peer_addr().ok()?, client.local_addr().ok()?);
+                    let orphan = false;
+                    Some(Closed { ends, orphan })
+                });
             });
             look(id);
         }
@@ -465,7 +482,63 @@ pub(super) fn look_far() {
                 }
                 Some(far::State::Waiting) | None => {}
             }
+            let change = with(id, |known| {
+                let far = known.far.as_mut().filter(|_| known.server_closed)?;
+                far.look_in_kernel(snapshot)
+            });
+            if let Some(change) = change.flatten() {
+                in_kernel(id, change);
+            }
         }
+    }
+}
+
+/// Reports what the server's kernel holds of a connection that the server has closed.
+fn in_kernel(id: u32, change: far::Change) {
+    let side = Side::Server;
+    note(
+        id,
+        &match change {
+            far::Change::Orphaned(bytes) => Event::Orphaned { side, bytes },
+            far::Change::Gone => Event::OrphanGone { side },
+        },
+    );
+}
+
+/// Looks at what the kernel holds of connections that the server of this process has closed.
+fn look_at_closed() {
+    let watched = BOOK.with_borrow(|book| book.list.iter().any(|known| known.kernel.is_some()));
+    // A table that cannot be read at the moment is read at the next look.
+    let mut rows = BTreeMap::new();
+    let enter = |local, peer, row| {
+        rows.insert((local, peer), row);
+    };
+    if !watched || table::read(enter).is_err() {
+        return;
+    }
+    let mut changes = Vec::new();
+    BOOK.with_borrow_mut(|book| {
+        for (known, id) in book.list.iter_mut().zip(1..) {
+            let Some(kernel) = &mut known.kernel else {
+                continue;
+            };
+            let row = rows.get(&kernel.ends).and_then(table::Row::orphaned);
+            match row {
+                Some(bytes) if !std::mem::replace(&mut kernel.orphan, true) => {
+                    changes.push((id, far::Change::Orphaned(bytes)));
+                }
+                Some(_) => {}
+                None => {
+                    if kernel.orphan {
+                        changes.push((id, far::Change::Gone));
+                    }
+                    known.kernel = None;
+                }
+            }
+        }
+    });
+    for (id, change) in changes {
+        in_kernel(id, change);
     }
 }
 
@@ -479,6 +552,7 @@ pub(super) fn look_at_all() {
         behind.map(|(_, id)| id).collect()
     });
     behind.into_iter().for_each(look);
+    look_at_closed();
 }
 
 /// How many bytes lie in the receive queue, which are at the beginning of `queue` then; and whether an RST has come, which a

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | a byte came | the receive queue, read or not |
 //! | FIN, RST | the client's socket, also behind unread data |
+//! | what the server's kernel holds behind its close | the same table, by both addresses: no process has that socket |
 //! | accepted, released | the kernel's table of sockets, where the server is on this machine; else a connection counts as accepted when it stands, and as released with the server's FIN, which a lingering close comes long before |
 //!
 //! | module | what lives there |
@@ -65,6 +66,25 @@ pub(super) struct Far {
     /// The last snapshot that was looked at, and how many in a row did not have it.
     looked: Option<Instant>,
     missing: u8,
+    /// What the server's kernel holds behind the server's close.
+    kernel: Kernel,
+}
+
+/// What the kernel holds of a connection that the server has closed.
+#[derive(Debug, Default)]
+struct Kernel {
+    orphan: bool,
+    looked: Option<Instant>,
+    missing: u8,
+}
+
+/// What has become of that since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It holds so many bytes.
+    Orphaned(usize),
+    /// It holds nothing any more.
+    Gone,
 }
 
 /// Where the server's end is.
@@ -89,6 +109,30 @@ impl Far {
             inode: None,
             looked: None,
             missing: 0,
+            kernel: Kernel::default(),
+        }
+    }
+
+    /// Looks at what the kernel holds of it, which the server has closed.
+    pub(super) fn look_in_kernel(&mut self, snapshot: &Snapshot) -> Option<Change> {
+        let begun = snapshot.begun();
+        if begun <= self.since || self.kernel.looked == Some(begun) {
+            return None;
+        }
+        self.kernel.looked = Some(begun);
+        match snapshot.orphaned(self.client) {
+            Some(bytes) => {
+                self.kernel.missing = 0;
+                let news = !std::mem::replace(&mut self.kernel.orphan, true);
+                news.then_some(Change::Orphaned(bytes))
+            }
+            None if self.kernel.orphan => {
+                self.kernel.missing += 1;
+                let gone = self.kernel.missing >= LOOKS;
+                self.kernel.orphan = !gone;
+                gone.then_some(Change::Gone)
+            }
+            None => None,
         }
     }
 

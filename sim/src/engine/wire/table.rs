@@ -13,6 +13,8 @@ pub(super) const ESTABLISHED: u8 = 1;
 pub(super) const SYN_RECV: u8 = 3;
 /// Linux's number of the state CLOSE_WAIT.
 pub(super) const CLOSE_WAIT: u8 = 8;
+/// Linux's numbers of the states FIN_WAIT1, LAST_ACK and CLOSING: the end of the stream is not acknowledged.
+const CLOSED: [u8; 3] = [4, 9, 11];
 /// Linux's number of the state LISTEN.
 pub(super) const LISTEN: u8 = 10;
 
@@ -24,6 +26,16 @@ pub(super) struct Row {
     pub(super) queued: usize,
     /// The inode of the socket, 0 if no process holds it.
     pub(super) inode: u64,
+}
+
+impl Row {
+    /// The bytes that the kernel still holds for the peer of a socket that no process has any more: an orphan. None if there are
+    /// none.
+    pub(super) fn orphaned(&self) -> Option<usize> {
+        let closed = self.inode == 0 && CLOSED.contains(&self.state);
+        // The end of the stream counts as one.
+        (closed && self.queued > 1).then(|| self.queued - 1)
+    }
 }
 
 /// Gives every socket of the table to `each`: its own address, its peer's, and what it is.

@@ -95,7 +95,7 @@ pub(super) fn pattern(from: usize, start: usize, len: usize) -> &'static [u8] {
 pub(super) fn count(n: usize) -> String {
     match n {
         // All that one operation was to write.
-        ..5000 | 2_000_000 | HUGE | 200_000 | 4_000_000 => n.to_string(),
+        ..5000 | 2_000_000 | HUGE | 200_001 | 4_000_001 => n.to_string(),
         _ => String::from("some"),
     }
 }

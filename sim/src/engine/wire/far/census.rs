@@ -63,6 +63,11 @@ impl Snapshot {
         }
     }
 
+    /// What the server's kernel holds of the connection from `client`, which the server has closed.
+    pub(crate) fn orphaned(&self, client: SocketAddr) -> Option<usize> {
+        self.rows.get(&canonical(client))?.orphaned()
+    }
+
     /// Is the server's end of the connection from `client` in the table?
     pub(crate) fn shows(&self, client: SocketAddr) -> bool {
         self.sight(client) != Sight::Absent
@@ -231,6 +236,7 @@ fn sockets(process: u32, held: &mut BTreeSet<u64>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
     use std::net::{TcpListener, TcpStream};
 
     #[test]
@@ -258,6 +264,34 @@ mod tests {
         drop(accepted);
         assert_eq!(sight(), (Sight::Free, 0));
         drop(client);
+    }
+
+    #[test]
+    fn what_the_kernel_holds_behind_a_close_is_seen_until_the_client_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let server = listener.local_addr().expect("it is bound");
+        let client = TcpStream::connect(server).expect("somebody listens");
+        let from = client.local_addr().expect("it is connected");
+        let (mut accepted, _) = listener.accept().expect("one has connected");
+        let sight = || {
+            let seen = look(server.port(), None).expect("Linux has the table");
+            (seen.sight(from), seen.orphaned(from))
+        };
+        accepted.set_nonblocking(true).expect("it is open");
+        while accepted.write(&[0; 65_536]).is_ok() {}
+        assert!(matches!(sight(), (Sight::Held(_), None)));
+        drop(accepted);
+        let (Sight::Free, Some(bytes)) = sight() else {
+            panic!("{:?}", sight());
+        };
+        assert!(bytes > 100_000, "{bytes}");
+        // Its unread data makes the close of the client a reset.
+        drop(client);
+        let patience = Instant::now() + Duration::from_secs(5);
+        while sight() != (Sight::Absent, None) {
+            assert!(Instant::now() < patience, "{:?}", sight());
+            thread::yield_now();
+        }
     }
 
     #[test]
