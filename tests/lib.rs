@@ -7,6 +7,7 @@
 //! | `acquittals` | honest clients, and servers that keep their contract, are never convicted |
 //! | `knowledge` | what a server cannot know, since its link loses segments, is not asked of it |
 //! | `makeups` | servers put together in other ways are acquitted, other defects are convicted |
+//! | `reported` | what was reported of other servers: convicted with the right sentence, and habits acquitted |
 //! | `mistakes` | what other servers got wrong, each against ours: statuses, reason and time of each end |
 //! | `regressions` | what the fuzzer found in our server once stays mended |
 //! | `determinism` | the same seed gives the same trace, in this process and in a fresh one |

@@ -218,9 +218,12 @@ impl Ledger {
             let at = at();
             // From here on it may have to wait; what was due before stays due.
             connection.check(at, &contract, slack);
+            // It begins to wait for the client now, unless it did before: what it adds to bytes that nobody has taken is no progress of the
+            // client's.
+            if connection.bytes_out == connection.server_wrote {
+                connection.last_progress = connection.last_progress.max(at);
+            }
             connection.server_wrote += bytes;
-            // It cannot know what has become of it where the client takes nothing: to say something is progress for it.
-            connection.last_progress = connection.last_progress.max(at);
             connection.said_at = at;
         }
     }
