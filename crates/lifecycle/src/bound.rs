@@ -16,6 +16,9 @@ pub struct Bound {
     pub silence: Span,
     /// From the arrival of the client's FIN to the end, if it reads nothing more. A reset ends a connection at once.
     pub gone: Span,
+    /// From the moment that the client's host is gone without a trace to the end. Found by keepalive probes while no byte
+    /// waits for it, else by the clocks of the response. It needs a stream that probes, as TCP does.
+    pub vanished: Span,
 }
 
 impl Limits {
@@ -45,11 +48,13 @@ impl Limits {
         ];
         let longest = waits.into_iter().fold(Span::seconds(0), Span::max);
         let residence = self.age.then(linger.total);
+        let gone = response.max(bye).max(self.half_close).min(residence);
         Bound {
             residence,
             silence: longest.min(residence),
             // The response under way, or the last word and the linger behind it.
-            gone: response.max(bye).min(residence),
+            gone,
+            vanished: response.max(self.vanished).min(residence),
         }
     }
 }
@@ -75,10 +80,11 @@ impl fmt::Display for Bound {
             residence,
             silence,
             gone,
+            vanished,
         } = self;
         write!(
             f,
-            "bound      a client can hold a connection for {residence}; {silence} after its last byte; {gone} after its close"
+            "bound      a client can hold a connection for {residence}; {silence} after its last byte; {gone} after its close; {vanished} after its host is gone"
         )
     }
 }
@@ -89,14 +95,15 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_defaults_give_75_seconds_of_silence() {
+    fn the_defaults_give_five_minutes_of_silence() {
         let bound = Limits::default().bound();
         assert_eq!(bound.residence, Span::of(Duration::from_secs(3605)));
-        assert_eq!(bound.silence, Span::seconds(75));
-        assert_eq!(bound.gone, Span::seconds(30));
+        assert_eq!(bound.silence, Span::seconds(300));
+        assert_eq!(bound.gone, Span::seconds(300));
+        assert_eq!(bound.vanished, Span::seconds(300));
         assert_eq!(
             bound.to_string(),
-            "bound      a client can hold a connection for 1h 5s; 1m 15s after its last byte; 30s after its close"
+            "bound      a client can hold a connection for 1h 5s; 5m after its last byte; 5m after its close; 5m after its host is gone"
         );
     }
 
@@ -115,7 +122,7 @@ mod tests {
             "{shown}"
         );
         assert!(
-            shown.ends_with("unbounded (as fasthttp's defaults) after its close"),
+            shown.contains("unbounded (as fasthttp's defaults) after its close"),
             "{shown}"
         );
     }

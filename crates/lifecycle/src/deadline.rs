@@ -1,7 +1,7 @@
 //! The table: phase, limits and progress give the deadline. Total, so that no phase can be without one.
 
 use crate::progress::{Moved, Progress};
-use crate::{Limits, Phase, Span, Transfer};
+use crate::{Limits, Phase, Span, Transfer, queue};
 use std::fmt;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub enum Clock {
     Rate,
     /// The request as a whole ([`Limits::read`]).
     Read,
+    /// The client has closed its side, and the application is silent ([`Limits::half_close`]).
+    HalfClose,
     /// The connection's age.
     Age,
     /// The server shuts down.
@@ -38,11 +40,12 @@ pub enum Clock {
 
 impl Clock {
     /// Every clock.
-    pub const ALL: [Clock; 6] = [
+    pub const ALL: [Clock; 7] = [
         Clock::Total,
         Clock::Gap,
         Clock::Rate,
         Clock::Read,
+        Clock::HalfClose,
         Clock::Age,
         Clock::Shutdown,
     ];
@@ -54,6 +57,7 @@ impl Clock {
             Clock::Gap => "gap",
             Clock::Rate => "rate",
             Clock::Read => "read",
+            Clock::HalfClose => "half-close",
             Clock::Age => "age",
             Clock::Shutdown => "shutdown",
         }
@@ -108,14 +112,15 @@ impl Phase {
     /// The clocks that may end a wait in this phase: those that its row of the table reads. Which of them can come first depends on the
     /// limits.
     pub const fn clocks(self) -> &'static [Clock] {
-        use Clock::{Age, Gap, Rate, Read, Shutdown, Total};
+        use Clock::{Age, Gap, HalfClose, Rate, Read, Shutdown, Total};
         match self {
             Phase::Handshake | Phase::Handler | Phase::Drain | Phase::Idle => {
                 &[Total, Age, Shutdown]
             }
             Phase::Opening | Phase::Head => &[Total, Read, Age, Shutdown],
             Phase::Expect | Phase::Body => &[Total, Gap, Rate, Read, Age, Shutdown],
-            Phase::Response => &[Total, Gap, Rate, Age, Shutdown],
+            Phase::Response => &[Total, Gap, Rate, HalfClose, Age, Shutdown],
+            Phase::Kernel => &[Total, Gap, Rate, Age, Shutdown],
             Phase::Linger => &[Total, Gap, Age, Shutdown],
             Phase::Upgrade => &[Total, Shutdown],
         }
@@ -130,25 +135,43 @@ pub(crate) fn deadline(phase: Phase, limits: &Limits, progress: &Progress) -> De
     use Clock::{Age, Gap, Read, Shutdown, Total};
     let total = |span| Deadline::after(span, progress.since, Total);
     let read = || Deadline::after(limits.read, progress.request_since, Read);
-    let aged = |deadline| Deadline::after(limits.age, progress.opened, Age).min(deadline);
+    // What it was upgraded to may have taken longer than its age.
+    let aged = |deadline| match progress.upgraded {
+        false => Deadline::after(limits.age, progress.opened, Age).min(deadline),
+        true => deadline,
+    };
+    let crossing = |deadline: Deadline| match progress.shutdown {
+        Some(asked) => deadline.min(Deadline::after(limits.shutdown_grace, asked, Shutdown)),
+        None => deadline,
+    };
 
     let deadline = match phase {
         Phase::Handshake => aged(total(limits.handshake)),
-        Phase::Opening => aged(total(limits.opening).min(read())),
+        Phase::Opening => crossing(aged(total(limits.opening).min(read()))),
         Phase::Head => aged(total(limits.head).min(read())),
         Phase::Expect => aged(total(limits.expect).min(body(limits, progress)).min(read())),
         Phase::Body => aged(body(limits, progress).min(read())),
         Phase::Handler => aged(progress.handler.deadline(limits.handler, Total)),
         Phase::Response => aged(response(limits, progress)),
+        Phase::Kernel => aged(sending(limits, progress)),
         Phase::Drain => aged(total(limits.drain.total)),
-        Phase::Idle => aged(total(limits.idle)),
+        // Who still takes the last response is not idle.
+        Phase::Idle if progress.queue.waits() => crossing(aged(sending(limits, progress))),
+        Phase::Idle => {
+            let since = progress.since.max(progress.quiet);
+            crossing(aged(Deadline::after(limits.idle, since, Total)))
+        }
         // Age ends a connection by lingering, for which it leaves the time.
         Phase::Linger => {
             let heard = progress.heard.max(progress.since);
             let last = Deadline::after(limits.age.then(limits.linger.total), progress.opened, Age);
-            total(limits.linger.total)
-                .min(Deadline::after(limits.linger.gap, heard, Gap))
-                .min(last)
+            let lingers =
+                total(limits.linger.total).min(Deadline::after(limits.linger.gap, heard, Gap));
+            if progress.upgraded {
+                lingers
+            } else {
+                lingers.min(last)
+            }
         }
         // An upgraded connection has an age of its own.
         Phase::Upgrade => total(limits.upgrade),
@@ -166,7 +189,24 @@ fn body(limits: &Limits, progress: &Progress) -> Deadline {
 }
 
 fn response(limits: &Limits, progress: &Progress) -> Deadline {
-    moving(&limits.response, limits.response.total, &progress.response)
+    let sending = sending(limits, progress);
+    match progress.ended {
+        // Nothing waits for the peer, so that only the application can show whether it is still there.
+        Some(ended) if !progress.response.clock.runs() => {
+            let silent = ended.max(progress.quiet);
+            sending.min(Deadline::after(limits.half_close, silent, Clock::HalfClose))
+        }
+        _ => sending,
+    }
+}
+
+fn sending(limits: &Limits, progress: &Progress) -> Deadline {
+    let mut transfer = limits.response;
+    if let (true, Some(gap)) = (progress.queue.tells, transfer.gap.finite()) {
+        // What is acknowledged is known no later than a look after it, and is taken for as late.
+        transfer.gap = Span::of(gap.saturating_sub(queue::interval(limits)));
+    }
+    moving(&transfer, transfer.total, &progress.response)
 }
 
 /// Rate and gap are counted on the transfer's own stopwatch and so only bind while it runs; the total is
@@ -204,6 +244,12 @@ impl Stopwatch {
     pub(crate) fn pause(&mut self, now: Duration) {
         self.ran = self.reading(now);
         self.since = None;
+    }
+
+    /// Sets its reading back to this; it runs on, or stands, as before.
+    pub(crate) fn rewind(&mut self, reading: Duration, now: Duration) {
+        self.ran = self.reading(now).min(reading);
+        self.since = self.since.map(|_| now);
     }
 
     pub(crate) fn runs(&self) -> bool {
@@ -254,6 +300,8 @@ mod tests {
         (limits.body, limits.response) = (transfer, transfer);
         (limits.drain.total, limits.linger.total, limits.upgrade) = (total, total, total);
         limits.linger.gap = span(Clock::Gap);
+        (limits.half_close, limits.shutdown_grace) =
+            (span(Clock::HalfClose), span(Clock::Shutdown));
         limits.read = span(Clock::Read);
         limits.age = span(Clock::Age);
         limits.shutdown = span(Clock::Shutdown);
@@ -272,6 +320,12 @@ mod tests {
         (progress.body, progress.response) = (moved, moved);
         for phase in Phase::ALL {
             for clock in Clock::ALL {
+                let mut progress = progress.clone();
+                if clock == Clock::HalfClose {
+                    // It speaks of an application that gives nothing.
+                    (progress.ended, progress.quiet) = (Some(now), now);
+                    progress.response.clock.pause(now);
+                }
                 let ends = deadline(phase, &hasty(clock), &progress).clock();
                 let has = phase.clocks().contains(&clock);
                 assert_eq!(ends == Some(clock), has, "{phase}, {clock}");

@@ -36,6 +36,7 @@
 //! | `span`, `rate` | times and rates that are finite, or unbounded by name |
 //! | `limits` | a value for every phase, and the defaults |
 //! | `deadline` | the table: phase x limits x progress |
+//! | `queue` | what the peer has not acknowledged, and when to ask |
 //! | `life` | one connection: what happened, what it waits for, until when |
 //! | `bound` | what the limits add up to |
 //! | `refusal`, `reason` | why a request was refused, why a connection ended |
@@ -46,7 +47,7 @@
 //! use hangup_lifecycle::Limits;
 //!
 //! assert!(Limits::default().to_string().ends_with(
-//!     "a client can hold a connection for 1h 5s; 1m 15s after its last byte; 30s after its close"
+//!     "a client can hold a connection for 1h 5s; 5m after its last byte; 5m after its close; 5m after its host is gone"
 //! ));
 //! ```
 
@@ -57,6 +58,7 @@ mod life;
 mod limits;
 mod phase;
 mod progress;
+mod queue;
 mod rate;
 mod reason;
 mod refusal;

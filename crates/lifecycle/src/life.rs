@@ -1,9 +1,10 @@
 //! The life of one connection: which phase it waits in, and until when.
 
-use crate::deadline::{Deadline, Stopwatch, deadline};
+use crate::deadline::{Clock, Deadline, Stopwatch, deadline};
 use crate::ledger::Entry;
 use crate::progress::{Moved, Progress};
-use crate::{CloseReason, Limits, Phase};
+use crate::queue::Queue;
+use crate::{CloseReason, Limits, Phase, queue};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,11 +78,90 @@ impl Life {
         self.progress.heard = now;
     }
 
-    /// Bytes were accepted by the peer.
+    /// The client's FIN came.
+    pub fn ended(&mut self, now: Duration) {
+        self.progress.ended.get_or_insert(now);
+    }
+
+    /// The stream can say what the peer has acknowledged: from now on that is what counts, see [`Life::acknowledged`].
+    pub fn tells(&mut self) {
+        self.progress.queue.tells = true;
+    }
+
+    /// Whether the stream can say what the peer has acknowledged.
+    pub fn can_tell(&self) -> bool {
+        self.progress.queue.tells
+    }
+
+    /// The stream cannot say it after all: what it accepts is taken for acknowledged.
+    pub fn tells_not(&mut self, now: Duration) {
+        if !self.can_tell() {
+            return;
+        }
+        let waiting = self.progress.queue.waiting();
+        self.progress.queue = Queue::default();
+        self.progress.response.add(waiting, now);
+    }
+
+    /// Bytes were accepted by the stream. Unless it [tells](Life::tells) more, they are taken for acknowledged by the peer.
     pub fn sent(&mut self, bytes: u64, now: Duration) {
         self.entry.bytes_out = self.entry.bytes_out.saturating_add(bytes);
-        self.progress.heard = now;
-        self.progress.response.add(bytes, now);
+        let progress = &mut self.progress;
+        progress.quiet = now;
+        if progress.queue.tells {
+            let reading = progress.response.clock.reading(now);
+            progress.queue.written(bytes, reading, &self.limits, now);
+        } else {
+            progress.response.add(bytes, now);
+            progress.heard = now;
+        }
+    }
+
+    /// Our FIN is given to the stream. Where that [tells](Life::tells) what is acknowledged, this is, too.
+    pub fn closes(&mut self, now: Duration) {
+        let reading = self.progress.response.clock.reading(now);
+        self.progress.queue.closed(reading, &self.limits, now);
+    }
+
+    /// Whether bytes, or the FIN, may wait in the stream for the peer to acknowledge them.
+    pub fn may_wait(&self) -> bool {
+        self.progress.queue.may_wait()
+    }
+
+    /// The stream says that `waiting` bytes of those that it has accepted are not acknowledged by the peer. To be asked at
+    /// [`Life::look`], at every deadline, and before a close.
+    pub fn acknowledged(&mut self, waiting: u64, now: Duration) {
+        let progress = &mut self.progress;
+        let reading = progress.response.clock.reading(now);
+        let seen = progress.queue.looked(waiting, reading, &self.limits, now);
+        if seen.acknowledged > 0 {
+            progress.response.add(seen.acknowledged, now);
+            progress.heard = now;
+        }
+        if let Some(reading) = seen.forgiven {
+            progress.response.forgive(reading, now);
+        }
+        if seen.emptied {
+            progress.quiet = now;
+        }
+    }
+
+    /// When to ask the stream next what is acknowledged, if bytes may wait in it. It is no deadline: nothing ends then.
+    pub fn look(&mut self, now: Duration) -> Option<Duration> {
+        let since = self.progress.since;
+        self.progress
+            .queue
+            .look(self.phase, since, &self.limits, now)
+    }
+
+    /// The longest time between two looks.
+    pub fn looks_every(&self) -> Duration {
+        queue::interval(&self.limits)
+    }
+
+    /// How many bytes may wait in the stream for the peer, as far as the last look and what was sent since tell.
+    pub fn queued(&self) -> u64 {
+        self.progress.queue.waiting()
     }
 
     /// The first byte of a request is there. The first request's clock has run since the accept.
@@ -125,13 +205,23 @@ impl Life {
     /// A final response begins with this status.
     pub fn response_begins(&mut self, status: u16, now: Duration) {
         self.entry.status(status);
-        self.progress.response = Moved::new(now, None);
+        if self.progress.queue.may_wait() {
+            // What was sent before still waits, and its clock is no other for what comes behind it.
+            self.progress.response.began = now;
+        } else {
+            self.progress.response = Moved::new(now, None);
+        }
         self.renewed = true;
     }
 
     /// The response is complete and its request is over: the next wait has a clock of its own.
     pub fn request_ends(&mut self) {
         self.renewed = true;
+    }
+
+    /// The stream is back from another protocol, which had an age of its own.
+    pub fn upgrade_ends(&mut self) {
+        self.progress.upgraded = true;
     }
 
     /// The server was asked to shut down.
@@ -157,15 +247,16 @@ impl Life {
         if phase != self.phase || self.renewed {
             self.enter(phase, now);
         }
-        if output {
+        if output || self.progress.queue.may_wait() {
             self.progress.response.clock.run(now);
         } else if self.progress.response.clock.runs() {
             self.progress.response.clock.pause(now);
         }
         let own = (phase, deadline(phase, &self.limits, &self.progress));
         self.due = own;
-        // Linger's clocks include the bytes of the last word.
-        if output && phase != Phase::Response && phase != Phase::Linger {
+        // Linger's clocks include the bytes of the last word. What is not known to wait ends nothing before it is looked for.
+        let waits = output || self.progress.queue.waits();
+        if waits && !matches!(phase, Phase::Response | Phase::Kernel | Phase::Linger) {
             let response = deadline(Phase::Response, &self.limits, &self.progress);
             if own.1.min(response) != own.1 {
                 self.due = (Phase::Response, response);
@@ -221,9 +312,10 @@ impl Life {
     /// The reason for a close, if the present wait is over.
     pub fn expired(&self, now: Duration) -> Option<CloseReason> {
         match self.due {
-            (phase, Deadline::At { at, clock }) if at <= now => {
-                Some(CloseReason::TimedOut { phase, clock })
-            }
+            (phase, Deadline::At { at, clock }) if at <= now => match clock {
+                Clock::HalfClose => Some(CloseReason::ClientGone(phase)),
+                clock => Some(CloseReason::TimedOut { phase, clock }),
+            },
             _ => None,
         }
     }

@@ -44,7 +44,7 @@ pub struct Linger {
 /// use hangup_lifecycle::{Limits, Span};
 ///
 /// let limits = Limits { idle: Span::seconds(5), ..Limits::default() };
-/// assert_eq!(limits.bound().silence, Span::seconds(32));
+/// assert_eq!(limits.bound().silence, Span::seconds(300));
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -63,8 +63,16 @@ pub struct Limits {
     pub read: Span,
     /// What the application may take for a response's head, not counting the time in which it waits for the body.
     pub handler: Span,
-    /// A response. Rate and gap run only while bytes wait for the peer.
+    /// A response, to its last byte *acknowledged* by the peer's system where the stream can tell, else accepted by the stream.
+    /// Rate and gap run only while bytes wait for the peer. See
+    /// [`choosing_limits`](crate::choosing_limits#progress-of-a-response) for what this promises to a slow reader.
     pub response: Transfer,
+    /// From the client's FIN to the end of a response in which the application gives nothing: the longest pause of the
+    /// application towards a client that has closed its side and may be gone.
+    pub half_close: Span,
+    /// The longest that the client's host can be gone without a trace (no FIN, no RST) before the connection ends, while no
+    /// byte waits for it: the kernel's keepalive probes. Bytes that wait have the clocks of `response`.
+    pub vanished: Span,
     /// An unread body.
     pub drain: Drain,
     /// The close after a last response.
@@ -75,6 +83,9 @@ pub struct Limits {
     pub upgrade: Span,
     /// From the request to shut down to the cut of what is still open.
     pub shutdown: Span,
+    /// From the request to shut down to the close of a connection without a request: a request that is on its way then is
+    /// still answered.
+    pub shutdown_grace: Span,
     /// The whole connection, except its lingering close and what it was upgraded to.
     pub age: Span,
     /// The most requests on one connection.
@@ -85,6 +96,9 @@ pub struct Limits {
     pub head_fields: usize,
     /// The most bytes of a request's body, also of one that the application streams.
     pub body_bytes: u64,
+    /// The most bytes that all connections together may have in the kernel's send queues. When they are reached, a
+    /// connection is given more only once less than [`Limits::QUEUED_SHARE`] of its own bytes wait there.
+    pub queued_bytes: u64,
     /// The most connections at once.
     pub connections: usize,
     /// The most connections at once from one address; the addresses of an IPv6 /64 are one.
@@ -108,9 +122,12 @@ impl Default for Limits {
             handler: Span::seconds(30),
             response: Transfer {
                 rate,
-                gap: Span::seconds(30),
+                // An honest reader acknowledges in steps as large as its system's window updates.
+                gap: Span::seconds(5 * 60),
                 total: Span::seconds(60 * 60),
             },
+            half_close: Span::seconds(5),
+            vanished: Span::seconds(60),
             drain: Drain {
                 bytes: 64 * 1024,
                 total: Span::seconds(2),
@@ -124,11 +141,13 @@ impl Default for Limits {
             idle: Span::seconds(75),
             upgrade: Span::seconds(60 * 60),
             shutdown: Span::seconds(10),
+            shutdown_grace: Span::of(Duration::from_millis(500)),
             age: Span::seconds(60 * 60),
             requests: 1000,
             head_bytes: 64 * 1024,
             head_fields: 100,
             body_bytes: 4 * 1024 * 1024,
+            queued_bytes: 256 * 1024 * 1024,
             connections: 16 * 1024,
             // Room for a proxy in front, through which everybody comes.
             connections_by_address: 4 * 1024,
@@ -137,6 +156,9 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// So many bytes of a connection may always wait in the kernel's send queue, whatever waits there for others.
+    pub const QUEUED_SHARE: u64 = 16 * 1024;
+
     /// Every phase unbounded, as fasthttp's defaults have it: the server of the incident (fasthttp #1834), to reproduce it.
     ///
     /// Drain and linger are zero, not unbounded: fasthttp has neither, it closes at once.
@@ -180,6 +202,8 @@ impl Limits {
             read: span(self.read),
             handler: span(self.handler),
             response: transfer(self.response),
+            half_close: span(self.half_close),
+            vanished: span(self.vanished),
             drain: Drain {
                 bytes: self.drain.bytes,
                 total: span(self.drain.total),
@@ -191,11 +215,13 @@ impl Limits {
             idle: span(self.idle),
             upgrade: span(self.upgrade),
             shutdown: span(self.shutdown),
+            shutdown_grace: span(self.shutdown_grace),
             age: span(self.age),
             requests: self.requests,
             head_bytes: self.head_bytes,
             head_fields: self.head_fields,
             body_bytes: self.body_bytes,
+            queued_bytes: self.queued_bytes,
             connections: self.connections,
             connections_by_address: self.connections_by_address,
         }
@@ -217,6 +243,8 @@ impl Limits {
             read: never,
             handler: never,
             response: transfer,
+            half_close: never,
+            vanished: never,
             drain: Drain {
                 bytes: 0,
                 total: Span::seconds(0),
@@ -228,8 +256,10 @@ impl Limits {
             idle: never,
             upgrade: never,
             shutdown: never,
+            shutdown_grace: Span::seconds(0),
             age: never,
             requests: u32::MAX,
+            queued_bytes: u64::MAX,
             connections: 256 * 1024,
             connections_by_address: 256 * 1024,
             ..Limits::default()
@@ -274,17 +304,27 @@ impl fmt::Display for Limits {
             "response   rate {}, gap {}, total {}",
             response.rate, response.gap, response.total
         )?;
+        writeln!(f, "half-close {}", self.half_close)?;
+        writeln!(f, "vanished   {}", self.vanished)?;
         writeln!(f, "drain      {}; {} bytes", drain.total, drain.bytes)?;
         writeln!(f, "linger     gap {}, total {}", linger.gap, linger.total)?;
         writeln!(f, "idle       {idle}")?;
         writeln!(f, "upgrade    {}", self.upgrade)?;
-        writeln!(f, "shutdown   {}", self.shutdown)?;
+        writeln!(
+            f,
+            "shutdown   {}; {} for a request on its way",
+            self.shutdown, self.shutdown_grace
+        )?;
         writeln!(f, "age        {}; {} requests", self.age, self.requests)?;
         let (all, by_address) = (self.connections, self.connections_by_address);
         writeln!(
             f,
             "at once    {all} connections; {by_address} from one address"
         )?;
+        match self.queued_bytes {
+            u64::MAX => writeln!(f, "queued     any number of bytes in the kernel")?,
+            bytes => writeln!(f, "queued     {bytes} bytes in the kernel")?,
+        }
         self.bound().fmt(f)
     }
 }

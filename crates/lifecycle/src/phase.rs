@@ -20,11 +20,15 @@ pub enum Phase {
     Body,
     /// The application has the request and no response yet; it does not wait for the client.
     Handler,
-    /// The response has begun, and its last byte is not yet accepted by the peer.
+    /// The response has begun, and its last byte is not yet taken by the peer: acknowledged where the stream can tell, else
+    /// accepted by the stream.
     Response,
     /// The response is sent; what the application did not read of the body is read and dropped.
     Drain,
-    /// Our side is closed; the peer's FIN says that it has everything.
+    /// Everything is written and our side is closed; the kernel still holds bytes, or the FIN, that the peer has not
+    /// acknowledged.
+    Kernel,
+    /// Our side is closed and acknowledged; the peer's FIN says that it has everything.
     Linger,
     /// Between two requests.
     Idle,
@@ -34,7 +38,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order of a connection's life.
-    pub const ALL: [Phase; 11] = [
+    pub const ALL: [Phase; 12] = [
         Phase::Handshake,
         Phase::Opening,
         Phase::Head,
@@ -43,6 +47,7 @@ impl Phase {
         Phase::Handler,
         Phase::Response,
         Phase::Drain,
+        Phase::Kernel,
         Phase::Linger,
         Phase::Idle,
         Phase::Upgrade,
@@ -59,6 +64,7 @@ impl Phase {
             Phase::Handler => "handler",
             Phase::Response => "response",
             Phase::Drain => "drain",
+            Phase::Kernel => "kernel",
             Phase::Linger => "linger",
             Phase::Idle => "idle",
             Phase::Upgrade => "upgrade",
@@ -78,6 +84,7 @@ impl Phase {
                 "the client to take the response, or the application to go on with it"
             }
             Phase::Drain => "the rest of a body that the application did not read",
+            Phase::Kernel => "the client to acknowledge our last bytes and our close",
             Phase::Linger => "the client to close after our last response",
             Phase::Idle => "the next request",
             Phase::Upgrade => "the end of the upgraded connection",

@@ -1,6 +1,7 @@
 //! What has happened so far, as far as a deadline depends on it.
 
 use crate::deadline::Stopwatch;
+use crate::queue::Queue;
 use std::time::Duration;
 
 /// The facts from which, with phase and limits, a deadline follows. All times count from the caller's epoch.
@@ -12,8 +13,14 @@ pub(crate) struct Progress {
     pub(crate) since: Duration,
     /// When the request's first byte came; for the first request, when the connection was accepted.
     pub(crate) request_since: Duration,
-    /// When the last byte came from the peer or was accepted by it.
+    /// When the last byte came from the peer or was taken by it.
     pub(crate) heard: Duration,
+    /// When the peer's FIN came.
+    pub(crate) ended: Option<Duration>,
+    /// When the application last gave something, or the peer was last seen to have taken all of it.
+    pub(crate) quiet: Duration,
+    /// Another protocol was spoken, which had an age of its own.
+    pub(crate) upgraded: bool,
     /// When the server was asked to shut down.
     pub(crate) shutdown: Option<Duration>,
     /// The application's own time on this request.
@@ -22,6 +29,8 @@ pub(crate) struct Progress {
     pub(crate) body: Moved,
     /// The response, and what of earlier ones still waits for the peer.
     pub(crate) response: Moved,
+    /// What the stream has accepted and the peer has not taken.
+    pub(crate) queue: Queue,
 }
 
 /// One direction's bytes.
@@ -50,6 +59,12 @@ impl Moved {
         self.bytes = self.bytes.saturating_add(bytes);
         self.last = self.clock.reading(now);
     }
+
+    /// The time since the clock read this does not count.
+    pub(crate) fn forgive(&mut self, reading: Duration, now: Duration) {
+        self.clock.rewind(reading, now);
+        self.last = self.last.min(reading);
+    }
 }
 
 impl Progress {
@@ -59,10 +74,14 @@ impl Progress {
             since: now,
             request_since: now,
             heard: now,
+            ended: None,
+            quiet: now,
+            upgraded: false,
             shutdown: None,
             handler: Stopwatch::default(),
             body: Moved::default(),
             response: Moved::default(),
+            queue: Queue::default(),
         }
     }
 }

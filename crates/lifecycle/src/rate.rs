@@ -66,6 +66,11 @@ impl Rate {
         }
     }
 
+    /// The time before the rate counts; zero if there is no rate.
+    pub fn grace(self) -> Duration {
+        self.pays_for(0).unwrap_or_default()
+    }
+
     /// How long so many bytes take at this rate; zero if there is no rate.
     pub fn time_for(self, bytes: u64) -> Duration {
         match self.0 {

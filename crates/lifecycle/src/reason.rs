@@ -72,7 +72,8 @@ impl CloseReason {
                 Phase::Head | Phase::Expect | Phase::Body => Some(408),
                 Phase::Handler => Some(503),
                 Phase::Handshake | Phase::Opening | Phase::Idle => None,
-                Phase::Response | Phase::Drain | Phase::Linger | Phase::Upgrade => None,
+                Phase::Response | Phase::Drain | Phase::Kernel => None,
+                Phase::Linger | Phase::Upgrade => None,
             },
             _ => None,
         }
@@ -104,6 +105,7 @@ impl CloseReason {
                 Phase::Handler => "timeout-handler",
                 Phase::Response => "timeout-response",
                 Phase::Drain => "timeout-drain",
+                Phase::Kernel => "timeout-kernel",
                 Phase::Linger => "timeout-linger",
                 Phase::Idle => "timeout-idle",
                 Phase::Upgrade => "timeout-upgrade",

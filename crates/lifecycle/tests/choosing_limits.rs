@@ -28,21 +28,25 @@ fn every_row_is_the_default() {
         read,
         handler,
         response,
+        half_close,
+        vanished,
         drain,
         linger,
         idle,
         upgrade,
         shutdown,
+        shutdown_grace,
         age,
         requests,
         head_bytes,
         head_fields,
         body_bytes,
+        queued_bytes,
         connections,
         connections_by_address,
     } = limits;
     assert_eq!(body.rate, Rate::at_least(240, Duration::from_secs(5)));
-    assert_eq!((response.rate, response.gap), (body.rate, body.gap));
+    assert_eq!(response.rate, body.rate);
     let kib = |bytes: u64| format!("{} KiB", bytes / 1024);
     let rows = [
         ("`handshake`", spelt(handshake)),
@@ -57,7 +61,10 @@ fn every_row_is_the_default() {
         ),
         ("`read`", spelt(read)),
         ("`handler`", spelt(handler)),
-        ("`response.rate`, `gap`", "as `body`".to_owned()),
+        ("`response.rate`", "as `body`".to_owned()),
+        ("`response.gap`", spelt(response.gap)),
+        ("`half_close`", spelt(half_close)),
+        ("`vanished`", spelt(vanished)),
         ("`response.total`", spelt(response.total)),
         (
             "`drain`",
@@ -72,10 +79,18 @@ fn every_row_is_the_default() {
         ("`upgrade`", spelt(upgrade)),
         ("`shutdown`", spelt(shutdown)),
         (
+            "`shutdown_grace`",
+            format!("{} ms", shutdown_grace.finite().unwrap().as_millis()),
+        ),
+        (
             "`head_bytes`, `head_fields`",
             format!("{}, {head_fields}", kib(head_bytes as u64)),
         ),
         ("`body_bytes`", format!("{} MiB", body_bytes / 1024 / 1024)),
+        (
+            "`queued_bytes`",
+            format!("{} MiB", queued_bytes / 1024 / 1024),
+        ),
         (
             "`connections`",
             format!("{connections}, {connections_by_address} from one address"),

@@ -3,12 +3,14 @@
 
 use crate::descriptors::Spare;
 use crate::ledger::AcceptFailure;
-use crate::{Body, Listener, Server};
+use crate::{Body, Listener, Peer, Server};
 use hangup_lifecycle::CloseReason;
 use http::{Request, Response};
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -19,6 +21,9 @@ use tower_service::Service;
 /// missing.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// No listener's backlog is longer: so many are accepted before a shutdown.
+const BACKLOG_MAX: usize = 4096;
 
 /// So many errors in a row that concern one connection each are passed over without a pause.
 const AT_ONCE_MAX: u32 = 16;
@@ -83,7 +88,7 @@ where
                         self.connection(io, peer)
                     };
                     let ends_one = connection.ends_one();
-                    let connection = connection.handshake(L::poll_handshake);
+                    let connection = connection.over::<L>();
                     // In a box, since a task is moved some times before it is where it stays.
                     connections.spawn(Box::pin(connection));
                     if !ends_one {
@@ -124,4 +129,34 @@ where
             }
         }
     }
+
+    /// Accepts those that wait already: each was told that it is connected, and may have sent a
+    /// request before the shutdown was asked for.
+    pub(crate) async fn accept_backlog<L: Listener>(
+        &mut self,
+        listener: &mut L,
+        connections: &mut JoinSet<CloseReason>,
+    ) {
+        for _ in 0..BACKLOG_MAX {
+            match accept_now(listener).await {
+                Some(Ok((io, peer))) => {
+                    let connection = self.connection(io, peer).over::<L>();
+                    connections.spawn(Box::pin(connection));
+                }
+                Some(Err(error))
+                    if matches!(AcceptFailure::of(&error), AcceptFailure::OneConnection) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    }
+}
+
+/// The next connection, if there is one already.
+async fn accept_now<L: Listener>(listener: &mut L) -> Option<io::Result<(L::Io, Peer)>> {
+    let mut accept = pin!(tokio::task::unconstrained(listener.accept()));
+    poll_fn(|cx| match accept.as_mut().poll(cx) {
+        Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }

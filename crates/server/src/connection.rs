@@ -16,6 +16,7 @@
 mod closing;
 mod exchange;
 mod handling;
+mod queue;
 mod reading;
 mod upgrading;
 mod work;
@@ -28,15 +29,15 @@ use crate::ledger::Account;
 use crate::output::Output;
 use crate::server::Config;
 use crate::timer::Timer;
-use crate::{Body, Peer};
+use crate::{Body, Listener, Peer};
 use exchange::Exchange;
 use hangup_lifecycle::{CloseReason, Life, Phase};
 use http::{Request, Response};
+use queue::{Kernel, KernelOf, Share};
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -52,6 +53,7 @@ pub struct Connection<S, B, I>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
+    I: 'static,
 {
     io: Held<I>,
     service: S,
@@ -70,13 +72,19 @@ where
     stopping: bool,
     /// It makes room for another connection as soon as it waits with nothing under way.
     leaving: Option<Leave>,
-    handshake: Option<Handshake<I>>,
+    /// What the listener says of its streams; a stream that came from none has only itself.
+    kernel: Option<&'static Kernel<I>>,
+    handshaken: bool,
+    share: Share,
+    /// So many bytes wait in all connections that this one is not given more.
+    crowded: bool,
+    /// When the stream was last asked what is acknowledged.
+    looked: Duration,
+    /// It waits to read, too.
+    hears: bool,
     /// The application ran since the clock was read, and may have taken long.
     worked: bool,
 }
-
-/// What a stream needs before the first request. See [`Listener::poll_handshake`](crate::Listener::poll_handshake).
-pub(crate) type Handshake<I> = fn(&mut I, &mut Context<'_>) -> Poll<io::Result<()>>;
 
 /// What the connection is at. Finer than a phase, which is what it waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,8 +113,10 @@ enum Stage {
     Switch,
     /// The stream is the application's.
     Upgraded,
-    /// A close without a word: FIN, and gone.
-    Silent,
+    /// A close without a word: FIN, and gone once it is acknowledged. `closed` once it is sent.
+    Silent {
+        closed: bool,
+    },
     Done,
 }
 
@@ -155,7 +165,12 @@ where
             work: Box::pin(Work::Nothing),
             stopping: false,
             leaving: None,
-            handshake: None,
+            kernel: None,
+            handshaken: false,
+            share: Share::default(),
+            crowded: false,
+            looked: Duration::ZERO,
+            hears: false,
             worked: false,
         }
     }
@@ -166,9 +181,14 @@ where
         self.account.evicts || matches!(self.account.admitted, Admitted::Dropped(_))
     }
 
-    /// Before anything else, the stream goes through `handshake`.
-    pub(crate) fn handshake(mut self, handshake: Handshake<I>) -> Self {
-        self.handshake = Some(handshake);
+    /// The stream is one of an `L`: it goes through that listener's [handshake](Listener::poll_handshake) first, is asked what its
+    /// peer [has not acknowledged](Listener::unacknowledged), and is [reset](Listener::abort) where bytes cannot be delivered.
+    /// [`Server::serve`](crate::Server::serve) does this for each that it accepts.
+    pub fn over<L: Listener<Io = I>>(mut self) -> Self {
+        self.kernel = Some(KernelOf::<L>::KERNEL);
+        if L::TELLS {
+            self.life.tells();
+        }
         self
     }
 
@@ -189,7 +209,7 @@ where
             Stage::Linger { closed } => self.linger(closed, cx, now),
             Stage::Switch => self.switch(cx, now),
             Stage::Upgraded => self.upgraded(cx, now),
-            Stage::Silent => self.hang_up(cx),
+            Stage::Silent { closed } => self.hang_up(closed, cx, now),
             Stage::Done => Step::Again,
         }
     }
@@ -201,24 +221,45 @@ where
         } else {
             now
         };
-        let deadline = self.life.wait(phase, !self.output.is_empty(), now);
-        let deadline = deadline.at().map(|time| self.opened + time);
-        self.account.waits(&self.life, now);
-        if let Some(leave) = self.leaving
-            && self.make_room(leave, phase, cx, now)
-        {
-            return false;
-        }
         let mut at = self.opened + now;
-        while self.timer.arm(deadline, at, cx) {
+        let mut now = now;
+        loop {
+            let deadline = self.life.wait(phase, !self.output.is_empty(), now).at();
+            self.account.waits(&self.life, now);
+            if let Some(leave) = self.leaving
+                && self.make_room(leave, phase, cx, now)
+            {
+                return false;
+            }
+            let look = self.next_look(phase, now);
+            let wakes = deadline.into_iter().chain(look).min();
+            let wakes = wakes.map(|time| self.opened + time);
+            if !self.timer.arm(wakes, at, cx) {
+                return true;
+            }
             at = Instant::now();
-            let now = at.saturating_duration_since(self.opened);
+            now = at.saturating_duration_since(self.opened);
+            if self.looks(phase, cx, now) {
+                return false;
+            }
             if let Some(reason) = self.life.expired(now) {
                 self.expire(reason, cx, now);
                 return false;
             }
         }
-        true
+    }
+
+    /// Looks for what was acknowledged, since a deadline may be the later for it. Returns whether there is more to do than wait.
+    fn looks(&mut self, phase: Phase, cx: &mut Context<'_>, now: Duration) -> bool {
+        if phase == Phase::Upgrade {
+            return false;
+        }
+        if self.look(now).is_err() {
+            self.gone(phase, cx);
+            return true;
+        }
+        self.life.wait(phase, !self.output.is_empty(), now);
+        std::mem::take(&mut self.crowded) || phase == Phase::Kernel && !self.life.may_wait()
     }
 
     /// Writes what can be written. `Ok(false)` if the peer does not take it all now.
@@ -226,11 +267,16 @@ where
         if self.output.is_empty() {
             return Ok(true);
         }
+        let most = self.room(now)?;
         let mut accepted = 0;
-        let flushed = self.output.poll_flush(&mut self.io, &mut accepted, cx);
+        let flushed = self
+            .output
+            .poll_flush(&mut self.io, most, &mut accepted, cx);
+        self.crowded = accepted == most;
         if accepted > 0 {
             self.life.sent(accepted, now);
             self.account.sent(accepted, now);
+            self.share.is(self.life.queued(), &self.config.queued);
         }
         match flushed {
             Poll::Ready(Ok(())) => Ok(true),
@@ -247,6 +293,7 @@ where
 
     /// Reads once. `Ok(false)` if there is nothing to read now.
     fn fill(&mut self, most: usize, cx: &mut Context<'_>, now: Duration) -> Result<bool, Gone> {
+        self.hears = true;
         match self.input.poll_fill(&mut self.io, most, cx) {
             Poll::Ready(Ok(Fill::Bytes(length))) => {
                 self.life.received(length as u64, now);
@@ -256,6 +303,7 @@ where
                 Ok(true)
             }
             Poll::Ready(Ok(Fill::End)) => {
+                self.life.ended(now);
                 self.account.ended(now);
                 Ok(true)
             }
@@ -270,6 +318,7 @@ impl<S, B, I> Unpin for Connection<S, B, I>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
+    I: 'static,
 {
 }
 
@@ -294,6 +343,7 @@ where
         }
         this.leaving = this.account.leave();
         while this.stage != Stage::Done {
+            this.hears = false;
             match this.advance(cx, now) {
                 Step::Again => {}
                 Step::Wait(phase) => {
@@ -311,6 +361,7 @@ impl<S, B, I> Drop for Connection<S, B, I>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
+    I: 'static,
 {
     fn drop(&mut self) {
         let at = Instant::now();
@@ -319,12 +370,17 @@ where
         let _in = span.enter();
         // What the application says as it goes is said in the connection's span, too.
         self.work.set(Work::Nothing);
-        if let Some(tunnel) = self.exchange.tunnel.take() {
-            tunnel.close(
-                io::ErrorKind::NotConnected,
-                &mut Context::from_waker(Waker::noop()),
-            );
+        self.abandon_upgrade();
+        // Nobody is left to wait for what is under way, which must not look as if it were complete.
+        if !matches!(
+            self.stage,
+            Stage::Done | Stage::New | Stage::Head { begun: false }
+        ) || !self.output.is_empty()
+            || self.stage != Stage::Done && !matches!(self.is_delivered(now), Ok(true))
+        {
+            self.abort();
         }
+        self.share.is(0, &self.config.queued);
         let reason = self.life.close(CloseReason::Dropped, now);
         self.account.close(reason, self.life.entry(), at);
     }

@@ -135,6 +135,10 @@ impl Group {
         (sum(|open| open.bytes_in), sum(|open| open.bytes_out))
     }
 
+    fn queued(&self) -> u64 {
+        self.connections.iter().map(|open| open.queued).sum()
+    }
+
     fn deadlines(&self) -> Option<(Instant, Instant)> {
         let deadlines = || self.connections.iter().filter_map(|open| open.deadline);
         Some((deadlines().min()?, deadlines().max()?))
@@ -180,6 +184,7 @@ impl Group {
             last_deadline_in_s: self.deadlines().map(|(_, last)| signed(last)),
             bytes_in,
             bytes_out,
+            queued: self.queued(),
             connections: self
                 .connections
                 .iter()
@@ -194,6 +199,7 @@ impl Group {
                     deadline_in_s: open.deadline.map(signed),
                     bytes_in: open.bytes_in,
                     bytes_out: open.bytes_out,
+                    queued: open.queued,
                     requests: open.requests,
                     status: open.status,
                 })
@@ -234,8 +240,12 @@ impl fmt::Display for Dump {
             writeln!(f, "\n{}", group.headline(self))?;
             writeln!(
                 f,
-                "    waiting for {}; {bytes_in} bytes in, {bytes_out} bytes out",
-                group.phase.explain()
+                "    waiting for {}; {bytes_in} bytes in, {bytes_out} bytes out{}",
+                group.phase.explain(),
+                match group.queued() {
+                    0 => String::new(),
+                    queued => format!(", {queued} not acknowledged"),
+                }
             )?;
             for open in group.connections.iter().take(self.rows) {
                 self.row(open, f)?;
@@ -300,6 +310,8 @@ struct GroupShape<'a> {
     last_deadline_in_s: Option<f64>,
     bytes_in: u64,
     bytes_out: u64,
+    /// Bytes that wait in the kernel for acknowledgement.
+    queued: u64,
     connections: Vec<RowShape>,
 }
 
@@ -315,6 +327,7 @@ struct RowShape {
     deadline_in_s: Option<f64>,
     bytes_in: u64,
     bytes_out: u64,
+    queued: u64,
     requests: u32,
     status: Option<u16>,
 }

@@ -68,6 +68,7 @@ struct Now {
     heard: Duration,
     bytes_in: u64,
     bytes_out: u64,
+    queued: u64,
     requests: u32,
     responses: Responses,
     /// How it is to make room, once it was told to.
@@ -204,6 +205,7 @@ impl Ledger {
                 heard: Duration::ZERO,
                 bytes_in: 0,
                 bytes_out: 0,
+                queued: 0,
                 requests: 0,
                 responses: Responses::default(),
                 leave: None,
@@ -297,6 +299,7 @@ impl Card {
             ends: now.ends,
             bytes_in: now.bytes_in,
             bytes_out: now.bytes_out,
+            queued: now.queued,
             requests: now.requests,
             status: now.responses.last,
         }
@@ -338,6 +341,7 @@ impl Account {
                 card.heard = now;
             }
             (card.phase, card.since, card.ends) = (phase, since, ends);
+            card.queued = life.queued();
             (card.requests, card.responses) = (entry.requests, self.responses);
         }
         if let Some(watch) = &self.watch

@@ -34,12 +34,14 @@
 //! | `tls` | the same over TLS, with feature `tls` |
 //! | `connection` | the state machine of one connection, and the one place that waits |
 //! | `connection/reading`, `handling`, `upgrading`, `closing` | its stages: heads; the application; another protocol; drain, linger, the last word |
+//! | `connection/queue` | what the peer has not acknowledged |
 //! | `connection/exchange`, `work` | one request's state; the application's futures |
 //! | `head`, `target`, `host`, `framing`, `chunked` | from bytes to requests, and what is refused |
 //! | `body` | a request's body, as a pipe of one piece |
 //! | `response`, `date` | from responses to bytes |
 //! | `upgrade`, `hyper_upgrade` | another protocol's stream, counted and under its clock; the same in hyper's type, for axum |
 //! | `input`, `output`, `held`, `timer` | the buffers, the stream and the one timer |
+//! | `kernel` | what the kernel knows of a socket: the bytes that are not acknowledged |
 //! | `ledger`, `watch` | who is there, and in which phase; whoever is told of it as it happens |
 //! | `dump`, `metrics`, `admin` | the ledger for people and programs, for Prometheus, and as pages (the last two with feature `metrics`) |
 //! | `task_watch` | alerts: what only grows, and who is past a bound |
@@ -70,6 +72,7 @@ mod host;
 #[cfg(feature = "hyper-upgrade")]
 mod hyper_upgrade;
 mod input;
+mod kernel;
 mod ledger;
 mod listener;
 mod log_limit;

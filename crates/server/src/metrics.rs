@@ -33,6 +33,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// | `hangup_waits_total{phase}`, `hangup_wait_seconds_total{phase}` | how often and how long closed connections waited |
 /// | `hangup_requests_total`, `hangup_responses_total{class}` | heads that were whole; responses that were begun, by `1xx` to `5xx` |
 /// | `hangup_received_bytes_total`, `hangup_sent_bytes_total` | bytes from and to clients |
+/// | `hangup_queued_bytes{phase}` | bytes to clients that wait in the kernel for acknowledgement |
 /// | `hangup_tasks_alive` | tasks of the runtime that is scraped, whoever has spawned them |
 #[derive(Clone, Debug)]
 pub struct Metrics(Ledger);
@@ -172,6 +173,16 @@ impl Page<'_> {
         ] {
             self.one(name, help, Some(&Unit::Bytes), &ConstCounter::new(count))?;
         }
+        self.family(
+            "hangup_queued",
+            "Bytes to clients that wait in the kernel for acknowledgement",
+            Some(&Unit::Bytes),
+            "phase",
+            by_phase(|phase| {
+                let here = snapshot.open.iter().filter(|open| open.phase == phase);
+                ConstGauge::new(here.map(|open| open.queued).sum::<u64>())
+            }),
+        )?;
         let Ok(runtime) = Handle::try_current() else {
             return Ok(());
         };

@@ -81,16 +81,22 @@ impl<D: Buf> Output<D> {
         }
     }
 
-    /// Writes until all is accepted, or the stream will not take more. `accepted` counts what it took.
+    /// Writes until all is accepted, the stream will not take more, or it took `most` bytes; then it is pending, too. `accepted`
+    /// counts what it took.
     pub(crate) fn poll_flush<W: AsyncWrite + Unpin>(
         &mut self,
         io: &mut W,
+        most: u64,
         accepted: &mut u64,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         self.blocked = true;
         while !self.bytes.is_empty() || self.piece.is_some() {
-            let wrote = match self.poll_write(io, cx) {
+            let most = usize::try_from(most - *accepted).unwrap_or(usize::MAX);
+            if most == 0 {
+                return Poll::Pending;
+            }
+            let wrote = match self.poll_write(io, most, cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(wrote)) => wrote,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -113,12 +119,20 @@ impl<D: Buf> Output<D> {
     fn poll_write<W: AsyncWrite + Unpin>(
         &self,
         io: &mut W,
+        most: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let bytes = &self.bytes[self.written..];
+        let bytes = &bytes[..most.min(bytes.len())];
         match &self.piece {
             None => Pin::new(io).poll_write(cx, bytes),
-            Some(piece) if bytes.is_empty() => Pin::new(io).poll_write(cx, piece.chunk()),
+            Some(piece) if bytes.is_empty() => {
+                let chunk = piece.chunk();
+                Pin::new(io).poll_write(cx, &chunk[..most.min(chunk.len())])
+            }
+            Some(piece) if bytes.len() + piece.remaining() > most => {
+                Pin::new(io).poll_write(cx, bytes)
+            }
             Some(_) if !io.is_write_vectored() => Pin::new(io).poll_write(cx, bytes),
             Some(piece) => {
                 let mut slices = [IoSlice::new(&[]); 16];

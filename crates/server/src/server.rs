@@ -12,6 +12,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, pending};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
@@ -47,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) watch: Option<Arc<dyn Watch>>,
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) prepare: Option<Arc<Prepare>>,
+    /// Bytes that wait in the kernel, as far as connections count them.
+    pub(crate) queued: Arc<AtomicU64>,
     /// Descriptors for connections, where they take any.
     pub(crate) descriptors: Option<Descriptors>,
 }
@@ -90,6 +93,7 @@ impl<S> Server<S> {
             route: None,
             prepare: None,
             descriptors: None,
+            queued: Arc::default(),
         };
         Server {
             service,
@@ -191,19 +195,22 @@ where
         self.serve_with_shutdown(listener, pending()).await;
     }
 
-    /// Serves until `signal` is ready. Then the listener is closed; connections with nothing under way get a FIN at once (who had a
-    /// response may still be reading it, and has [`Limits::linger`] to go), requests under way are answered with
-    /// `Connection: close`, and what is still there after [`Limits::shutdown`] is cut.
+    /// Serves until `signal` is ready. Then connections that the listener has ready are accepted, and it is closed. Requests under
+    /// way, and those that come within [`Limits::shutdown_grace`], are answered with `Connection: close`; connections without one
+    /// get a FIN then (who had a response may still be reading it, and has [`Limits::linger`] to go), and what is still there after
+    /// [`Limits::shutdown`] is cut.
     pub async fn serve_with_shutdown<L: Listener>(
         self,
         mut listener: L,
         signal: impl Future<Output = ()>,
     ) -> Report {
         let mut server = self.fitted(&listener);
+        listener.prepare(&server.config.limits);
         let mut connections = JoinSet::new();
         server
             .accept_until(&mut listener, &mut connections, signal)
             .await;
+        server.accept_backlog(&mut listener, &mut connections).await;
         drop(listener);
         server.shut_down(connections).await
     }

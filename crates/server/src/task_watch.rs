@@ -57,7 +57,8 @@ impl TaskWatch {
         TaskWatch {
             ledger,
             every: Duration::from_secs(10),
-            patience: usual.silence.finite().unwrap_or(Duration::MAX),
+            // The longest ordinary wait: an alert need not wait for what only a slow reader may take.
+            patience: Limits::default().idle.finite().unwrap_or(Duration::MAX),
             residence: finite(own.residence, usual.residence),
             upgrade: finite(limits.upgrade, Limits::default().upgrade),
             connections: Growth::new(Counted::Connections),

@@ -1,6 +1,6 @@
 //! TLS by `tokio-rustls` (feature `tls`): the handshake is in the connection's own task, under a clock of its own.
 
-use crate::{Listener, Peer};
+use crate::{Limits, Listener, Peer};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -55,6 +55,32 @@ impl<L: Listener> Listener for Tls<L> {
 
     fn uses_descriptors(&self) -> bool {
         self.listener.uses_descriptors()
+    }
+
+    const TELLS: bool = L::TELLS;
+
+    fn prepare(&mut self, limits: &Limits) {
+        self.listener.prepare(limits);
+    }
+
+    fn unacknowledged(io: &Self::Io) -> io::Result<Option<u64>> {
+        match &io.0 {
+            State::Open(stream) => L::unacknowledged(stream.get_ref().0),
+            // Nothing of a connection was written yet.
+            State::Handshake(_) | State::Failed => Ok(Some(0)),
+        }
+    }
+
+    fn abort(io: &mut Self::Io) {
+        match &mut io.0 {
+            State::Open(stream) => L::abort(stream.get_mut().0),
+            State::Handshake(accept) => {
+                if let Some(io) = accept.get_mut() {
+                    L::abort(io);
+                }
+            }
+            State::Failed => {}
+        }
     }
 
     fn poll_handshake(io: &mut Self::Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

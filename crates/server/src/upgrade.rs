@@ -4,6 +4,7 @@
 use crate::hyper_upgrade::Bridge;
 use bytes::{Buf, Bytes};
 use http::Request;
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -80,8 +81,16 @@ struct Tunnel(Mutex<State>);
 
 struct Handle(Arc<Tunnel>);
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<I: AsyncRead + AsyncWrite + Unpin + Send> Stream for I {}
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// For the connection that gave it away.
+    fn back(self: Box<Self>) -> Box<dyn Any>;
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for I {
+    fn back(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
 
 struct State {
     stage: Stage,
@@ -166,9 +175,9 @@ impl Offered {
         self.tunnel.poll_dropped(cx)
     }
 
-    /// Ends it: the stream is closed, and the application's end fails with this.
-    pub(crate) fn close(self, error: io::ErrorKind, cx: &mut Context<'_>) -> Moved {
-        self.tunnel.close(error, cx)
+    /// Ends it: the application's end fails with this, and the stream, if it was given away, is back.
+    pub(crate) fn close<I: 'static>(self, error: io::ErrorKind) -> (Moved, Option<I>) {
+        self.tunnel.close(error)
     }
 }
 
@@ -192,13 +201,14 @@ impl Tunnel {
         Poll::Pending
     }
 
-    fn close(&self, error: io::ErrorKind, cx: &mut Context<'_>) -> Moved {
+    fn close<I: 'static>(&self, error: io::ErrorKind) -> (Moved, Option<I>) {
         let mut state = lock(&self.0);
-        if let Stage::Open(mut io) = std::mem::replace(&mut state.stage, Stage::Closed(error)) {
-            let _ = Pin::new(&mut io).poll_shutdown(cx);
-        }
+        let io = match std::mem::replace(&mut state.stage, Stage::Closed(error)) {
+            Stage::Open(io) => io.back().downcast().ok().map(|io| *io),
+            Stage::Offered | Stage::Closed(_) => None,
+        };
         state.wake();
-        state.moved
+        (state.moved, io)
     }
 }
 

@@ -18,6 +18,7 @@ fn every_test_that_the_table_names_exists() {
         let (file, test) = name.split_once("::").unwrap();
         let places = [
             format!("connection/{file}.rs"),
+            format!("kernel/{file}.rs"),
             format!("seeing/{file}.rs"),
             format!("{file}.rs"),
         ];

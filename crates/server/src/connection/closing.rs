@@ -25,11 +25,21 @@ where
     /// A phase has had its time.
     pub(super) fn expire(&mut self, reason: CloseReason, cx: &mut Context<'_>, now: Duration) {
         let CloseReason::TimedOut { phase, clock } = reason else {
-            return;
+            // A clock that says that the client is gone.
+            return self.cut(reason, cx);
         };
         self.account.expired(phase, clock, now);
         match phase {
             Phase::Upgrade => self.end_upgrade(reason, cx, now),
+            // Nothing was under way, and nothing came on its way.
+            Phase::Opening | Phase::Idle if clock == Clock::Shutdown => {
+                self.life.because(CloseReason::Shutdown);
+                // The last response may still be read, and a request that crosses our FIN must not take it back.
+                self.stage = match self.life.entry().requests {
+                    0 => Stage::Silent { closed: false },
+                    _ => Stage::Linger { closed: false },
+                };
+            }
             _ if clock == Clock::Shutdown => self.cut(reason, cx),
             Phase::Head | Phase::Expect | Phase::Body | Phase::Handler => {
                 self.answer(reason, cx, now)
@@ -40,9 +50,14 @@ where
             }
             Phase::Opening | Phase::Idle | Phase::Handshake => {
                 self.life.because(reason);
-                self.stage = Stage::Silent;
+                self.stage = Stage::Silent { closed: false };
             }
-            Phase::Response | Phase::Linger => self.cut(reason, cx),
+            // The peer has it all and does not close; that it then gets a FIN lets it read what it has.
+            Phase::Linger if self.output.is_empty() && !self.life.may_wait() => {
+                self.life.because(reason);
+                self.stage = Stage::Done;
+            }
+            Phase::Response | Phase::Kernel | Phase::Linger => self.cut(reason, cx),
         }
     }
 
@@ -106,9 +121,11 @@ where
         self.stage = Stage::Linger { closed: false };
     }
 
-    /// Ends the connection as it is.
+    /// Ends the connection as it is, with a reset: what is under way must not look complete, and nothing of it stays in the
+    /// kernel.
     pub(super) fn cut(&mut self, reason: CloseReason, cx: &mut Context<'_>) {
         self.end_work(reason, cx);
+        self.abort();
         self.stage = Stage::Done;
     }
 
@@ -122,7 +139,7 @@ where
             _ => BodyError::Over,
         };
         self.exchange.abandon_body(error, cx.waker());
-        self.abandon_upgrade(cx);
+        self.abandon_upgrade();
     }
 
     /// The peer is gone: so is everything that was done for it.
@@ -133,15 +150,27 @@ where
 
     pub(super) fn silent(&mut self, reason: CloseReason) -> Step {
         self.life.because(reason);
-        self.stage = Stage::Silent;
+        self.stage = Stage::Silent { closed: false };
         Step::Again
     }
 
-    /// FIN without a word and without waiting.
-    pub(super) fn hang_up(&mut self, cx: &mut Context<'_>) -> Step {
-        // What a stream cannot say at once (a TLS alert that does not fit) stays unsaid.
-        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
-        self.stage = Stage::Done;
+    /// FIN without a word. Where the stream can tell, it is ours until the FIN is acknowledged.
+    pub(super) fn hang_up(&mut self, closed: bool, cx: &mut Context<'_>, now: Duration) -> Step {
+        if !closed {
+            // What a stream cannot say at once (a TLS alert that does not fit) stays unsaid.
+            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+            self.life.closes(now);
+            self.stage = Stage::Silent { closed: true };
+        }
+        match self.is_delivered(now) {
+            // Its place is needed now.
+            Ok(false) if self.leaving == Some(Leave::AtOnce) => {
+                self.abort();
+                self.stage = Stage::Done;
+            }
+            Ok(false) => return Step::Wait(Phase::Kernel),
+            Ok(true) | Err(Gone) => self.stage = Stage::Done,
+        }
         Step::Again
     }
 
@@ -199,23 +228,41 @@ where
     }
 
     /// Our FIN, then the client's (RFC 9112 section 9.6): a close at once could take back a response that it has not read yet.
+    /// Until what we sent is acknowledged, the response's clocks run for it; then the linger's.
     pub(super) fn linger(&mut self, closed: bool, cx: &mut Context<'_>, now: Duration) -> Step {
+        let sending = if self.life.can_tell() {
+            Phase::Kernel
+        } else {
+            Phase::Linger
+        };
         match self.flush(cx, now) {
             Ok(true) => {}
-            Ok(false) => return Step::Wait(Phase::Linger),
+            Ok(false) => return Step::Wait(sending),
             Err(Gone) => return self.gone(Phase::Linger, cx),
         }
         if !closed {
             match Pin::new(&mut self.io).poll_shutdown(cx) {
-                Poll::Ready(Ok(())) => self.stage = Stage::Linger { closed: true },
+                Poll::Ready(Ok(())) => {
+                    self.life.closes(now);
+                    self.stage = Stage::Linger { closed: true };
+                }
                 Poll::Ready(Err(_)) => return self.gone(Phase::Linger, cx),
-                Poll::Pending => return Step::Wait(Phase::Linger),
+                Poll::Pending => return Step::Wait(sending),
             }
+        }
+        let phase = match self.is_delivered(now) {
+            Ok(true) => Phase::Linger,
+            Ok(false) => Phase::Kernel,
+            Err(Gone) => return self.gone(Phase::Kernel, cx),
+        };
+        if self.input.ended && phase == Phase::Kernel {
+            return Step::Wait(phase);
         }
         if self.input.ended {
             self.stage = Stage::Done;
             return Step::Again;
         }
+        self.hears = true;
         match self.input.poll_discard(&mut self.io, cx) {
             Poll::Ready(Ok(Fill::Bytes(length))) => {
                 self.life.received(length as u64, now);
@@ -223,11 +270,12 @@ where
                 Step::Again
             }
             Poll::Ready(Ok(Fill::End)) => {
+                self.life.ended(now);
                 self.account.ended(now);
                 Step::Again
             }
-            Poll::Ready(Err(_)) => self.gone(Phase::Linger, cx),
-            Poll::Pending => Step::Wait(Phase::Linger),
+            Poll::Ready(Err(_)) => self.gone(phase, cx),
+            Poll::Pending => Step::Wait(phase),
         }
     }
 }

@@ -50,7 +50,7 @@ where
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             return self.begin_switch(&parts, cx, now);
         }
-        self.abandon_upgrade(cx);
+        self.abandon_upgrade();
         let Ok(framing) = response::framing(&parts, &size, asked) else {
             self.blame(Fault::Error(
                 "the response has an informational status or an invalid Content-Length".into(),

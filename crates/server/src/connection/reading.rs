@@ -23,11 +23,11 @@ where
 {
     /// The first that is done for a connection: to serve it, or to say why not.
     pub(super) fn welcome(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
-        if let (Some(handshake), Some(io)) = (self.handshake, &mut self.io.0)
+        if let (false, Some(kernel), Some(io)) = (self.handshaken, self.kernel, &mut self.io.0)
             && !matches!(self.account.admitted, Admitted::Dropped(_))
         {
-            match handshake(io, cx) {
-                Poll::Ready(Ok(())) => {}
+            match (kernel.handshake)(io, cx) {
+                Poll::Ready(Ok(())) => self.handshaken = true,
                 Poll::Ready(Err(_)) => return self.silent(CloseReason::HandshakeFailed),
                 Poll::Pending => return Step::Wait(Phase::Handshake),
             }
@@ -70,18 +70,12 @@ where
             Ok(false) => return Step::Wait(Phase::Response),
             Err(Gone) => return self.gone(Phase::Response, cx),
         }
-        if empty && self.stopping {
-            if self.life.entry().requests == 0 {
-                return self.silent(CloseReason::Shutdown);
-            }
-            // The last response may still be under way, and a request that crosses our FIN must not take it back.
-            self.life.because(CloseReason::Shutdown);
-            self.stage = Stage::Linger { closed: false };
-            return Step::Again;
-        }
         if self.input.ended {
             if empty {
-                return self.silent(CloseReason::ClientClosed);
+                // It may still take the last response.
+                self.life.because(CloseReason::ClientClosed);
+                self.stage = Stage::Linger { closed: false };
+                return Step::Again;
             }
             if self.input.scanned > 0 {
                 let refusal = head::unfinished(&self.input.bytes, self.life.limits());

@@ -2,7 +2,7 @@
 
 use super::{Connection, Gone, Stage, Step};
 use crate::Body;
-use hangup_lifecycle::{CloseReason, Phase};
+use hangup_lifecycle::{Clock, CloseReason, Phase};
 use http::{Request, Response};
 use std::io;
 use std::task::Context;
@@ -44,13 +44,27 @@ where
         Step::Again
     }
 
+    /// Takes the stream back, sees out what the application wrote to it, and closes it.
     pub(super) fn end_upgrade(&mut self, reason: CloseReason, cx: &mut Context<'_>, now: Duration) {
         if let Some(tunnel) = self.exchange.tunnel.take() {
-            let moved = tunnel.close(io::ErrorKind::TimedOut, cx);
+            let (moved, io) = tunnel.close(io::ErrorKind::TimedOut);
+            self.io.0 = io;
             self.life.received(moved.received, now);
             self.life.sent(moved.sent, now);
         }
-        self.cut(reason, cx);
+        self.life.upgrade_ends();
+        let cut = matches!(
+            reason,
+            CloseReason::TimedOut {
+                clock: Clock::Shutdown,
+                ..
+            }
+        );
+        if cut {
+            return self.cut(reason, cx);
+        }
+        self.life.because(reason);
+        self.stage = Stage::Silent { closed: false };
     }
 }
 
@@ -58,11 +72,15 @@ impl<S, B, I> Connection<S, B, I>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     B: http_body::Body,
+    I: 'static,
 {
     /// An offered upgrade comes to nothing.
-    pub(super) fn abandon_upgrade(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn abandon_upgrade(&mut self) {
         if let Some(tunnel) = self.exchange.tunnel.take() {
-            tunnel.close(io::ErrorKind::NotConnected, cx);
+            let (_, stream) = tunnel.close::<I>(io::ErrorKind::NotConnected);
+            if stream.is_some() {
+                self.io.0 = stream;
+            }
         }
     }
 }

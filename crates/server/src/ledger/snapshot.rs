@@ -79,6 +79,9 @@ pub struct Open {
     pub bytes_in: u64,
     /// Bytes that the client has taken.
     pub bytes_out: u64,
+    /// Of these, the bytes that wait in the kernel for the client's acknowledgement, as far as the last look
+    /// tells: more do not. 0 where a stream cannot say it.
+    pub queued: u64,
     /// Requests whose head was whole.
     pub requests: u32,
     /// The last status that it was answered, 100 among them.

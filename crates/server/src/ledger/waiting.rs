@@ -24,6 +24,7 @@ fn class(phase: Phase) -> Option<usize> {
         | Phase::Handler
         | Phase::Response
         | Phase::Drain
+        | Phase::Kernel
         | Phase::Linger
         | Phase::Upgrade => None,
     }

@@ -77,7 +77,7 @@ impl Alert {
                 Phase::Idle => {
                     "A client keeps a connection and asks for nothing. Set an idle timeout: idle in Limits; 75 s by default."
                 }
-                Phase::Response | Phase::Linger => {
+                Phase::Response | Phase::Kernel | Phase::Linger => {
                     "A client does not take its response, or the application does not go on with it. Set write timeouts: response and linger in \
                      Limits; Limits::default has them."
                 }

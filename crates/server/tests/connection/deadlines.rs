@@ -274,11 +274,12 @@ async fn a_handler_that_never_answers_is_a_503_after_thirty_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_response_that_is_never_read_is_cut_after_the_gap() {
-    let mut client = Client::connect_with(Limits::default(), 65536);
+    // More than what pays for the gap.
+    let mut client = Client::connect_with(Limits::default(), 400_000);
     client
         .send("GET /big/1000000 HTTP/1.1\r\nHost: a\r\n\r\n")
         .await;
-    assert_eq!(client.gone().await, ("timeout-response", secs(30)));
+    assert_eq!(client.gone().await, ("timeout-response", secs(300)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -325,6 +326,28 @@ async fn an_event_stream_with_nothing_to_say_is_not_a_slow_reader() {
     assert!(body.ends_with(b"1\r\nx\r\n0\r\n\r\n"));
     assert_eq!(client.now(), secs(100));
     assert_eq!(client.end().await, silence(secs(175)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_event_stream_ends_five_seconds_behind_the_clients_fin() {
+    let mut client = Client::connect();
+    client.send("GET /silent HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.until(secs(100)).await;
+    client.half_close().await;
+    assert_eq!(client.gone().await, ("client-gone", secs(105)));
+    assert_eq!(client.seen(), ["GET /silent", "dropped /silent"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_half_closes_still_gets_a_stream_that_goes_on() {
+    let mut client = Client::connect();
+    client
+        .send("GET /events/20 HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await;
+    client.half_close().await;
+    let end = client.end().await;
+    assert!(end.said.ends_with("1\r\nx\r\n0\r\n\r\n"));
+    assert_eq!(end.at, secs(20));
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,6 +127,15 @@ pub(crate) async fn answer(mut request: Request<Body>, seen: Seen) -> Answer {
                 .boxed_unsync(),
             )
         }
+        // A byte, then nothing, for ever: an event stream without events.
+        "silent" => Response::new(
+            Silent {
+                given: false,
+                _dropped: OnDrop(seen.clone(), format!("dropped {path}")),
+            }
+            .map_err(never)
+            .boxed_unsync(),
+        ),
         "known" => {
             number();
             let mut answer = text("short");
@@ -235,6 +244,27 @@ impl http_body::Body for Pieces {
         let piece = self.left.min(self.piece);
         self.left -= piece;
         Poll::Ready(Some(Ok(Frame::data(vec![b'x'; piece as usize].into()))))
+    }
+}
+
+/// A body that has little to say.
+struct Silent {
+    given: bool,
+    _dropped: OnDrop,
+}
+
+impl http_body::Body for Silent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if std::mem::replace(&mut self.given, true) {
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
     }
 }
 

@@ -79,16 +79,62 @@ impl Running {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_and_silent_connections_go_at_once() {
+async fn idle_and_silent_connections_go_after_the_grace() {
     let mut running = serve(2, Limits::default());
     running.send(1, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let (got, report) = running.stop().await;
-    assert_eq!(got[0], (String::new(), secs(1)));
-    assert_eq!(got[1].1, secs(1));
+    assert_eq!(got[0], (String::new(), ms(1500)));
+    assert_eq!(got[1].1, ms(1500));
     assert_eq!(
         (report.open, report.took, report.cut.len()),
-        (2, secs(0), 0)
+        (2, ms(500), 0)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_on_its_way_is_answered_with_close() {
+    let Running {
+        mut clients,
+        stop,
+        server,
+        ..
+    } = serve(2, Limits::default());
+    let get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    clients[0].write_all(get).await.unwrap();
+    sleep(secs(1)).await;
+    stop.send(()).unwrap();
+    sleep(ms(400)).await;
+    // Each has heard nothing of it: one is idle, the other has never asked.
+    for client in &mut clients {
+        client.write_all(get).await.unwrap();
+    }
+    let closed = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+    for mut client in clients {
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.unwrap();
+        assert!(said.ends_with(closed), "{said}");
+    }
+    let report = server.await.unwrap();
+    assert_eq!(report.ended, [("shutdown", 2)].into());
+    assert!(report.took < secs(1), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_in_the_backlog_is_served() {
+    let (mut client, io) = duplex(1 << 16);
+    let app = service_fn(|request| probe::answer(request, Seen::default()));
+    let server = Server::new(app).date_header(false);
+    // The signal comes before anything was accepted.
+    let server = server.serve_with_shutdown(Given([Ok(io)].into()), async {});
+    let server = tokio::spawn(server);
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let mut said = String::new();
+    client.read_to_string(&mut said).await.unwrap();
+    assert!(said.ends_with("connection: close\r\n\r\nok"), "{said}");
+    assert_eq!(server.await.unwrap().open, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,7 +175,7 @@ async fn what_is_left_after_ten_seconds_is_cut_and_named() {
     let (got, report) = running.stop().await;
     assert_eq!(got[0], (String::new(), secs(11)));
     assert_eq!(got[1].1, secs(11));
-    assert_eq!(got[2].1, secs(1));
+    assert_eq!(got[2].1, ms(1500));
     assert_eq!((report.open, report.took), (3, secs(10)));
     let cut: Vec<(u64, Phase)> = report
         .cut

@@ -65,10 +65,10 @@ async fn json_has_the_same_in_seconds() {
                 "phase": "expect",
                 "waits_for": "the first byte of the body, for which 100 Continue was sent",
                 "count": 1, "oldest_s": 1.5, "clock": "total", "unbounded": null,
-                "first_deadline_in_s": 3.5, "last_deadline_in_s": 3.5, "bytes_in": 76, "bytes_out": 25,
+                "first_deadline_in_s": 3.5, "last_deadline_in_s": 3.5, "bytes_in": 76, "bytes_out": 25, "queued": 0,
                 "connections": [{
                     "id": 1, "peer": "10.0.0.1:1", "age_s": 1.5, "in_phase_s": 1.5, "silent_s": 1.5,
-                    "deadline_in_s": 3.5, "bytes_in": 76, "bytes_out": 25, "requests": 1, "status": 100,
+                    "deadline_in_s": 3.5, "bytes_in": 76, "bytes_out": 25, "queued": 0, "requests": 1, "status": 100,
                 }],
             }],
         })

@@ -1,0 +1,9 @@
+//! The server over the kernel's TCP: what a pipe in memory does not have. Acknowledgements, resets, orphans, probes.
+#![cfg(target_os = "linux")]
+
+#[path = "kernel/gone.rs"]
+mod gone;
+#[path = "kernel/readers.rs"]
+mod readers;
+#[path = "kernel/scene.rs"]
+mod scene;

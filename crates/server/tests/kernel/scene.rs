@@ -1,0 +1,181 @@
+//! A server on loopback, clients of every kind, and what the kernel has of its connections.
+
+use bytes::Bytes;
+use hangup_server::{Body, CloseReason, Entry, Ledger, Limits, Server, Watch, service_fn};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
+
+/// No test here waits longer than this for anything.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// How many times faster the server's clocks run here: 300 B/s are 6 kB/s, 5 minutes are 15 seconds.
+pub(crate) const TIMES: u32 = 20;
+
+pub(crate) fn hastened(limits: Limits) -> Limits {
+    limits.hastened(NonZeroU32::new(TIMES).unwrap())
+}
+
+pub(crate) struct Scene {
+    pub(crate) address: SocketAddr,
+    pub(crate) ledger: Ledger,
+    closed: UnboundedReceiver<CloseReason>,
+}
+
+struct Told(UnboundedSender<CloseReason>);
+
+impl Watch for Told {
+    fn phase(
+        &self,
+        _: u64,
+        _: tokio::time::Instant,
+        _: hangup_server::Phase,
+        _: Option<tokio::time::Instant>,
+    ) {
+    }
+
+    fn closed(&self, _: u64, _: tokio::time::Instant, reason: CloseReason, _: &Entry) {
+        let _ = self.0.send(reason);
+    }
+}
+
+/// What a test's application answers with.
+pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+pub(crate) async fn answer(request: Request<Body>) -> Answer {
+    let path = request.uri().path().to_owned();
+    let mut words = path.split('/').skip(1);
+    let (what, number) = (words.next().unwrap_or_default(), words.next());
+    let number = number.and_then(|word| word.parse().ok()).unwrap_or(0);
+    let body = match what {
+        "big" => Pieces {
+            left: number,
+            then: Then::End,
+        },
+        // So many bytes, then nothing more for ever.
+        "silent" => Pieces {
+            left: number,
+            then: Then::Nothing,
+        },
+        "broken" => Pieces {
+            left: number,
+            then: Then::Error,
+        },
+        "crumbles" => Pieces {
+            left: number,
+            then: Then::Panic,
+        },
+        "never" => std::future::pending().await,
+        _ => {
+            let body = Full::from("ok").map_err(|never| match never {});
+            return Response::new(body.boxed_unsync());
+        }
+    };
+    Response::new(body.boxed_unsync())
+}
+
+/// A body of unknown length.
+struct Pieces {
+    left: u64,
+    then: Then,
+}
+
+#[derive(Clone, Copy)]
+enum Then {
+    End,
+    Nothing,
+    Error,
+    Panic,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        if self.left == 0 {
+            return match self.then {
+                Then::End => Poll::Ready(None),
+                Then::Nothing => Poll::Pending,
+                Then::Error => Poll::Ready(Some(Err("as asked".into()))),
+                Then::Panic => panic!("as asked"),
+            };
+        }
+        let piece = self.left.min(64 * 1024);
+        self.left -= piece;
+        Poll::Ready(Some(Ok(Frame::data(vec![b'x'; piece as usize].into()))))
+    }
+}
+
+impl Scene {
+    pub(crate) async fn new(limits: Limits) -> Self {
+        let (told, closed) = unbounded_channel();
+        let server = Server::new(service_fn(answer))
+            .limits(limits)
+            .watch(Arc::new(Told(told)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scene = Scene {
+            address: listener.local_addr().unwrap(),
+            ledger: server.ledger().clone(),
+            closed,
+        };
+        tokio::spawn(server.serve(listener));
+        scene
+    }
+
+    /// A client whose receive buffer is of this size, or the system's default.
+    pub(crate) async fn connect(&self, buffer: Option<u32>) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(buffer) = buffer {
+            socket.set_recv_buffer_size(buffer).unwrap();
+        }
+        socket.connect(self.address).await.unwrap()
+    }
+
+    /// The reason of the next connection that ends.
+    pub(crate) async fn closed(&mut self) -> CloseReason {
+        let closed = timeout(LONG, self.closed.recv()).await;
+        closed.expect("it ends").expect("the server runs")
+    }
+
+    /// A connection tells of its end just before its socket goes; behind that, nothing is to be waited for.
+    pub(crate) async fn kernel_has_nothing(&self) {
+        let gone = async {
+            while !self.in_the_kernel().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let soon = timeout(Duration::from_secs(1), gone).await;
+        soon.unwrap_or_else(|_| panic!("left in the kernel: {:?}", self.in_the_kernel()));
+    }
+
+    /// The server's ends of connections that the kernel has: each one's state (`01` is ESTABLISHED, `04` FIN-WAIT-1), and its
+    /// send queue. Those in which nothing but time has to pass (FIN-WAIT-2 without a socket, TIME-WAIT) are left out.
+    pub(crate) fn in_the_kernel(&self) -> Vec<(String, u64)> {
+        let own = format!(":{:04X}", self.address.port());
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let rows = table.lines().skip(1).map(|line| line.split_whitespace());
+        let rows = rows.filter_map(|mut row| {
+            let (local, state) = (row.nth(1)?, row.nth(1)?);
+            let queue = u64::from_str_radix(row.next()?.split(':').next()?, 16).ok()?;
+            let listens = state == "0A";
+            let passes = matches!(state, "05" | "06") && queue == 0;
+            (local.ends_with(&own) && !listens && !passes).then(|| (state.to_owned(), queue))
+        });
+        rows.collect()
+    }
+}
