@@ -6,7 +6,7 @@ use hangup::engine::Engine;
 use hangup::ledger::Connection;
 use hangup::run::{Detail, Run};
 use hangup::server::{Server, Serving, Shutdown, UNCLAIMED, app};
-use hangup::transport::{Listener, Stream};
+use hangup::transport::{Acknowledging, Listener, Stream};
 use hangup_lifecycle::{CloseReason, Entry, Limits, Phase};
 use hangup_scenario::Scenario;
 use hangup_server::{Body, Ledger, Peer, Report, Watch, service_fn};
@@ -180,12 +180,26 @@ impl Watch for Told {
 
 /// Accepts that fail first.
 struct Accepts {
-    listener: Listener,
+    listener: Acknowledging,
     fail: u32,
 }
 
 impl hangup_server::Listener for Accepts {
     type Io = Stream;
+
+    const TELLS: bool = Acknowledging::TELLS;
+
+    fn prepare(&mut self, limits: &Limits) {
+        self.listener.prepare(limits);
+    }
+
+    fn unacknowledged(io: &Stream) -> io::Result<Option<u64>> {
+        Acknowledging::unacknowledged(io)
+    }
+
+    fn abort(io: &mut Stream) {
+        Acknowledging::abort(io);
+    }
 
     async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
         if self.fail > 0 {
@@ -234,7 +248,7 @@ impl Server for Ours {
             (words.began, words.ledger) = (Some(Instant::now()), Some(server.ledger().clone()));
         }
         let accepts = Accepts {
-            listener,
+            listener: listener.into(),
             fail: self.accepts_fail,
         };
         let Some(at) = self.shut_down_at else {

@@ -40,7 +40,7 @@ impl Contract {
             drain: by.drain.unwrap_or(self.drain),
             shutdown: by.shutdown.or(self.shutdown),
             buffer: by.buffer.or(self.buffer),
-            rate: self.rate,
+            rate: by.rate.or(self.rate),
             kernel: self.kernel,
             vanished: by.vanished.unwrap_or(self.vanished),
         }
@@ -70,9 +70,10 @@ impl From<&Limits> for Contract {
             shutdown: Some(or(limits.shutdown, SHUTDOWN) + CUT_GRACE),
             // What the application keeps of a body is its own affair.
             buffer: None,
-            rate: None,
-            kernel: None,
-            vanished: UNCLAIMED.vanished,
+            // A step of the client's window may be late by so much.
+            rate: limits.response.rate.per_second().map(|rate| rate + rate / 4),
+            kernel: Some(UNCLAIMED.drain),
+            vanished: or(bound.vanished, UNCLAIMED.vanished),
         }
     }
 }

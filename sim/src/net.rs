@@ -18,6 +18,8 @@
 //! [`NetworkDown`](std::io::ErrorKind::NetworkDown).
 
 use crate::trace::{Recorder, record};
+use hangup_lifecycle::Limits;
+use hangup_server::SocketOptions;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -37,7 +39,11 @@ pub mod tcp {
 
 /// A listening socket of the simulated network, in the shape of `tokio::net::TcpListener`.
 #[derive(Debug)]
-pub struct TcpListener(pub(crate) hangup_network::TcpListener);
+pub struct TcpListener(
+    pub(crate) hangup_network::TcpListener,
+    /// What our own server wants of the sockets that it accepts.
+    pub(crate) Option<SocketOptions>,
+);
 
 impl TcpListener {
     /// Listens on the run's network. The scenario's clients connect to the listener that a server is given, not to this one.
@@ -45,7 +51,8 @@ impl TcpListener {
     /// # Errors
     /// `AddrInUse` if a listener is there, `NetworkDown` outside a run.
     pub async fn bind<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
-        hangup_network::TcpListener::bind(address).await.map(Self)
+        let listener = hangup_network::TcpListener::bind(address).await?;
+        Ok(Self(listener, None))
     }
 
     /// The next connection, and the address of its client.
@@ -70,9 +77,31 @@ impl TcpListener {
 impl hangup_server::Listener for TcpListener {
     type Io = TcpStream;
 
+    const TELLS: bool = true;
+
+    fn prepare(&mut self, limits: &Limits) {
+        self.1 = Some(limits.into());
+    }
+
     async fn accept(&mut self) -> io::Result<(TcpStream, hangup_server::Peer)> {
         let (stream, address) = Self::accept(self).await?;
+        if let Some(options) = self.1 {
+            // As on a kernel's socket, one that is gone already refuses them, which its connection will find out.
+            let _ = stream.set_notsent_lowat(options.not_sent_max);
+            if let Some(probes) = options.keepalive {
+                let _ = stream.set_keepalive(probes.idle, probes.interval, probes.count);
+            }
+        }
         Ok((stream, address.into()))
+    }
+
+    fn unacknowledged(io: &TcpStream) -> io::Result<Option<u64>> {
+        io.send_queue().map(|queue| Some(queue as u64))
+    }
+
+    fn abort(io: &mut TcpStream) {
+        // A connection that is gone needs no reset.
+        let _ = io.set_zero_linger();
     }
 }
 

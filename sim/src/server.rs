@@ -100,14 +100,15 @@ pub trait Server: Send + Sync {
 /// What a server without a claim of its own is held to: it must not hold a silent connection for more than 75 s
 /// (the usual longest idle time), nor keep anything for more than 5 s once the client is gone. A client that goes on
 /// making requests may stay for a day. A host that is gone while the application has nothing to say may be found by TCP
-/// keepalive with Linux's defaults, which takes 7200 s and nine probes of 75 s.
+/// keepalive with Linux's defaults, which takes 7200 s and nine probes of 75 s. A client that takes 64 KiB a second is slow to nobody: it
+/// is not cut off within a response.
 pub const UNCLAIMED: Contract = Contract {
     stall: Duration::from_secs(75),
     residence: Duration::from_secs(24 * 60 * 60),
     drain: Duration::from_secs(5),
     shutdown: None,
     buffer: None,
-    rate: None,
+    rate: Some(64 << 10),
     kernel: None,
     vanished: Duration::from_secs(135 * 60),
 };

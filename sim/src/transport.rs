@@ -2,8 +2,10 @@
 
 use crate::engine::{leap, turmoil, wire};
 use crate::trace::{Recorder, record};
+use hangup_lifecycle::Limits;
 use hangup_network::{BlackHole, Link};
 use hangup_scenario::{Blackhole, LinkChange};
+use hangup_server::SocketOptions;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -111,12 +113,51 @@ impl Listener {
     }
 }
 
-impl hangup_server::Listener for Listener {
+/// A listener for our own server, which asks what clients have acknowledged.
+#[derive(Debug)]
+pub struct Acknowledging {
+    listener: Listener,
+    options: Option<SocketOptions>,
+}
+
+impl From<Listener> for Acknowledging {
+    fn from(listener: Listener) -> Self {
+        Self {
+            listener,
+            options: None,
+        }
+    }
+}
+
+impl hangup_server::Listener for Acknowledging {
     type Io = Stream;
 
+    const TELLS: bool = true;
+
+    fn prepare(&mut self, limits: &Limits) {
+        self.options = Some(limits.into());
+    }
+
     async fn accept(&mut self) -> io::Result<(Stream, hangup_server::Peer)> {
-        let (stream, address) = Self::accept(self).await?;
+        let (stream, address) = self.listener.accept().await?;
+        if let Some(options) = self.options {
+            // As on a kernel's socket, one that is gone already refuses them, which its connection will find out; the turmoil
+            // engine has none of them.
+            let _ = stream.set_notsent_lowat(options.not_sent_max);
+            if let Some(probes) = options.keepalive {
+                let _ = stream.set_keepalive(probes.idle, probes.interval, probes.count);
+            }
+        }
         Ok((stream, address.into()))
+    }
+
+    fn unacknowledged(io: &Stream) -> io::Result<Option<u64>> {
+        io.send_queue().map(|queue| Some(queue as u64))
+    }
+
+    fn abort(io: &mut Stream) {
+        // A connection that is gone needs no reset.
+        let _ = io.set_zero_linger();
     }
 }
 

@@ -118,7 +118,7 @@ impl Server for Audited {
             .date_header(false)
             .watch(Arc::new(self.auditor.clone()));
         self.auditor.0.lock().unwrap().ledger = Some(server.ledger().clone());
-        Box::pin(server.serve(listener))
+        Box::pin(server.serve(hangup::transport::Acknowledging::from(listener)))
     }
 }
 

@@ -30,6 +30,14 @@ impl Rate {
         Self(Least::PerSecond { bytes, grace })
     }
 
+    /// Bytes a second; `None` if there is no rate.
+    pub fn per_second(self) -> Option<u64> {
+        match self.0 {
+            Least::PerSecond { bytes, .. } => Some(u64::from(bytes)),
+            Least::Unbounded { .. } => None,
+        }
+    }
+
     /// Any rate, however slow. `named` says why, and is shown wherever the rate is.
     pub const fn unbounded(named: &'static str) -> Self {
         Self(Least::Unbounded(named))

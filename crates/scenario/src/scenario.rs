@@ -44,6 +44,8 @@ pub struct Contract {
     pub shutdown: Option<Duration>,
     /// The most bytes of one connection that the server may keep, at least 1.
     pub buffer: Option<u64>,
+    /// Bytes a second, at least 1: while a client takes so much, the server does not cut a response.
+    pub rate: Option<u64>,
     /// The longest that a connection may outlive its client's host while the application has nothing to send.
     pub vanished: Option<Duration>,
 }

@@ -4,8 +4,10 @@
 //! Linux is asked through `sock_diag` (netlink), about one socket by its addresses: what `SIOCOUTQ` would say, by safe means.
 //! The answer is made while the question is sent, so that nothing waits. On other systems nothing is known.
 
+use hangup_lifecycle::Limits;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Whether the kernel can be asked what waits in a socket.
 pub(crate) const TELLS: bool = cfg!(target_os = "linux");
@@ -29,51 +31,70 @@ pub(crate) fn unacknowledged(
     }
 }
 
+/// What the server sets on each TCP socket that it accepts. A listener of one's own does it in
+/// [`Listener::accept`](crate::Listener::accept), with the limits that
+/// [`Listener::prepare`](crate::Listener::prepare) is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// How many bytes the kernel keeps that it has not sent yet (`TCP_NOTSENT_LOWAT`).
+    pub not_sent_max: u32,
+    /// Keepalive probes, which end a connection whose client has [vanished](Limits::vanished);
+    /// `None` if nothing is to.
+    pub keepalive: Option<Keepalive>,
+}
+
+/// Keepalive probes of a TCP socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// The first is sent after so long without a byte from the peer (`TCP_KEEPIDLE`), in whole seconds.
+    pub idle: Duration,
+    /// The next ones so long after each other (`TCP_KEEPINTVL`), in whole seconds.
+    pub interval: Duration,
+    /// So many without an answer end the connection (`TCP_KEEPCNT`).
+    pub count: u32,
+}
+
+impl From<&Limits> for SocketOptions {
+    fn from(limits: &Limits) -> Self {
+        let vanished = limits.vanished.finite();
+        SocketOptions {
+            not_sent_max: NOT_SENT,
+            keepalive: vanished.map(|vanished| Keepalive::within(vanished.as_secs())),
+        }
+    }
+}
+
 /// So much is kept in the kernel that it has not sent yet. More would be memory for nothing: what it may send is sent from
 /// this, and it asks for more before it is used up.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 const NOT_SENT: u32 = 128 * 1024;
 
 /// Sets a listener up. What it accepts has the same options, on every system that has these.
 #[cfg(unix)]
-pub(crate) fn prepare(listener: &tokio::net::TcpListener, limits: &hangup_lifecycle::Limits) {
-    let socket = socket2::SockRef::from(listener);
+pub(crate) fn prepare(listener: &tokio::net::TcpListener, limits: &Limits) {
+    let (socket, options) = (socket2::SockRef::from(listener), SocketOptions::from(limits));
     // What a system does not know, it does without: the clocks are the same.
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
-    let _ = socket.set_tcp_notsent_lowat(NOT_SENT);
-    if let Some(vanished) = limits.vanished.finite() {
-        let probes = Probes::within(vanished.as_secs());
-        let seconds = std::time::Duration::from_secs;
-        let keepalive = socket2::TcpKeepalive::new().with_time(seconds(probes.after));
+    let _ = socket.set_tcp_notsent_lowat(options.not_sent_max);
+    if let Some(probes) = options.keepalive {
+        let keepalive = socket2::TcpKeepalive::new().with_time(probes.idle);
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
         let keepalive = keepalive
-            .with_interval(seconds(probes.every))
+            .with_interval(probes.interval)
             .with_retries(probes.count);
         let _ = socket.set_tcp_keepalive(&keepalive);
     }
 }
 
-/// Keepalive probes: after how many seconds of silence, how many seconds apart, and how many without an answer end a
-/// connection.
-#[cfg(unix)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Probes {
-    after: u64,
-    every: u64,
-    count: u32,
-}
-
-#[cfg(unix)]
-impl Probes {
+impl Keepalive {
     /// Three probes, the last one unanswered when so many seconds are over; the kernel's grain is a second, so that it takes
     /// two at least.
     fn within(seconds: u64) -> Self {
         let seconds = seconds.clamp(2, i16::MAX as u64);
         let every = (seconds / 6).max(1);
         let count = (seconds - 1).min(3);
-        Probes {
-            after: seconds - every * count,
-            every,
+        Keepalive {
+            idle: Duration::from_secs(seconds - every * count),
+            interval: Duration::from_secs(every),
             count: count as u32,
         }
     }
@@ -221,17 +242,18 @@ mod tests {
             (4, (1, 1, 3)),
             (5, (2, 1, 3)),
         ] {
-            let Probes {
-                after,
-                every,
+            let Keepalive {
+                idle,
+                interval,
                 count,
-            } = Probes::within(seconds);
-            assert_eq!((after, every, count), probes, "{seconds}");
+            } = Keepalive::within(seconds);
+            let found = (idle.as_secs(), interval.as_secs(), count);
+            assert_eq!(found, probes, "{seconds}");
         }
         for seconds in 2..1000 {
-            let probes = Probes::within(seconds);
-            let all = probes.after + probes.every * u64::from(probes.count);
-            assert_eq!((all, probes.after > 0), (seconds, true));
+            let probes = Keepalive::within(seconds);
+            let all = probes.idle + probes.interval * probes.count;
+            assert_eq!((all.as_secs(), !probes.idle.is_zero()), (seconds, true));
         }
     }
 

@@ -110,6 +110,7 @@ pub use hangup_lifecycle::{
 };
 pub use input::READ_MAX;
 pub use ledger::{Counts, Ledger, Open, Snapshot, Totals};
+pub use kernel::{Keepalive, SocketOptions};
 pub use listener::Listener;
 #[cfg(feature = "metrics")]
 pub use metrics::{CONTENT_TYPE, Metrics};

@@ -89,7 +89,7 @@ impl Server for Own {
 
     fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
         match listener {
-            Listener::Leap(listener) => (self.serve)(TcpListener(listener), shutdown),
+            Listener::Leap(listener) => (self.serve)(TcpListener(listener, None), shutdown),
             _ => unreachable!("an engine that it does not run on refuses it before a run"),
         }
     }

@@ -4,7 +4,7 @@ use super::{Server, Serving, Shutdown, app};
 use crate::contract::Contract;
 use crate::coverage::Place;
 use crate::trace::{Actor, Recorder, record};
-use crate::transport::Listener;
+use crate::transport::{Acknowledging, Listener};
 use hangup_lifecycle::{Clock, CloseReason, Entry, Limits, Phase};
 use hangup_server::{Body, READ_MAX, Watch};
 use http::{Request, Response};
@@ -123,6 +123,7 @@ where
     B::Error: Into<app::BoxError>,
 {
     Box::pin(async move {
+        let listener = Acknowledging::from(listener);
         server.serve_with_shutdown(listener, shutdown.given()).await;
     })
 }

@@ -125,6 +125,7 @@ fn contract(root: &Table<'_>) -> Result<Contract, ReadError> {
         "drain",
         "shutdown",
         "buffer",
+        "rate",
         "vanished",
     ];
     let Some(value) = root.get("contract") else {
@@ -141,6 +142,10 @@ fn contract(root: &Table<'_>) -> Result<Contract, ReadError> {
         buffer: table
             .get("buffer")
             .map(|value| value.size(bounds::HOARD_MAX))
+            .transpose()?,
+        rate: table
+            .get("rate")
+            .map(|value| value.integer(1..=bounds::SENT_BYTES_MAX))
             .transpose()?,
         vanished: duration("vanished")?,
     })

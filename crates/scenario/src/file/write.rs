@@ -30,6 +30,7 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
             drain,
             shutdown,
             buffer,
+            rate,
             vanished,
         } = scenario.contract;
         let mut fields = Fields::default();
@@ -42,6 +43,7 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
         ] {
             fields.optional(key, duration.map(quoted));
         }
+        fields.optional("rate", rate.map(|rate| rate.to_string()));
         fields.optional("buffer", buffer.map(|bytes| format!("\"{}\"", Size(bytes))));
         out += &format!("contract = {}\n", fields.inline());
     }

@@ -59,7 +59,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ncontract = { stal = \"1s\" }",
-            "x.toml:2: contract: unknown field \"stal\"; allowed: stall, residence, drain, shutdown, buffer, vanished",
+            "x.toml:2: contract: unknown field \"stal\"; allowed: stall, residence, drain, shutdown, buffer, rate, vanished",
         ),
         (
             "name = \"x\"\ncontract = { stall = 75 }",
@@ -67,7 +67,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ncontract = \"75s\"",
-            "x.toml:2: contract: a string is not allowed here; allowed: a table of stall, residence, drain, shutdown, buffer, vanished",
+            "x.toml:2: contract: a string is not allowed here; allowed: a table of stall, residence, drain, shutdown, buffer, rate, vanished",
         ),
         (
             "name = \"x\"\n[expect]\nhyper = \"hang\"",

@@ -99,15 +99,17 @@ fn contract() -> impl Strategy<Value = Contract> {
         option::of(duration()),
         option::of(duration()),
         option::of(1..=HOARD_MAX),
+        option::of(1..=1_000_000_u64),
         option::of(duration()),
     )
         .prop_map(
-            |(stall, residence, drain, shutdown, buffer, vanished)| Contract {
+            |(stall, residence, drain, shutdown, buffer, rate, vanished)| Contract {
                 stall,
                 residence,
                 drain,
                 shutdown,
                 buffer,
+                rate,
                 vanished,
             },
         )
