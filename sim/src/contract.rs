@@ -71,8 +71,15 @@ impl From<&Limits> for Contract {
             // What the application keeps of a body is its own affair.
             buffer: None,
             // A step of the client's window may be late by so much.
-            rate: limits.response.rate.per_second().map(|rate| rate + rate / 4),
-            kernel: Some(UNCLAIMED.drain),
+            // A total time that is shorter than any connection's cuts at any rate.
+            rate: limits
+                .response
+                .rate
+                .per_second()
+                .filter(|_| limits.response.total.min(limits.age) == limits.age)
+                .map(|rate| rate + rate / 4),
+            // Who waits for ever for a client leaves it to the kernel, too.
+            kernel: bound.gone.finite().map(|_| UNCLAIMED.drain),
             vanished: or(bound.vanished, UNCLAIMED.vanished),
         }
     }

@@ -96,6 +96,8 @@ impl hangup_server::Listener for TcpListener {
     }
 
     fn unacknowledged(io: &TcpStream) -> io::Result<Option<u64>> {
+        // A socket that was reset has no peer, as on a kernel.
+        io.peer_addr()?;
         io.send_queue().map(|queue| Some(queue as u64))
     }
 

@@ -152,6 +152,10 @@ impl hangup_server::Listener for Acknowledging {
     }
 
     fn unacknowledged(io: &Stream) -> io::Result<Option<u64>> {
+        // A socket that was reset has no peer, as on a kernel.
+        if let Stream::Leap(stream) = io {
+            stream.peer_addr()?;
+        }
         io.send_queue().map(|queue| Some(queue as u64))
     }
 

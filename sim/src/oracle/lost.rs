@@ -13,6 +13,7 @@
 //! passed, nothing is found. The end of a shutdown, and of the time that any client may have, cut whatever is under way.
 
 use super::echo;
+use crate::exchange::asks::Asks;
 use crate::finding::{Finding, spell};
 use crate::ledger::Connection;
 use crate::run::Run;
@@ -169,6 +170,8 @@ fn slow(run: &Run, connection: &Connection) -> Lost {
         || !inside
         || !whole
         || !connection.pace.is_kept()
+        // The FIN of a client that closed looks the same as this one's.
+        || (connection.client_shutdown.is_some() && request.asks == Asks::Paced)
         || at_its_bound(run, connection, at)
         || connection.lossy
     {
