@@ -221,6 +221,10 @@ impl Connection {
             && (self.lane_ref(side.peer()).unread() > 0
                 || (zero_linger && self.linger_resets(side)));
         self.let_go(side, needs_reset, medium);
+        if zero_linger && !needs_reset && self.end_ref(side).life == Life::Open {
+            // Linux sends no reset where both FINs have passed each other, and forgets the socket all the same.
+            self.drop_socket(side, medium);
+        }
     }
 
     /// Linux's tcp_need_reset, and LAST_ACK or CLOSING with something unsent.

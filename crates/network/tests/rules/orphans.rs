@@ -110,6 +110,32 @@ fn a_zero_linger_leaves_no_orphan() {
 }
 
 #[test]
+fn a_zero_linger_leaves_nothing_behind_both_ends_of_the_stream() {
+    plain(async |scene: Scene| {
+        let (_listener, mut client, mut server) = scene.pair().await;
+        client.shutdown().await.unwrap();
+        assert_eq!(server.read(&mut [0; 1]).await.unwrap(), 0);
+        scene.world.vanish(client.connection());
+        server.write_all(b"hello").await.unwrap();
+        server.shutdown().await.unwrap();
+        ms(20_000).await;
+        // All was sent, and nothing acknowledged (LAST_ACK): no reset is sent, and no socket stays.
+        server.set_zero_linger().unwrap();
+        drop(server);
+        let events = scene.events();
+        assert!(
+            events
+                .last()
+                .unwrap()
+                .ends_with("OrphanGone { side: Server }"),
+            "{events:?}"
+        );
+        drop(client);
+        assert_eq!(scene.world.sockets(), []);
+    });
+}
+
+#[test]
 fn what_is_merely_under_way_makes_no_orphan_until_it_may_be_lost() {
     plain(async |scene: Scene| {
         let (_listener, client, mut server) = scene.pair().await;
