@@ -187,6 +187,18 @@ impl Stream {
         }
     }
 
+    /// Takes the error that no call has reported yet (`SO_ERROR`), such as a reset that came behind the end of the stream.
+    ///
+    /// # Errors
+    /// What the engine's socket gives.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Self::Leap(stream) => stream.take_error(),
+            Self::Turmoil(stream) => Ok(stream.take_error()),
+            Self::Wire(stream) => stream.with_socket(|socket| socket.take_error()),
+        }
+    }
+
     /// With a zero duration, dropping the stream resets the connection and forgets what was not sent; see
     /// [`hangup_network::TcpStream::set_linger`].
     ///

@@ -71,7 +71,10 @@ const NOT_SENT: u32 = 128 * 1024;
 /// Sets a listener up. What it accepts has the same options, on every system that has these.
 #[cfg(unix)]
 pub(crate) fn prepare(listener: &tokio::net::TcpListener, limits: &Limits) {
-    let (socket, options) = (socket2::SockRef::from(listener), SocketOptions::from(limits));
+    let (socket, options) = (
+        socket2::SockRef::from(listener),
+        SocketOptions::from(limits),
+    );
     // What a system does not know, it does without: the clocks are the same.
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
     let _ = socket.set_tcp_notsent_lowat(options.not_sent_max);

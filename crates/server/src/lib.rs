@@ -109,8 +109,8 @@ pub use hangup_lifecycle::{
     Bound, Clock, CloseReason, Deadline, Entry, Limits, Phase, Refusal, Span,
 };
 pub use input::READ_MAX;
-pub use ledger::{Counts, Ledger, Open, Snapshot, Totals};
 pub use kernel::{Keepalive, SocketOptions};
+pub use ledger::{Counts, Ledger, Open, Snapshot, Totals};
 pub use listener::Listener;
 #[cfg(feature = "metrics")]
 pub use metrics::{CONTENT_TYPE, Metrics};

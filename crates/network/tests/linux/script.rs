@@ -190,7 +190,7 @@ impl Dice {
 }
 
 /// More than all buffers ever hold.
-pub(crate) const HUGE: usize = 12_000_000;
+pub(crate) const HUGE: usize = 30_000_000;
 
 /// What fits into any buffer, also if nothing is read in a whole script.
 const SMALL: [usize; 9] = [0, 1, 2, 3, 5, 16, 100, 700, 1500];

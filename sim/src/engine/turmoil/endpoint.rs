@@ -240,6 +240,11 @@ impl Endpoint {
         self.zero_linger = true;
     }
 
+    /// Takes the error that the application has not been told.
+    pub(super) fn take_fault(&mut self) -> Option<io::ErrorKind> {
+        self.fault.take()
+    }
+
     /// Bytes that were written and that the peer's host has not acknowledged; the end of the stream counts as one.
     pub(super) fn send_queue(&self) -> usize {
         let out = &self.outgoing;

@@ -192,6 +192,11 @@ impl TcpStream {
         self.end.with(Endpoint::set_zero_linger);
     }
 
+    /// Takes the error that no call has reported yet.
+    pub fn take_error(&self) -> Option<io::Error> {
+        self.end.with(|end| end.take_fault().map(Into::into))
+    }
+
     /// Bytes that were written and that the peer's host has not acknowledged.
     pub fn send_queue(&self) -> usize {
         self.end.with(|end| end.send_queue())

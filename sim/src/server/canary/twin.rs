@@ -21,7 +21,7 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long the client may take nothing of a response.
 const WRITE_DEADLINE: Duration = Duration::from_secs(20);
 /// How often it is looked at how much the client has taken.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(200);
 const HANDLER_DEADLINE: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(2);
 const PERMIT_WAIT: Duration = Duration::from_secs(5);
@@ -359,6 +359,10 @@ impl Connection {
         while queued > 1 {
             if ended {
                 sleep(LOOK).await;
+                // A reset that comes behind the end of the stream shows nowhere else.
+                if let Some(error) = self.stream.take_error()? {
+                    return Err(error);
+                }
             } else if let Ok(filled) = timeout(LOOK, self.fill()).await {
                 self.read.clear();
                 ended = !filled?;
