@@ -7,3 +7,5 @@ mod gone;
 mod readers;
 #[path = "kernel/scene.rs"]
 mod scene;
+#[path = "kernel/stopping.rs"]
+mod stopping;

@@ -1,7 +1,7 @@
 //! A server on loopback, clients of every kind, and what the kernel has of its connections.
 
 use bytes::Bytes;
-use hangup_server::{Body, CloseReason, Entry, Ledger, Limits, Server, Watch, service_fn};
+use hangup_server::{Body, CloseReason, Entry, Ledger, Limits, Report, Server, Watch, service_fn};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// No test here waits longer than this for anything.
@@ -30,6 +32,8 @@ pub(crate) struct Scene {
     pub(crate) address: SocketAddr,
     pub(crate) ledger: Ledger,
     closed: UnboundedReceiver<CloseReason>,
+    stop: Option<oneshot::Sender<()>>,
+    server: JoinHandle<Report>,
 }
 
 struct Told(UnboundedSender<CloseReason>);
@@ -77,11 +81,18 @@ pub(crate) async fn answer(request: Request<Body>) -> Answer {
             then: Then::Panic,
         },
         "never" => std::future::pending().await,
-        _ => {
-            let body = Full::from("ok").map_err(|never| match never {});
-            return Response::new(body.boxed_unsync());
+        // Reads the request's body first.
+        "takes" => {
+            request.into_body().collect().await.expect("a whole body");
+            return ok();
         }
+        _ => return ok(),
     };
+    Response::new(body.boxed_unsync())
+}
+
+fn ok() -> Answer {
+    let body = Full::from("ok").map_err(|never| match never {});
     Response::new(body.boxed_unsync())
 }
 
@@ -128,13 +139,41 @@ impl Scene {
             .limits(limits)
             .watch(Arc::new(Told(told)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let scene = Scene {
+        let (stop, stopped) = oneshot::channel();
+        Scene {
             address: listener.local_addr().unwrap(),
             ledger: server.ledger().clone(),
             closed,
-        };
-        tokio::spawn(server.serve(listener));
-        scene
+            stop: Some(stop),
+            server: tokio::spawn(async move {
+                let signal = async {
+                    // A scene that is dropped asks for nothing.
+                    if stopped.await.is_err() {
+                        std::future::pending().await
+                    }
+                };
+                server.serve_with_shutdown(listener, signal).await
+            }),
+        }
+    }
+
+    /// Asks the server to shut down.
+    pub(crate) fn shut_down(&mut self) {
+        let stop = self.stop.take().expect("it is asked once");
+        stop.send(()).expect("the server runs");
+    }
+
+    /// What the server says at the end of its shutdown.
+    pub(crate) async fn report(&mut self) -> Report {
+        let report = timeout(LONG, &mut self.server).await;
+        report.expect("it ends").expect("it does not panic")
+    }
+
+    /// Drops the server, and all of its connections with it.
+    pub(crate) async fn drop_server(&mut self) {
+        self.server.abort();
+        let ended = timeout(LONG, &mut self.server).await.expect("it ends");
+        assert!(ended.is_err_and(|error| error.is_cancelled()));
     }
 
     /// A client whose receive buffer is of this size, or the system's default.
