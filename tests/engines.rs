@@ -19,6 +19,12 @@ const UNSEEN: [(&str, &str); 1] = [(
     "what stays behind is a task without a socket, and this engine sees sockets only",
 )];
 
+/// Incidents that are not walked, and why.
+const UNWALKED: [(&str, &str); 1] = [(
+    "events-client-vanishes",
+    "turmoil has no keepalive, and to walk the two hours that a server without one may take is too slow",
+)];
+
 fn unseen(server: &dyn Server) -> bool {
     UNSEEN.iter().any(|(name, _)| *name == server.name())
 }
@@ -45,7 +51,10 @@ fn unsteady(scenario: &Scenario) -> bool {
 fn on_every_pair<R: Send>(
     work: impl Fn(&Arc<Scenario>, &dyn Server) -> Option<R> + Sync,
 ) -> Vec<R> {
-    let (incidents, servers) = (incident::all(), servers());
+    let walked =
+        |scenario: &&Arc<Scenario>| !UNWALKED.iter().any(|(name, _)| *name == scenario.name);
+    let incidents: Vec<_> = incident::all().iter().filter(walked).collect();
+    let servers = servers();
     let next = AtomicUsize::new(0);
     let worker = || {
         let pairs = incidents.len() * servers.len();
@@ -55,7 +64,7 @@ fn on_every_pair<R: Send>(
         taken
             .filter_map(|pair| {
                 let (incident, server) = (pair / servers.len(), pair % servers.len());
-                work(&incidents[incident], &*servers[server])
+                work(incidents[incident], &*servers[server])
             })
             .collect::<Vec<R>>()
     };

@@ -42,7 +42,7 @@ impl Limits {
                 .min(self.read)
                 .then(bye),
             body,
-            response.max(bye),
+            bye,
             drain.total.then(bye),
             self.idle,
         ];
@@ -51,7 +51,8 @@ impl Limits {
         let gone = response.max(bye).max(self.half_close).min(residence);
         Bound {
             residence,
-            silence: longest.min(residence),
+            // Behind any of them our last bytes and our FIN may wait for a client that was ahead of its rate before.
+            silence: longest.then(response).min(residence),
             // The response under way, or the last word and the linger behind it.
             gone,
             vanished: response.max(self.vanished).min(residence),
@@ -98,12 +99,12 @@ mod tests {
     fn the_defaults_give_five_minutes_of_silence() {
         let bound = Limits::default().bound();
         assert_eq!(bound.residence, Span::of(Duration::from_secs(3605)));
-        assert_eq!(bound.silence, Span::seconds(300));
+        assert_eq!(bound.silence, Span::seconds(375));
         assert_eq!(bound.gone, Span::seconds(300));
         assert_eq!(bound.vanished, Span::seconds(300));
         assert_eq!(
             bound.to_string(),
-            "bound      a client can hold a connection for 1h 5s; 5m after its last byte; 5m after its close; 5m after its host is gone"
+            "bound      a client can hold a connection for 1h 5s; 6m 15s after its last byte; 5m after its close; 5m after its host is gone"
         );
     }
 
