@@ -10,14 +10,30 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Pace {
     /// When the client last had read all that had arrived, and how many bytes that was.
     caught_up: (Duration, u64),
-    /// When it was first found to read slower than the contract allows.
+    /// When it was first found to read slower than the contract allows, or to have stopped.
     slow: Option<Duration>,
+    /// How many bytes it had read when it was looked at last.
+    read: u64,
+    /// While bytes wait for it: when it read last, or when the first of them came.
+    waiting_since: Option<Duration>,
 }
+
+/// A reader that pauses for longer has stopped: a server may take it for gone, whatever it has read before.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 impl Pace {
     /// Looks at the client at `now`, which has read `read` of `arrived` bytes and is to read `rate` bytes a second. It is called
     /// whenever bytes arrive or are read.
     pub(super) fn look(&mut self, now: Duration, (read, arrived): (u64, u64), rate: u64) {
+        if !self.is_reading(now) {
+            self.slow.get_or_insert(now);
+        }
+        self.waiting_since = match self.waiting_since {
+            _ if read >= arrived => None,
+            Some(since) if read == self.read => Some(since),
+            _ => Some(now),
+        };
+        self.read = read;
         let (since, before) = self.caught_up;
         let due = now.saturating_sub(since).saturating_sub(GRACE);
         let wanted = due.as_millis() * u128::from(rate) / 1000;
@@ -30,9 +46,14 @@ impl Pace {
         }
     }
 
-    /// Whether the client has kept the rate all the time.
-    pub fn is_kept(&self) -> bool {
-        self.slow.is_none()
+    fn is_reading(&self, now: Duration) -> bool {
+        self.waiting_since
+            .is_none_or(|since| now.saturating_sub(since) <= PAUSE_MAX)
+    }
+
+    /// Whether the client has kept the rate until `now`, without a long pause.
+    pub fn is_kept(&self, now: Duration) -> bool {
+        self.slow.is_none() && self.is_reading(now)
     }
 }
 
@@ -49,7 +70,13 @@ mod tests {
             let read = read(second).min(arrived);
             pace.look(Duration::from_secs(second), (read, arrived), RATE);
         }
-        pace.is_kept()
+        pace.is_kept(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn whoever_stops_does_not_keep_it_by_what_was_read_before() {
+        assert!(kept(1_000_000, |second| 300_000 * second.min(1), 11));
+        assert!(!kept(1_000_000, |second| 300_000 * second.min(1), 12));
     }
 
     #[test]
@@ -68,8 +95,8 @@ mod tests {
         pace.look(Duration::from_secs(1000), (0, 0), RATE);
         pace.look(Duration::from_secs(1001), (0, 50_000), RATE);
         pace.look(Duration::from_secs(1005), (0, 50_000), RATE);
-        assert!(pace.is_kept());
+        assert!(pace.is_kept(Duration::from_secs(1005)));
         pace.look(Duration::from_secs(1011), (1000, 50_000), RATE);
-        assert!(!pace.is_kept());
+        assert!(!pace.is_kept(Duration::from_secs(1011)));
     }
 }

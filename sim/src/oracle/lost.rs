@@ -170,7 +170,7 @@ fn slow(run: &Run, connection: &Connection) -> Lost {
         || !stays
         || !inside
         || !whole
-        || !connection.pace.is_kept()
+        || !connection.pace.is_kept(began)
         // The FIN of a client that closed looks the same as this one's.
         || (connection.client_shutdown.is_some() && request.asks == Asks::Paced)
         || at_its_bound(run, connection, at)
