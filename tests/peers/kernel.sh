@@ -11,8 +11,8 @@ cd "$(dirname "$0")/../.."
 hangup="${1:-${CARGO_TARGET_DIR:-target}/release/hangup}"
 seconds="${2:-600}"
 work="$(mktemp -d)"
-serving=""
-trap '[ -z "$serving" ] || kill -KILL "$serving" 2>/dev/null || true; rm -rf "$work"' EXIT
+serving="" clients=""
+trap 'for it in $clients $serving; do kill -KILL "$it" 2>/dev/null || true; done; rm -rf "$work"' EXIT
 
 fail() { cat "$work/err" >&2; printf 'kernel.sh: %s\n' "$*" >&2; exit 1; }
 
@@ -24,8 +24,10 @@ until [ -s "$work/out" ]; do
 done
 address() { sed -n "1s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" "$work/out"; }
 
-python3 -B tests/peers/kernel "$(address address)" "$(address admin)" "$serving" "$seconds" \
-    || fail "a promise is broken"
+python3 -B tests/peers/kernel "$(address address)" "$(address admin)" "$serving" "$seconds" &
+clients=$!
+wait "$clients" || fail "a promise is broken"
+clients=""
 
 kill -TERM "$serving"
 status=0

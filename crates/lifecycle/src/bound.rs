@@ -96,15 +96,15 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_defaults_give_five_minutes_of_silence() {
+    fn the_defaults_give_eleven_minutes_of_silence() {
         let bound = Limits::default().bound();
         assert_eq!(bound.residence, Span::of(Duration::from_secs(3605)));
-        assert_eq!(bound.silence, Span::seconds(375));
-        assert_eq!(bound.gone, Span::seconds(300));
-        assert_eq!(bound.vanished, Span::seconds(300));
+        assert_eq!(bound.silence, Span::seconds(675));
+        assert_eq!(bound.gone, Span::seconds(600));
+        assert_eq!(bound.vanished, Span::seconds(600));
         assert_eq!(
             bound.to_string(),
-            "bound      a client can hold a connection for 1h 5s; 6m 15s after its last byte; 5m after its close; 5m after its host is gone"
+            "bound      a client can hold a connection for 1h 5s; 11m 15s after its last byte; 10m after its close; 10m after its host is gone"
         );
     }
 

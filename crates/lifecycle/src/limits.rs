@@ -44,7 +44,7 @@ pub struct Linger {
 /// use hangup_lifecycle::{Limits, Span};
 ///
 /// let limits = Limits { idle: Span::seconds(5), ..Limits::default() };
-/// assert_eq!(limits.bound().silence, Span::seconds(300));
+/// assert_eq!(limits.bound().silence, Span::seconds(600));
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -122,8 +122,9 @@ impl Default for Limits {
             handler: Span::seconds(30),
             response: Transfer {
                 rate,
-                // An honest reader acknowledges in steps as large as its system's window updates.
-                gap: Span::seconds(5 * 60),
+                // An honest reader acknowledges in steps as large as its system's window updates:
+                // 130 KB with Linux's default buffer on loopback, which 300 B/s take 7 min for.
+                gap: Span::seconds(10 * 60),
                 total: Span::seconds(60 * 60),
             },
             half_close: Span::seconds(5),

@@ -78,6 +78,8 @@ where
     share: Share,
     /// So many bytes wait in all connections that this one is not given more.
     crowded: bool,
+    /// While it is crowded, room is looked for so often.
+    room_every: Duration,
     /// When the stream was last asked what is acknowledged.
     looked: Duration,
     /// It waits to read, too.
@@ -169,6 +171,7 @@ where
             handshaken: false,
             share: Share::default(),
             crowded: false,
+            room_every: queue::ROOM,
             looked: Duration::ZERO,
             hears: false,
             worked: false,
@@ -246,6 +249,11 @@ where
                 self.expire(reason, cx, now);
                 return false;
             }
+            // Only behind the clocks: who waits for room is ended by them, too.
+            if std::mem::take(&mut self.crowded) {
+                self.room_every = (self.room_every * 2).min(queue::ROOM_MAX);
+                return false;
+            }
         }
     }
 
@@ -259,7 +267,7 @@ where
             return true;
         }
         self.life.wait(phase, !self.output.is_empty(), now);
-        std::mem::take(&mut self.crowded) || phase == Phase::Kernel && !self.life.may_wait()
+        phase == Phase::Kernel && !self.life.may_wait()
     }
 
     /// Writes what can be written. `Ok(false)` if the peer does not take it all now.
@@ -274,6 +282,7 @@ where
             .poll_flush(&mut self.io, most, &mut accepted, cx);
         self.crowded = accepted == most;
         if accepted > 0 {
+            self.room_every = queue::ROOM;
             self.life.sent(accepted, now);
             self.account.sent(accepted, now);
             self.share.is(self.life.queued(), &self.config.queued);

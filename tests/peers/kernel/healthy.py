@@ -1,6 +1,7 @@
 """A client that asks often, how long its answers take, and how long they may take."""
 
 import gc
+import os
 import socket
 import time
 
@@ -17,7 +18,8 @@ def ask_often(to, until, report):
     breaches, taken, client = [], [], None
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     due = time.monotonic()
-    while (now := time.monotonic()) < until:
+    parent = os.getppid()
+    while (now := time.monotonic()) < until and os.getppid() == parent:
         try:
             if client is None:
                 client = connect(to, "127.0.0.9")

@@ -1,8 +1,9 @@
 """Honest clients that read slowly: each byte of each response must come, and then a FIN."""
 
+import os
 import time
 
-from client import CLOSE_WAIT, ESTABLISHED, connect, state, unread
+from client import CLOSE, CLOSE_WAIT, ESTABLISHED, connect, state, unread
 
 
 class Reader:
@@ -45,6 +46,7 @@ class Reader:
                 self.upload = self.upload[self.client.send(self.upload) :]
             except BlockingIOError:
                 pass
+        self.is_there()
         while self.client:
             due = int(self.rate * (time.monotonic() - self.began)) - self.got
             if due < self.lump:
@@ -86,13 +88,14 @@ class Reader:
         self.client.close()
         self.client = None
 
-    def last(self):
-        """At the end of the run: is it still served, or is all of the rest with the client?"""
-        if self.client is None or state(self.client) == ESTABLISHED:
+    def is_there(self):
+        """It is still served, or the client's kernel has all of the rest, with a FIN behind it."""
+        if self.client is None or (now := state(self.client)) == ESTABLISHED:
             return
         rest = (self.length or self.size) - self.body
-        if state(self.client) != CLOSE_WAIT or unread(self.client) < rest:
-            raise OSError(f"state {state(self.client)} with {rest} bytes to come")
+        if now != CLOSE_WAIT or unread(self.client) < rest:
+            how = "reset" if now == CLOSE else f"in state {now}"
+            raise OSError(f"{how} with {rest} bytes unread, of which {unread(self.client)} came")
 
 
 def all_readers(to):
@@ -124,10 +127,11 @@ def read_slowly(to, until, report):
                 breaches.append(f"cut after {took:.0f} s: {reader}: {error}")
                 readers.remove(reader)
 
-    while time.monotonic() < until:
+    parent = os.getppid()
+    while time.monotonic() < until and os.getppid() == parent:
         each(Reader.step)
         time.sleep(0.02)
-    each(Reader.last)
+    each(Reader.is_there)
     whole = sum(reader.whole for reader in readers)
     got = sum(reader.body for reader in readers if reader.client)
     report.send((breaches, f"{counted} readers: {whole} responses whole, {got} bytes of others"))

@@ -6,15 +6,16 @@ from client import CLOSE, ESTABLISHED, connect, state, unread
 from machine import show
 
 WAVES = 10
-# How many of each kind in a wave, and those whose large buffers pay for minutes.
+# How many of each kind in a wave, and of those whose larger buffers pay for minutes.
 KINDS = {"1.1": 130, "1.0": 30, "closed": 30, "goes itself": 10}
 LARGE = 4
+SMALL_BUFFER, LARGE_BUFFER = 4096, 32768
 # What the server promises (Limits::default): the response's rate, its grace, and its gap.
-RATE, GRACE_S, GAP_S = 240, 5, 300
+RATE, GRACE_S, GAP_S = 240, 5, 600
 # A busy machine may be so late.
 EARLY_S, LATE_S = 1, 10
-# A wave takes no longer than this.
-WAVE_S = 40
+# A wave takes no longer than this, nor those with larger buffers.
+WAVE_S, LARGE_S = 40, 300
 # After a close the kernel may keep something so long.
 GONE_S = 5
 
@@ -24,7 +25,7 @@ class Never:
 
     def __init__(self, to, source, kind):
         self.kind, self.gone = kind, None
-        self.client = connect(to, source, None if kind == "large buffer" else 4096)
+        self.client = connect(to, source, LARGE_BUFFER if kind == "larger buffer" else SMALL_BUFFER)
         size, version, close = 1_000_000_000, "1.1", ""
         if kind == "closed":
             # All of it, and the FIN, fits into the server's send queue.
@@ -63,8 +64,8 @@ class Never:
 def storm(to, machine, until, breaches):
     """All waves. Returns when each was on, and how many clients there were."""
     start, on, count, large = time.monotonic(), [], 0, []
-    # The last wave and its clients with large buffers need this much.
-    every = max(0, (until - start - GAP_S - LATE_S - GONE_S - WAVE_S) / (WAVES - 1))
+    # The last wave and its clients with larger buffers need this much.
+    every = max(0, (until - start - LARGE_S) / (WAVES - 1))
 
     def ended(clients):
         for client in clients:
@@ -85,8 +86,8 @@ def storm(to, machine, until, breaches):
         begin, source = time.monotonic(), f"127.0.2.{number + 1}"
         wave = [Never(to, source, kind) for kind, many in KINDS.items() for _ in range(many)]
         count += len(wave)
-        if begin + GAP_S + LATE_S + GONE_S < until:
-            large += [Never(to, "127.0.3.1", "large buffer") for _ in range(LARGE)]
+        if begin + LARGE_S <= until:
+            large += [Never(to, "127.0.3.1", "larger buffer") for _ in range(LARGE)]
         while not ended(wave):
             ended(large)
             machine.look()
@@ -100,7 +101,7 @@ def storm(to, machine, until, breaches):
     while not ended(large):
         machine.look()
         time.sleep(0.5)
-    nothing_stays(machine, ["127.0.3.1"], "the clients with large buffers", breaches)
+    nothing_stays(machine, ["127.0.3.1"], "the clients with larger buffers", breaches)
     return on, count + len(large)
 
 

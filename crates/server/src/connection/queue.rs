@@ -14,8 +14,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
 
-/// While too many bytes wait in all, room is looked for so often.
+/// While too many bytes wait in all, room is looked for so often at first, and half as often each
+/// time that there is none: thousands of clients that read nothing would take the processor.
 pub(super) const ROOM: Duration = Duration::from_millis(50);
+
+/// The longest time between two looks for room.
+pub(super) const ROOM_MAX: Duration = Duration::from_millis(1600);
 
 /// What a listener says and does about its streams.
 pub(super) struct Kernel<I> {
@@ -124,7 +128,8 @@ where
     pub(super) fn next_look(&mut self, phase: Phase, now: Duration) -> Option<Duration> {
         let mut look = self.life.look(now);
         if self.crowded {
-            look = Some(look.map_or(now + ROOM, |look| look.min(now + ROOM)));
+            let room = now.saturating_add(self.room_every);
+            look = Some(look.map_or(room, |look| look.min(room)));
         }
         // Who does not read is not told of a reset.
         let deaf = !self.hears && matches!(phase, Phase::Handler | Phase::Response | Phase::Kernel);
