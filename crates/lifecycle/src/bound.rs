@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_articles_remedy_bounds_silence_and_not_residence() {
         let bound = Limits::article().bound();
-        assert_eq!(bound.silence, Span::seconds(300));
+        assert_eq!(bound.silence, Span::seconds(360));
         assert_eq!(bound.residence.name(), Some("not in the article's remedy"));
     }
 

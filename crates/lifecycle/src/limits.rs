@@ -44,7 +44,7 @@ pub struct Linger {
 /// use hangup_lifecycle::{Limits, Span};
 ///
 /// let limits = Limits { idle: Span::seconds(5), ..Limits::default() };
-/// assert_eq!(limits.bound().silence, Span::seconds(600));
+/// assert_eq!(limits.bound().silence, Span::seconds(632));
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
