@@ -8,6 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
+/// The most bytes of records that wait in the session for the stream to take them: one of the
+/// largest size. The stream counts them as accepted, and its kernel does not know of them, so that
+/// they pass for acknowledged by the client.
+const RECORDS: usize = 16 * 1024;
+
 /// A listener whose connections speak TLS.
 ///
 /// The handshake is no part of `accept`: a client that does not finish it holds up nobody but itself, and is closed at the
@@ -87,7 +92,10 @@ impl<L: Listener> Listener for Tls<L> {
         if let State::Handshake(accept) = &mut io.0 {
             let accepted = ready!(Pin::new(accept).poll(cx));
             let (state, result) = match accepted {
-                Ok(stream) => (State::Open(Box::new(stream)), Ok(())),
+                Ok(mut stream) => {
+                    stream.get_mut().1.set_buffer_limit(Some(RECORDS));
+                    (State::Open(Box::new(stream)), Ok(()))
+                }
                 Err(error) => (State::Failed, Err(error)),
             };
             io.0 = state;

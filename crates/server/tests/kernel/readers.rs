@@ -3,16 +3,19 @@
 use crate::scene::{LONG, Scene, TIMES, hastened};
 use hangup_server::{Limits, Phase};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// The promise is 240 B/s; the slowest honest reader here has 300, on clocks that run so many times faster.
-const HONEST: usize = 300 * TIMES as usize;
+pub(crate) const HONEST: usize = 300 * TIMES as usize;
 
 /// Reads so many bytes at once, at `HONEST` bytes a second, until the end or for so long. Returns what it got, and whether it came
 /// to the end.
-async fn reads(client: &mut TcpStream, burst: usize, most: Duration) -> (Vec<u8>, bool) {
+pub(crate) async fn reads(
+    client: &mut (impl AsyncRead + Unpin),
+    burst: usize,
+    most: Duration,
+) -> (Vec<u8>, bool) {
     let mut every = interval(Duration::from_secs_f64(burst as f64 / HONEST as f64));
     every.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (start, mut got) = (Instant::now(), Vec::new());
@@ -37,7 +40,7 @@ async fn reads(client: &mut TcpStream, burst: usize, most: Duration) -> (Vec<u8>
 }
 
 /// The whole body of a response that came to its end.
-fn is_whole(got: &[u8], length: usize) -> bool {
+pub(crate) fn is_whole(got: &[u8], length: usize) -> bool {
     let ends =
         got.ends_with(b"0\r\n\r\n") || got.starts_with(b"HTTP/1.1 200 OK\r\nconnection: close");
     let body = got.iter().filter(|byte| **byte == b'x').count();

@@ -1,7 +1,9 @@
 //! A server on loopback, clients of every kind, and what the kernel has of its connections.
 
 use bytes::Bytes;
-use hangup_server::{Body, CloseReason, Entry, Ledger, Limits, Report, Server, Watch, service_fn};
+use hangup_server::{
+    Body, CloseReason, Entry, Ledger, Limits, Listener, Report, Server, Watch, service_fn,
+};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -134,14 +136,24 @@ impl http_body::Body for Pieces {
 
 impl Scene {
     pub(crate) async fn new(limits: Limits) -> Self {
+        Self::over(limits, |listener| listener).await
+    }
+
+    /// A server over what `listens` makes of a listener on loopback.
+    pub(crate) async fn over<L: Listener>(
+        limits: Limits,
+        listens: impl FnOnce(TcpListener) -> L,
+    ) -> Self {
         let (told, closed) = unbounded_channel();
         let server = Server::new(service_fn(answer))
             .limits(limits)
             .watch(Arc::new(Told(told)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, stopped) = oneshot::channel();
+        let address = listener.local_addr().unwrap();
+        let listener = listens(listener);
         Scene {
-            address: listener.local_addr().unwrap(),
+            address,
             ledger: server.ledger().clone(),
             closed,
             stop: Some(stop),
