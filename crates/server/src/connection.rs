@@ -285,6 +285,10 @@ where
             self.room_every = queue::ROOM;
             self.life.sent(accepted, now);
             self.account.sent(accepted, now);
+            // What a fast reader has long acknowledged must not count against the others' room.
+            if self.life.queued() > queue::UNSEEN_MAX {
+                self.look(now)?;
+            }
             self.share.is(self.life.queued(), &self.config.queued);
         }
         match flushed {

@@ -21,6 +21,10 @@ pub(super) const ROOM: Duration = Duration::from_millis(50);
 /// The longest time between two looks for room.
 pub(super) const ROOM_MAX: Duration = Duration::from_millis(1600);
 
+/// So many bytes may be written before the next look, though more may wait: they are counted as
+/// waiting until then.
+pub(super) const UNSEEN_MAX: u64 = 1024 * 1024;
+
 /// What a listener says and does about its streams.
 pub(super) struct Kernel<I> {
     pub(super) handshake: fn(&mut I, &mut Context<'_>) -> Poll<io::Result<()>>,

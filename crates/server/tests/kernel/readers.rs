@@ -223,3 +223,21 @@ async fn who_waits_for_room_is_ended_by_its_clocks() {
     assert!(took < Duration::from_secs(5), "{took:?}");
     scene.kernel_has_nothing().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_fast_reader_has_taken_is_not_counted_as_queued() {
+    const LENGTH: usize = 400_000_000;
+    let scene = Scene::new(Limits::default()).await;
+    let mut client = scene.connect(None).await;
+    let request = format!("GET /big/{LENGTH} HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    let (mut got, mut piece, mut most) = (0, vec![0; 1 << 20], 0);
+    while got < LENGTH {
+        let read = timeout(LONG, client.read(&mut piece)).await;
+        got += read.expect("it goes on").expect("it is served");
+        let queued = scene.ledger.open().iter().map(|open| open.queued).max();
+        most = most.max(queued.unwrap_or_default());
+    }
+    // The send queue has at most 4 MB of memory (tcp_wmem).
+    assert!(0 < most && most < 8 << 20, "{most}");
+}
