@@ -236,6 +236,7 @@ fn is_plain(connection: &Connection) -> bool {
         && connection.panicked.is_none()
         && !connection.disturbed
         && !requests.broken
+        && !requests.lax
         && !requests.in_head()
         && !connection.responses.broken
         && (connection.probe_app > 0 || requests.list.iter().all(|request| !request.has_body))

@@ -161,8 +161,12 @@ fn our_servers_worst_case_keeps_within_its_bound_on_any_number_of_cores() {
     let number = |name: &str| worst[name].as_f64().expect("a number");
     assert_eq!(worst["unended"], false);
     assert!(number("longest_held_s") <= number("residence_s"), "{worst}");
-    // Nobody who says a whole request of 37 bytes for each 75 s of keep-alive holds more than some two seconds a byte.
-    assert!((1.0..3.0).contains(&number("seconds_per_byte")), "{worst}");
+    // A client that stays with a stream in which its application has nothing to say holds it for an hour, which is the connection's
+    // age, with the 83 bytes of its SYN and its request.
+    assert!(
+        (40.0..46.0).contains(&number("seconds_per_byte")),
+        "{worst}"
+    );
     assert_eq!(attack(2)["seconds_per_byte"], worst["seconds_per_byte"]);
 }
 

@@ -42,6 +42,8 @@ pub struct Requests {
     pub list: Vec<Request>,
     /// Bytes came that are no valid request; from there on nothing is followed.
     pub broken: bool,
+    /// A head had empty lines before it, which a server may also refuse.
+    pub lax: bool,
     /// They were a framing error.
     pub fault: Option<Faulty>,
     /// What those carry whose answer hangs on it.
@@ -56,6 +58,7 @@ impl Default for Requests {
             messages: Messages::new(),
             list: Vec::new(),
             broken: false,
+            lax: false,
             fault: None,
             contents: Contents::default(),
             paced: Vec::new(),
@@ -90,12 +93,16 @@ impl Requests {
             contents,
             messages,
             paced,
+            lax,
             ..
         } = self;
         let mut fault = None;
         let whole = messages.feed(bytes, |seen| match seen {
             // A server SHOULD ignore at least one empty line before a request line (RFC 9112 section 2.2), and need not.
-            Seen::Blank => Head::Broken,
+            Seen::Blank => {
+                *lax = true;
+                Head::Partial
+            }
             Seen::Head(bytes) => match request_head(bytes, paced) {
                 Ok(Some((request, bytes, framing))) => {
                     if request.asks.sends_back() {

@@ -163,9 +163,9 @@ fn slow(run: &Run, connection: &Connection) -> Lost {
     let stays = connection
         .client_reset
         .is_none_or(|(reset, _)| connection.client_closed.is_none_or(|left| left > reset));
-    let inside = last.is_final() && connection.responses.inside();
+    let inside = last.is_final() && last.complete_at.is_none() && connection.responses.inside();
     let began = connection.server_shutdown.map_or(at, |shut| shut.min(at));
-    let whole = request.complete_at.is_some_and(|whole| whole <= began);
+    let whole = request.complete_at.is_some_and(|whole| whole < began);
     if !ended
         || !stays
         || !inside

@@ -1,6 +1,6 @@
 //! Lifecycle coverage as a table: a row for each phase and clock, a column for each thing that a client may do.
 
-use crate::coverage::possible::possible;
+use crate::coverage::possible::{is_rare, possible};
 use crate::coverage::{Action, Coverage, Place};
 use crate::ledger::Seen;
 use crate::server::Server;
@@ -70,11 +70,13 @@ impl Table {
         };
         let cell = |place, action| Cell {
             cases: coverage.count(place, action),
-            possible: (told == Told::Everything).then(|| match place {
-                Place::Told(phase, Some(clock)) => possible(phase, clock, action).is_ok(),
+            possible: match place {
+                _ if told != Told::Everything => None,
+                Place::Told(phase, Some(clock)) if is_rare(phase, clock) => None,
+                Place::Told(phase, Some(clock)) => Some(possible(phase, clock, action).is_ok()),
                 // Each of its limits is finite.
-                Place::Told(_, None) | Place::Seen(_) => false,
-            }),
+                Place::Told(_, None) | Place::Seen(_) => Some(false),
+            },
         };
         let is_told = |place: &Place| matches!(place, Place::Told(..));
         let rows = Place::all()
@@ -134,10 +136,9 @@ impl Table {
     fn counts(&self) -> (usize, Option<usize>) {
         let cells = || self.rows.iter().flat_map(|row| &row.cells);
         let possible = cells().filter(|cell| cell.possible == Some(true)).count();
-        (
-            cells().filter(|cell| cell.cases > 0).count(),
-            (self.told == Told::Everything).then_some(possible),
-        )
+        let known = self.told == Told::Everything;
+        let reached = cells().filter(|cell| cell.cases > 0 && (!known || cell.possible.is_some()));
+        (reached.count(), known.then_some(possible))
     }
 
     /// The same for programs. A cell that was not reached and cannot be is left out.

@@ -34,6 +34,8 @@ const REQUESTS: u64 = 48;
 const BUFFER: usize = 4 << 10;
 /// More than that room, and so much of it taken that the rest fits.
 const HELD: (u64, u64) = (12_000, 9_000);
+/// Between the reads of a response that lasts to the very end. What was read before pays for the next pause.
+const DRAIN_PAUSES_MS: [u64; 2] = [12_000, 25_000];
 /// After a shutdown, so late that no clock of a phase is earlier than the shutdown's.
 const AFTER_SHUTDOWN_MS: (u64, u64) = (8_100, 9_000);
 
@@ -182,7 +184,7 @@ impl Draw<'_> {
                 ask(REQUESTS - 1);
                 let message = held("GET", HELD.0, 0);
                 steps.push(Step::Send(message.part(0, message.end)));
-                steps.push(stall(self.stream.between(20_000, 28_000)));
+                steps.push(stall(self.stream.between(8_000, 12_000)));
                 steps.push(Step::Read(Read::Bytes(HELD.1)));
                 let end = message.end;
                 (message, end)
@@ -193,12 +195,12 @@ impl Draw<'_> {
                 let message = held("POST", 28_000, 1000);
                 let at = message.end - self.stream.between(1, 900);
                 steps.push(Step::Send(message.part(0, at)));
-                for _ in 0..2 {
-                    steps.push(stall(25_000));
+                for pause in DRAIN_PAUSES_MS {
+                    steps.push(stall(pause));
                     steps.push(Step::Read(Read::Bytes(7000)));
                 }
                 let asked_at = (REQUESTS - 1) * every;
-                let left = AGE_MS - asked_at - 2 * 25_000;
+                let left = AGE_MS - asked_at - DRAIN_PAUSES_MS.iter().sum::<u64>();
                 steps.push(stall(left - self.stream.between(1000, 1700)));
                 steps.push(Step::Read(Read::Bytes(11_000)));
                 (message, at)

@@ -317,6 +317,8 @@ where
                 return self.gone(Phase::Response, cx);
             }
             if self.input.ended || !hungry && self.input.bytes.len() >= READ_AHEAD {
+                // Nothing is read any more, so that a reset has to be looked for.
+                self.hears = false;
                 return Step::Wait(phase);
             }
             let most = if hungry {

@@ -7,7 +7,7 @@ use crate::ledger::Connection;
 /// come for no request at all (RFC 9110 §15.5.9), and so may the refusal of a connection on which none was made, if it is
 /// the last thing that the server says.
 pub(super) fn judge(connection: &Connection) -> Broken {
-    if connection.requests.broken {
+    if connection.requests.broken || connection.requests.lax {
         return None;
     }
     let list = &connection.responses.list;

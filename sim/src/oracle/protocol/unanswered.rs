@@ -17,6 +17,9 @@ const GIVEN_UP: Duration = Duration::from_secs(10);
 /// application had read to its end when it began to close, that was whole well before the close, or that came before any idle
 /// clock could have run out: the first one, or one behind which the client half-closed.
 pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
+    if connection.requests.lax {
+        return None;
+    }
     // Neither a process that dies nor a handler that panics has a choice.
     if connection.killed.is_some() || connection.panicked.is_some() {
         return None;
