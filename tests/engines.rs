@@ -20,10 +20,21 @@ const UNSEEN: [(&str, &str); 1] = [(
 )];
 
 /// Incidents that are not walked, and why.
-const UNWALKED: [(&str, &str); 1] = [(
-    "events-client-vanishes",
-    "turmoil has no keepalive, and to walk the two hours that a server without one may take is too slow",
-)];
+const UNWALKED: [(&str, &str); 4] = [
+    (
+        "events-client-vanishes",
+        "turmoil has no keepalive, and to walk the two hours that a server without one may take is too slow",
+    ),
+    (
+        "events-ticks-vanishes",
+        "a quarter of an hour is too long to walk for each server",
+    ),
+    ("endless-never-read", "turmoil's buffers do not grow"),
+    (
+        "download-large-paced",
+        "turmoil's buffers do not grow, and 6 MB are too slow to walk",
+    ),
+];
 
 fn unseen(server: &dyn Server) -> bool {
     UNSEEN.iter().any(|(name, _)| *name == server.name())
@@ -313,10 +324,25 @@ fn what_happens_to_a_server_has_the_same_verdict_on_both_engines() {
                 let of_clients = cell.run.connections.iter().filter(|one| !one.probe);
                 of_clients.map(|one| one.server_closed).collect()
             };
-            assert_eq!(ends(&leap), ends(&turmoil), "{pair}");
+            let (of_leap, of_turmoil) = (ends(&leap), ends(&turmoil));
+            assert_eq!(of_leap.len(), of_turmoil.len(), "{pair}");
+            for (one, other) in of_leap.into_iter().zip(of_turmoil) {
+                let alike = match (one, other) {
+                    (Some((one, reset)), Some((other, too))) => near(one, other) && reset == too,
+                    (None, None) => true,
+                    _ => false,
+                };
+                assert!(alike, "{pair}: {one:?}, {other:?}");
+            }
             let (one, other) = (&leap.run.life, &turmoil.run.life);
             assert_eq!(one.down, other.down, "{pair}");
-            assert_eq!(one.shutdowns, other.shutdowns, "{pair}");
+            assert_eq!(one.shutdowns.len(), other.shutdowns.len(), "{pair}");
+            for (one, other) in one.shutdowns.iter().zip(&other.shutdowns) {
+                assert_eq!((one.asked, one.due), (other.asked, other.due), "{pair}");
+                let ended = one.ended.zip(other.ended);
+                let alike = ended.map_or(one.ended == other.ended, |(one, other)| near(one, other));
+                assert!(alike, "{pair}: {one:?}, {other:?}");
+            }
             let answered = turmoil
                 .run
                 .connections
@@ -333,6 +359,11 @@ fn what_happens_to_a_server_has_the_same_verdict_on_both_engines() {
         panicked > 0 && panicked < 6,
         "{panicked}: hangup answers 500"
     );
+}
+
+/// Our server looks from time to time for what its clients have acknowledged, and the engines' acknowledgements are not of one instant.
+fn near(one: Duration, other: Duration) -> bool {
+    one.abs_diff(other) <= Duration::from_millis(100)
 }
 
 /// What happens to the paths of clients.

@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn in_the_careless_server_clients_that_go_away_can() {
-        let outcome = careless_bed().keep_nothing().run();
+        let outcome = careless_bed().cases(20_000).keep_nothing().run();
         let deaf = |cell: &hangup::cell::Cell| cell.verdict() == Verdict::Deaf;
         assert!(outcome.convicted.iter().any(deaf), "{outcome}");
     }

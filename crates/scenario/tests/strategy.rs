@@ -334,7 +334,7 @@ fn the_incident_is_met_within_a_few_hundred_cases() {
         let met = (start..start + 300)
             .filter(|case_seed| is_1834(&strategy::generate(*case_seed, &options)))
             .count();
-        assert!(met >= 3, "{met} times from case seed {start}");
+        assert!(met >= 2, "{met} times from case seed {start}");
     }
 }
 

@@ -120,12 +120,15 @@ impl Messages {
                         }
                     }
                     let before = self.pending.len();
-                    if before + bytes.len() > HEAD_BYTES_MAX {
-                        self.state = State::Ended;
-                        return false;
-                    }
+                    // What came with the head, a body for one, may be longer than any head.
+                    let most = HEAD_BYTES_MAX.saturating_sub(before).min(bytes.len());
+                    let too_long = most < bytes.len();
                     // It is read line by line, however it was cut.
-                    let Some(line_end) = memchr::memrchr(b'\n', bytes) else {
+                    let Some(line_end) = memchr::memrchr(b'\n', &bytes[..most]) else {
+                        if too_long {
+                            self.state = State::Ended;
+                            return false;
+                        }
                         self.pending.extend_from_slice(bytes);
                         return true;
                     };
@@ -137,6 +140,10 @@ impl Messages {
                         &self.pending
                     };
                     match see(Seen::Head(&head[..=before + line_end])) {
+                        Head::Partial if too_long => {
+                            self.state = State::Ended;
+                            return false;
+                        }
                         Head::Partial => {
                             if before == 0 {
                                 self.pending.extend_from_slice(bytes);
