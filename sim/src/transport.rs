@@ -153,8 +153,12 @@ impl hangup_server::Listener for Acknowledging {
 
     fn unacknowledged(io: &Stream) -> io::Result<Option<u64>> {
         // A socket that was reset has no peer, as on a kernel.
-        if let Stream::Leap(stream) = io {
-            stream.peer_addr()?;
+        match io {
+            Stream::Leap(stream) => drop(stream.peer_addr()?),
+            Stream::Turmoil(stream) if !stream.is_connected() => {
+                return Err(io::ErrorKind::NotConnected.into());
+            }
+            Stream::Turmoil(_) | Stream::Wire(_) => {}
         }
         io.send_queue().map(|queue| Some(queue as u64))
     }

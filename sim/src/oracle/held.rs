@@ -17,7 +17,7 @@ pub(super) fn breaches(run: &Run) -> impl Iterator<Item = (&Connection, Breach, 
 
 /// The finding that the server's kernel holds what nobody takes.
 fn kernel(run: &Run, connection: &Connection, breach: Breach) -> Finding {
-    let kernel = connection.kernel.unwrap_or_else(|| Kernel {
+    let kernel = connection.kernel.unwrap_or(Kernel {
         from: breach.at,
         bytes: 0,
         until: None,

@@ -245,6 +245,11 @@ impl Endpoint {
         self.fault.take()
     }
 
+    /// Whether it has a peer: it was not reset.
+    pub(super) fn is_connected(&self) -> bool {
+        self.open
+    }
+
     /// Bytes that were written and that the peer's host has not acknowledged; the end of the stream counts as one.
     pub(super) fn send_queue(&self) -> usize {
         let out = &self.outgoing;

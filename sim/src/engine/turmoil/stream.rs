@@ -197,6 +197,11 @@ impl TcpStream {
         self.end.with(|end| end.take_fault().map(Into::into))
     }
 
+    /// Whether it has a peer: it was not reset.
+    pub fn is_connected(&self) -> bool {
+        self.end.with(|end| end.is_connected())
+    }
+
     /// Bytes that were written and that the peer's host has not acknowledged.
     pub fn send_queue(&self) -> usize {
         self.end.with(|end| end.send_queue())
