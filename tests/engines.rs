@@ -70,6 +70,14 @@ fn unsteady(scenario: &Scenario) -> bool {
     changes || !scenario.network.jitter.is_zero() || scenario.network.loss > 0.0
 }
 
+/// Does the server look from time to time for what its clients have acknowledged? Then its ends are where its looks are, which
+/// follow from acknowledgements that are not of one instant on both engines.
+fn looks(server: &dyn Server) -> bool {
+    !["hyper", "axum"]
+        .iter()
+        .any(|other| server.name().starts_with(other))
+}
+
 /// Works on every pair of an incident and a server, on all cores.
 fn on_every_pair<R: Send>(
     work: impl Fn(&Arc<Scenario>, &dyn Server) -> Option<R> + Sync,
@@ -144,6 +152,11 @@ fn every_incident_has_the_same_verdict_on_both_engines() {
         if unseen(server) || (canary && leap.verdict() == Verdict::Clean) {
             return None;
         }
+        // turmoil keeps no account of what a kernel holds behind a close.
+        let mut findings = leap.findings.iter();
+        if leap.verdict() != Verdict::Clean && findings.all(|found| found.part == Some("kernel")) {
+            return None;
+        }
         let turmoil = judged(Engine::Turmoil, incident, server);
         let pair = format!("{} x {}", incident.name, server.name());
         if leap.verdict() != turmoil.verdict() {
@@ -158,6 +171,9 @@ fn every_incident_has_the_same_verdict_on_both_engines() {
             return None;
         }
         // No message is late there by chance: where the network makes some so, times are not compared, but what comes of it.
+        if looks(server) {
+            return None;
+        }
         if unsteady(incident) {
             let (one, other) = (outcomes(&leap), outcomes(&turmoil));
             return (one != other).then(|| format!("{pair}: leap {one:?}, turmoil {other:?}"));
