@@ -85,7 +85,7 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
     }
     let ready_at = previous.map_or(connection.opened?, |response| response.at);
     // What comes when the server has begun to close crosses the close however early it is.
-    let crosses = complete_at > closed_at;
+    let crosses = complete_at > closed_at || (complete_at == closed_at && !was_read);
     let in_time = (was_read && !crosses)
         || complete_at + CROSSING < closed_at
         || ((answered == 0 || connection.client_shutdown.is_some())

@@ -61,7 +61,10 @@ pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: De
             Err(_) => {
                 errors += 1;
                 let gives_up = defect == Defect::AcceptGivesUp && errors > ACCEPT_ERRORS_MAX;
-                sleep(if gives_up { FOREVER } else { ACCEPT_PAUSE }).await;
+                let pause = if gives_up { FOREVER } else { ACCEPT_PAUSE };
+                if timeout(pause, told.as_mut()).await.is_ok() {
+                    break;
+                }
                 continue;
             }
         };
