@@ -141,7 +141,7 @@ fn rejecting_on_the_accept_loop() {
         ),
         (29, 1, 0)
     );
-    assert_eq!(shown.ends[31], end(&[200], "client-closed", 11_100));
+    assert_eq!(shown.ends[31], end(&[200], "client-closed", 11_140));
 }
 
 #[test]
