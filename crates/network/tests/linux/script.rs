@@ -358,14 +358,17 @@ impl Script {
     }
 
     /// A script of one connection whose buffers grow by themselves, and whose writes are larger than they ever are. What is read
-    /// is less than a third of any of them, or more than a third of all.
+    /// is less than a third of any of them, or more than a third of all. Once an end has stopped writing all that is left is read,
+    /// as how much of it the buffers held differs from kernel to kernel (`tcp_rmem` alone: 6 MiB, or 32).
     pub(crate) fn grown(seed: u64) -> Script {
         let mut dice = Dice(seed);
         let mut ops = vec![Op::Connect(0), Op::Accept];
+        let mut stopped = false;
         for _ in 0..3 + dice.roll(9) {
             let end = dice.of(&[End::Client(0), End::Server(0)]);
             ops.push(match dice.roll(18) {
                 0..=4 => Op::WriteAll(end, HUGE),
+                5..=8 if stopped => Op::Drain(end, 65_536),
                 5 | 6 => Op::ReadExact(end, 200_001),
                 7 | 8 => Op::ReadExact(end, 4_000_001),
                 9 => Op::Drain(end, dice.of(&[8192, 100_000])),
@@ -376,6 +379,10 @@ impl Script {
                 16 => Op::Reset(end),
                 _ => Op::Netstat(end),
             });
+            stopped |= matches!(
+                ops.last(),
+                Some(Op::Shutdown(_) | Op::Drop(_) | Op::CancelWrite(_) | Op::Reset(_))
+            );
         }
         ops.push(Op::Netstat(End::Client(0)));
         ops.push(Op::Netstat(End::Server(0)));
