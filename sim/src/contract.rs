@@ -14,6 +14,9 @@ pub struct Contract {
     pub stall: Duration,
     /// How long any client may hold a connection, whatever it does.
     pub residence: Duration,
+    /// A response makes its connection live longer than `residence` by the time that its bytes take at so
+    /// many bytes a second. `None` if nothing does.
+    pub residence_rate: Option<u64>,
     /// How long after its client is gone a connection's sockets and tasks may remain.
     pub drain: Duration,
     /// How long a graceful shutdown may take, from the signal until the server has returned. None: it has no graceful shutdown,
@@ -37,6 +40,7 @@ impl Contract {
         Self {
             stall: by.stall.unwrap_or(self.stall),
             residence: by.residence.unwrap_or(self.residence),
+            residence_rate: self.residence_rate,
             drain: by.drain.unwrap_or(self.drain),
             shutdown: by.shutdown.or(self.shutdown),
             buffer: by.buffer.or(self.buffer),
@@ -44,6 +48,16 @@ impl Contract {
             kernel: self.kernel,
             vanished: by.vanished.unwrap_or(self.vanished),
         }
+    }
+}
+
+impl Contract {
+    /// How long a connection may be held in all, on which so many bytes of responses have arrived.
+    pub(crate) fn longest(&self, bytes: u64) -> Duration {
+        let taking = self.residence_rate.map_or(Duration::ZERO, |rate| {
+            Duration::from_millis(bytes.saturating_mul(1000) / rate.max(1))
+        });
+        self.residence.saturating_add(taking)
     }
 }
 
@@ -66,18 +80,13 @@ impl From<&Limits> for Contract {
         Self {
             stall: or(bound.silence, UNCLAIMED.stall) + handler,
             residence: or(bound.residence, UNCLAIMED.residence),
+            residence_rate: bound.rate.per_second(),
             drain: or(bound.gone, UNCLAIMED.drain) + handler,
             shutdown: Some(or(limits.shutdown, SHUTDOWN) + CUT_GRACE),
             // What the application keeps of a body is its own affair.
             buffer: None,
             // A step of the client's window may be late by so much.
-            // A total time that is shorter than any connection's cuts at any rate.
-            rate: limits
-                .response
-                .rate
-                .per_second()
-                .filter(|_| limits.response.total.min(limits.age) == limits.age)
-                .map(|rate| rate + rate / 4),
+            rate: bound.rate.per_second().map(|rate| rate + rate / 4),
             // Who waits for ever for a client leaves it to the kernel, too.
             kernel: bound.gone.finite().map(|_| UNCLAIMED.drain),
             vanished: or(bound.vanished, UNCLAIMED.vanished),

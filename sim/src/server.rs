@@ -105,6 +105,7 @@ pub trait Server: Send + Sync {
 pub const UNCLAIMED: Contract = Contract {
     stall: Duration::from_secs(75),
     residence: Duration::from_secs(24 * 60 * 60),
+    residence_rate: None,
     drain: Duration::from_secs(5),
     shutdown: None,
     buffer: None,

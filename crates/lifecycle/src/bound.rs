@@ -10,8 +10,12 @@ use std::fmt;
 /// says nothing in (an event stream) is bounded by the age.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bound {
-    /// From accept to the end, whatever anyone does. An upgraded connection has [`Limits::upgrade`] on top.
+    /// From accept to the end, whatever anyone does. An upgraded connection has [`Limits::upgrade`] on
+    /// top, and a response the time that its bytes take at `rate`.
     pub residence: Span,
+    /// The least rate at which the client takes a response that makes the connection live longer.
+    /// Unbounded if no response does.
+    pub rate: Rate,
     /// From the client's last useful byte, sent or read, to the end, if nothing is ever heard of it again.
     pub silence: Span,
     /// From the arrival of the client's FIN to the end, if it reads nothing more. A reset ends a connection at once.
@@ -27,7 +31,11 @@ impl Limits {
         let Limits { drain, linger, .. } = self;
         // A silent peer has the gap, one that is heard of the total.
         let bye = linger.gap.min(linger.total);
-        let response = silence(&self.response, self.response.total);
+        let paced = self.response.is_paced();
+        let response = match paced {
+            true => self.response.gap,
+            false => silence(&self.response, self.response.total),
+        };
         // What was sent before pays for time, up to all of the body.
         let body_extra = Span::of(self.body.rate.time_for(self.body_bytes));
         let body = silence(&self.body, self.body.total.then(body_extra))
@@ -47,15 +55,28 @@ impl Limits {
             self.idle,
         ];
         let longest = waits.into_iter().fold(Span::seconds(0), Span::max);
-        let residence = self.age.then(linger.total);
-        let gone = response.max(bye).max(self.half_close).min(residence);
+        // The wait that begins just before the age is over has the grace of the rate.
+        let residence = self
+            .age
+            .then(Span::of(self.response.rate.grace()))
+            .then(linger.total);
+        // While bytes wait for it, a client that falls silent has the gap whatever the age is.
+        let last = match paced {
+            true => residence.then(response),
+            false => residence,
+        };
+        let gone = response.max(bye).max(self.half_close).min(last);
         Bound {
             residence,
+            rate: match paced {
+                true => self.response.rate,
+                false => Rate::unbounded("the age counts all time"),
+            },
             // Behind any of them our last bytes and our FIN may wait for a client that was ahead of its rate before.
-            silence: longest.then(response).min(residence),
+            silence: longest.then(response).min(last),
             // The response under way, or the last word and the linger behind it.
             gone,
-            vanished: response.max(self.vanished).min(residence),
+            vanished: response.max(self.vanished).min(last),
         }
     }
 }
@@ -79,13 +100,21 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Bound {
             residence,
+            rate,
             silence,
             gone,
             vanished,
         } = self;
         write!(
             f,
-            "bound      a client can hold a connection for {residence}; {silence} after its last byte; {gone} after its close; {vanished} after its host is gone"
+            "bound      a client can hold a connection for {residence}"
+        )?;
+        if let Some(rate) = rate.per_second() {
+            write!(f, " and what its last response takes at {rate} B/s")?;
+        }
+        write!(
+            f,
+            "; {silence} after its last byte; {gone} after its close; {vanished} after its host is gone"
         )
     }
 }
@@ -96,15 +125,15 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_defaults_give_eleven_minutes_of_silence() {
+    fn the_defaults_give_21_minutes_of_silence() {
         let bound = Limits::default().bound();
-        assert_eq!(bound.residence, Span::of(Duration::from_secs(3605)));
-        assert_eq!(bound.silence, Span::seconds(675));
-        assert_eq!(bound.gone, Span::seconds(600));
-        assert_eq!(bound.vanished, Span::seconds(600));
+        assert_eq!(bound.residence, Span::of(Duration::from_secs(3610)));
+        assert_eq!(bound.silence, Span::seconds(1275));
+        assert_eq!(bound.gone, Span::seconds(1200));
+        assert_eq!(bound.vanished, Span::seconds(1200));
         assert_eq!(
             bound.to_string(),
-            "bound      a client can hold a connection for 1h 5s; 11m 15s after its last byte; 10m after its close; 10m after its host is gone"
+            "bound      a client can hold a connection for 1h 10s and what its last response takes at 240 B/s; 21m 15s after its last byte; 20m after its close; 20m after its host is gone"
         );
     }
 

@@ -140,6 +140,15 @@ pub(crate) fn deadline(phase: Phase, limits: &Limits, progress: &Progress) -> De
         false => Deadline::after(limits.age, progress.opened, Age).min(deadline),
         true => deadline,
     };
+    // Time in which bytes wait for a client that keeps their rate does not count towards the age.
+    let aged_in_response = |deadline| match taking(limits, progress) {
+        _ if !limits.response.is_paced() || progress.upgraded => aged(deadline),
+        Some(taking) => {
+            let age = limits.age.then(Span::of(taking));
+            Deadline::after(age, progress.opened, Age).min(deadline)
+        }
+        None => deadline,
+    };
     let crossing = |deadline: Deadline| match progress.shutdown {
         Some(asked) => deadline.min(Deadline::after(limits.shutdown_grace, asked, Shutdown)),
         None => deadline,
@@ -152,11 +161,13 @@ pub(crate) fn deadline(phase: Phase, limits: &Limits, progress: &Progress) -> De
         Phase::Expect => aged(total(limits.expect).min(body(limits, progress)).min(read())),
         Phase::Body => aged(body(limits, progress).min(read())),
         Phase::Handler => aged(progress.handler.deadline(limits.handler, Total)),
-        Phase::Response => aged(response(limits, progress)),
-        Phase::Kernel => aged(sending(limits, progress)),
+        Phase::Response => aged_in_response(response(limits, progress)),
+        Phase::Kernel => aged_in_response(sending(limits, progress)),
         Phase::Drain => aged(total(limits.drain.total)),
         // Who still takes the last response is not idle.
-        Phase::Idle if progress.queue.waits() => crossing(aged(sending(limits, progress))),
+        Phase::Idle if progress.queue.waits() => {
+            crossing(aged_in_response(sending(limits, progress)))
+        }
         Phase::Idle => {
             let since = progress.since.max(progress.quiet);
             crossing(aged(Deadline::after(limits.idle, since, Total)))
@@ -164,13 +175,18 @@ pub(crate) fn deadline(phase: Phase, limits: &Limits, progress: &Progress) -> De
         // Age ends a connection by lingering, for which it leaves the time.
         Phase::Linger => {
             let heard = progress.heard.max(progress.since);
-            let last = Deadline::after(limits.age.then(limits.linger.total), progress.opened, Age);
             let lingers =
                 total(limits.linger.total).min(Deadline::after(limits.linger.gap, heard, Gap));
+            let paid = progress.response.paid(&limits.response);
+            let taking = match limits.response.is_paced() {
+                true => taking(limits, progress).or(paid).unwrap_or_default(),
+                false => Duration::ZERO,
+            };
             if progress.upgraded {
                 lingers
             } else {
-                lingers.min(last)
+                let age = limits.age.then(limits.linger.total).then(Span::of(taking));
+                lingers.min(Deadline::after(age, progress.opened, Age))
             }
         }
         // An upgraded connection has an age of its own.
@@ -200,13 +216,27 @@ fn response(limits: &Limits, progress: &Progress) -> Deadline {
     }
 }
 
+/// How long the client has taken for bytes of the response that waited for it, and at most what they paid for;
+/// `None` while some of them wait.
+fn taking(limits: &Limits, progress: &Progress) -> Option<Duration> {
+    let ran = progress.response.clock.stands_at()?;
+    // Rate and gap do not end a linger, so that the clock may have run for longer.
+    let paid = progress.response.paid(&limits.response);
+    Some(paid.map_or(ran, |paid| ran.min(paid)))
+}
+
 fn sending(limits: &Limits, progress: &Progress) -> Deadline {
     let mut transfer = limits.response;
     if let (true, Some(gap)) = (progress.queue.tells, transfer.gap.finite()) {
         // What is acknowledged is known no later than a look after it, and is taken for as late.
         transfer.gap = Span::of(gap.saturating_sub(queue::interval(limits)));
     }
-    moving(&transfer, transfer.total, &progress.response)
+    let total = match taking(limits, progress) {
+        _ if !transfer.is_paced() => transfer.total,
+        Some(taking) => transfer.total.then(Span::of(taking)),
+        None => Span::unbounded("its bytes wait for a client that keeps their rate"),
+    };
+    moving(&transfer, total, &progress.response)
 }
 
 /// Rate and gap are counted on the transfer's own stopwatch and so only bind while it runs; the total is
@@ -216,8 +246,8 @@ fn moving(limits: &Transfer, total: Span, moved: &Moved) -> Deadline {
     if !moved.clock.runs() {
         return total;
     }
-    let rate = match limits.rate.pays_for(moved.bytes) {
-        Some(time) => moved.clock.deadline(Span::of(time), Clock::Rate),
+    let rate = match moved.paid(limits) {
+        Some(paid) => moved.clock.deadline(Span::of(paid), Clock::Rate),
         None => Deadline::Never(limits.rate.name().unwrap_or_default()),
     };
     let gap = match limits.gap.finite() {
@@ -254,6 +284,11 @@ impl Stopwatch {
 
     pub(crate) fn runs(&self) -> bool {
         self.since.is_some()
+    }
+
+    /// Its reading, if it does not run.
+    fn stands_at(&self) -> Option<Duration> {
+        self.since.is_none().then_some(self.ran)
     }
 
     /// How long it has run.
@@ -322,8 +357,10 @@ mod tests {
             for clock in Clock::ALL {
                 let mut progress = progress.clone();
                 if clock == Clock::HalfClose {
-                    // It speaks of an application that gives nothing.
                     (progress.ended, progress.quiet) = (Some(now), now);
+                }
+                if matches!(clock, Clock::HalfClose | Clock::Total | Clock::Age) {
+                    // They speak of an application that gives nothing, where the rate is bounded.
                     progress.response.clock.pause(now);
                 }
                 let ends = deadline(phase, &hasty(clock), &progress).clock();

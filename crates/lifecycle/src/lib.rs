@@ -47,7 +47,8 @@
 //! use hangup_lifecycle::Limits;
 //!
 //! assert!(Limits::default().to_string().ends_with(
-//!     "a client can hold a connection for 1h 5s; 11m 15s after its last byte; 10m after its close; 10m after its host is gone"
+//!     "a client can hold a connection for 1h 10s and what its last response takes at 240 B/s; \
+//!      21m 15s after its last byte; 20m after its close; 20m after its host is gone"
 //! ));
 //! ```
 

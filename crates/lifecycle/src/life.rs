@@ -100,7 +100,8 @@ impl Life {
         }
         let waiting = self.progress.queue.waiting();
         self.progress.queue = Queue::default();
-        self.progress.response.add(waiting, now);
+        let transfer = &self.limits.response;
+        self.progress.response.taken(waiting, transfer, now);
     }
 
     /// Bytes were accepted by the stream. Unless it [tells](Life::tells) more, they are taken for acknowledged by the peer.
@@ -112,7 +113,7 @@ impl Life {
             let reading = progress.response.clock.reading(now);
             progress.queue.written(bytes, reading, &self.limits, now);
         } else {
-            progress.response.add(bytes, now);
+            progress.response.taken(bytes, &self.limits.response, now);
             progress.heard = now;
         }
     }
@@ -135,7 +136,8 @@ impl Life {
         let reading = progress.response.clock.reading(now);
         let seen = progress.queue.looked(waiting, reading, &self.limits, now);
         if seen.acknowledged > 0 {
-            progress.response.add(seen.acknowledged, now);
+            let transfer = &self.limits.response;
+            progress.response.taken(seen.acknowledged, transfer, now);
             progress.heard = now;
         }
         if let Some(reading) = seen.forgiven {
@@ -205,8 +207,11 @@ impl Life {
     /// A final response begins with this status.
     pub fn response_begins(&mut self, status: u16, now: Duration) {
         self.entry.status(status);
-        if self.progress.queue.may_wait() {
-            // What was sent before still waits, and its clock is no other for what comes behind it.
+        let age = now.saturating_sub(self.progress.opened);
+        let too_old = self.limits.age.finite().is_some_and(|limit| age >= limit);
+        if self.progress.queue.may_wait() || too_old {
+            // What was sent before still waits, and its clock is no other for what comes behind it. Nor does a
+            // response that begins behind the age have a grace of its own.
             self.progress.response.began = now;
         } else {
             self.progress.response = Moved::new(now, None);

@@ -13,8 +13,17 @@ pub struct Transfer {
     /// The longest wait between two bytes.
     pub gap: Span,
     /// The longest for the whole. For a request's body, the time that its length takes at the minimum
-    /// rate is added, so that a large body has its time.
+    /// rate is added, so that a large body has its time. For a response whose rate and gap are both
+    /// bounded, the time in which bytes wait for the peer does not count, because they bound it: a
+    /// large response has its time, too.
     pub total: Span,
+}
+
+impl Transfer {
+    /// Whether rate and gap bound every wait for the peer.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.rate.per_second().is_some() && self.gap.finite().is_some()
+    }
 }
 
 /// Both bounds of what is read only to be dropped.
@@ -44,7 +53,7 @@ pub struct Linger {
 /// use hangup_lifecycle::{Limits, Span};
 ///
 /// let limits = Limits { idle: Span::seconds(5), ..Limits::default() };
-/// assert_eq!(limits.bound().silence, Span::seconds(632));
+/// assert_eq!(limits.bound().silence, Span::seconds(1232));
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -86,7 +95,8 @@ pub struct Limits {
     /// From the request to shut down to the close of a connection without a request: a request that is on its way then is
     /// still answered.
     pub shutdown_grace: Span,
-    /// The whole connection, except its lingering close and what it was upgraded to.
+    /// The whole connection, except its lingering close, what it was upgraded to, and the time in which
+    /// bytes of its last response wait for a client that keeps `response.rate` and `response.gap`.
     pub age: Span,
     /// The most requests on one connection.
     pub requests: u32,
@@ -123,8 +133,9 @@ impl Default for Limits {
             response: Transfer {
                 rate,
                 // An honest reader acknowledges in steps as large as its system's window updates:
-                // 130 KB with Linux's default buffer on loopback, which 300 B/s take 7 min for.
-                gap: Span::seconds(10 * 60),
+                // 130 KB with Linux's default buffer on loopback, which 300 B/s take 7 min for, and
+                // 335 KB with the largest that a stock Linux lets a program set, which take 19 min.
+                gap: Span::seconds(20 * 60),
                 total: Span::seconds(60 * 60),
             },
             half_close: Span::seconds(5),

@@ -1,5 +1,6 @@
 //! What has happened so far, as far as a deadline depends on it.
 
+use crate::Transfer;
 use crate::deadline::Stopwatch;
 use crate::queue::Queue;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(crate) struct Moved {
     pub(crate) last: Duration,
     /// What was announced.
     pub(crate) length: Option<u64>,
+    /// Time that its bytes pay for at the least rate and that is not saved up, because it is longer than the gap.
+    pub(crate) forfeited: Duration,
 }
 
 impl Moved {
@@ -58,6 +61,22 @@ impl Moved {
     pub(crate) fn add(&mut self, bytes: u64, now: Duration) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.last = self.clock.reading(now);
+    }
+
+    /// Bytes of a response were taken by the peer. They pay for the time that follows, but never for more than the gap:
+    /// otherwise a fast download would pay for days at a slower rate.
+    pub(crate) fn taken(&mut self, bytes: u64, limits: &Transfer, now: Duration) {
+        self.add(bytes, now);
+        if let (Some(paid), Some(gap)) = (self.paid(limits), limits.gap.finite()) {
+            let most = self.last.saturating_add(limits.rate.grace() + gap);
+            self.forfeited += paid.saturating_sub(most);
+        }
+    }
+
+    /// How long the clock may run for what was moved; `None` if there is no rate.
+    pub(crate) fn paid(&self, limits: &Transfer) -> Option<Duration> {
+        let paid = limits.rate.pays_for(self.bytes)?;
+        Some(paid.saturating_sub(self.forfeited))
     }
 
     /// The time since the clock read this does not count.

@@ -147,13 +147,18 @@ proptest! {
         let last = opened + limits.bound().residence.finite().unwrap();
         let shutdown = limits.shutdown.finite().unwrap();
         let upgrade = limits.upgrade.finite().unwrap();
+        let rate = limits.response.rate;
         let mut life = Life::new(Arc::new(limits), opened);
-        let mut now = opened;
+        let (mut now, mut sent) = (opened, 0);
         let mut stopped = None;
         for (turn, (events, phase, output, part)) in turns.into_iter().enumerate() {
             for event in events {
+                if let Event::Sent(bytes) = event {
+                    sent += u64::from(bytes);
+                }
                 happens(&mut life, event, now);
             }
+            let last = last + rate.time_for(sent);
             if stop == Some(turn as u8) {
                 happens(&mut life, Event::ShutDown, now);
                 stopped = Some(now);

@@ -10,7 +10,7 @@ fn spelt(span: Span) -> String {
     let seconds = span.finite().expect("no default is unbounded").as_secs();
     match seconds {
         3600 => "1 h".to_owned(),
-        300 | 600 => format!("{} min", seconds / 60),
+        300 | 1200 => format!("{} min", seconds / 60),
         seconds => format!("{seconds} s"),
     }
 }

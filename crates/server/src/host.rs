@@ -24,7 +24,7 @@ pub(crate) fn split(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let valid = match host {
         [b'[', literal @ .., b']'] => is_ip_literal(literal),
         // An IPv4 address is a registered name, too.
-        _ => is_encoded(host, is_name_byte),
+        _ => is_encoded(host, &NAME),
     };
     valid.then_some((host, port))
 }
@@ -45,23 +45,41 @@ fn is_ip_literal(literal: &[u8]) -> bool {
     std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
+/// Which bytes are allowed: looked up, because each byte of each request's target and host is.
+pub(crate) type Allowed = [bool; 256];
+
 /// `unreserved / sub-delims`.
+const NAME: Allowed = {
+    let (mut table, others) = ([false; 256], b"-._~!$&'()*+,;=");
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut other = 0;
+    while other < others.len() {
+        table[others[other] as usize] = true;
+        other += 1;
+    }
+    table
+};
+
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+    NAME[usize::from(byte)]
 }
 
-/// Whether each byte is `allowed` or part of a percent-encoding (RFC 3986 section 2.1).
-pub(crate) fn is_encoded(mut bytes: &[u8], allowed: impl Fn(u8) -> bool) -> bool {
-    loop {
-        bytes = match bytes {
-            [] => return true,
+/// Whether each byte is `allowed` or part of a percent-encoding (RFC 3986 section 2.1). `%` itself
+/// is not allowed.
+pub(crate) fn is_encoded(mut bytes: &[u8], allowed: &Allowed) -> bool {
+    while let Some(other) = bytes.iter().position(|&byte| !allowed[usize::from(byte)]) {
+        bytes = match &bytes[other..] {
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 rest
             }
-            [byte, rest @ ..] if *byte != b'%' && allowed(*byte) => rest,
             _ => return false,
         };
     }
+    true
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ mod linux {
         AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, sendto,
         socket_with,
     };
-    use std::cell::OnceCell;
+    use std::cell::{Cell, OnceCell};
     use std::net::{IpAddr, SocketAddr};
     use std::os::fd::OwnedFd;
 
@@ -122,25 +122,40 @@ mod linux {
     const IPPROTO_TCP: u8 = 6;
     /// `struct nlmsghdr`.
     const HEADER: usize = 16;
+    /// `nlmsg_seq` in it.
+    const SEQUENCE_AT: usize = 8;
     /// `struct inet_diag_req_v2`.
     const QUESTION: usize = 56;
     /// `idiag_wqueue` in `struct inet_diag_msg`, behind the header: what was written and not acknowledged.
     const WRITE_QUEUE: usize = HEADER + 60;
 
     thread_local! {
-        /// A thread asks through a socket of its own, so that question and answer belong together.
+        /// A thread asks through a socket of its own.
         static SOCKET: OnceCell<Option<OwnedFd>> = const { OnceCell::new() };
+        /// The number of the last question, by which its answer is known.
+        static SEQUENCE: Cell<u32> = const { Cell::new(0) };
     }
+
+    /// So many answers to earlier questions are skipped, which were not read then.
+    const STALE_MAX: usize = 16;
 
     pub(super) fn unacknowledged(own: SocketAddr, peer: SocketAddr) -> Option<u64> {
         SOCKET.with(|socket| {
             let socket = socket.get_or_init(open).as_ref()?;
-            let question = question(own, peer);
+            let sequence = SEQUENCE.get().wrapping_add(1);
+            SEQUENCE.set(sequence);
+            let question = question(own, peer, sequence);
             let kernel = netlink::SocketAddrNetlink::new(0, 0);
             sendto(socket, &question, SendFlags::empty(), &kernel).ok()?;
             let mut answer = [0; 512];
-            let (_, length) = recv(socket, &mut answer, RecvFlags::DONTWAIT).ok()?;
-            waiting(answer.get(..length)?)
+            for _ in 0..=STALE_MAX {
+                let (_, length) = recv(socket, &mut answer, RecvFlags::DONTWAIT).ok()?;
+                let answer = answer.get(..length)?;
+                if answer.get(SEQUENCE_AT..SEQUENCE_AT + 4)? == sequence.to_ne_bytes() {
+                    return waiting(answer);
+                }
+            }
+            None
         })
     }
 
@@ -157,7 +172,7 @@ mod linux {
         socket.ok()
     }
 
-    fn question(own: SocketAddr, peer: SocketAddr) -> [u8; HEADER + QUESTION] {
+    fn question(own: SocketAddr, peer: SocketAddr, sequence: u32) -> [u8; HEADER + QUESTION] {
         let mut question = [0; HEADER + QUESTION];
         let mut at = 0;
         let mut put = |bytes: &[u8]| {
@@ -167,7 +182,9 @@ mod linux {
         put(&((HEADER + QUESTION) as u32).to_ne_bytes());
         put(&BY_FAMILY.to_ne_bytes());
         put(&REQUEST.to_ne_bytes());
-        put(&[0; 8]);
+        put(&sequence.to_ne_bytes());
+        // The kernel knows the socket that asks.
+        put(&[0; 4]);
         put(&[
             if own.is_ipv4() { AF_INET } else { AF_INET6 },
             IPPROTO_TCP,
@@ -210,6 +227,28 @@ mod linux {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        fn an_answer_to_an_earlier_question_is_skipped() {
+            use std::io::Write;
+            use std::net::{TcpListener, TcpStream};
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            client.set_nonblocking(true).unwrap();
+            while client.write(&[0; 65536]).is_ok() {}
+            let (own, peer) = (server.local_addr().unwrap(), server.peer_addr().unwrap());
+            assert_eq!(unacknowledged(own, peer), Some(0));
+            // The answer to this one is left.
+            SOCKET.with(|socket| {
+                let socket = socket.get().unwrap().as_ref().unwrap();
+                let kernel = netlink::SocketAddrNetlink::new(0, 0);
+                let question = question(peer, own, 0);
+                sendto(socket, &question, SendFlags::empty(), &kernel).unwrap();
+            });
+            assert_eq!(unacknowledged(own, peer), Some(0));
+            assert!(unacknowledged(peer, own).unwrap() > 0);
+        }
 
         #[test]
         fn an_answer_that_is_none_says_nothing() {

@@ -225,7 +225,7 @@ impl Ledger {
             });
             books.cards[place] = Some(card.clone());
             if matches!(admitted, Admitted::Served(_)) {
-                self.waiting.note(place, Phase::Opening, opened);
+                self.waiting.note(place, Phase::Opening, opened, false);
             }
             (card, place, admitted)
         };
@@ -257,6 +257,7 @@ impl Ledger {
             span,
             responses: Responses::default(),
             told: None,
+            listed: true,
             armed: None,
             waker: None,
         }
@@ -319,6 +320,8 @@ pub(crate) struct Account {
     pub(crate) span: Span,
     responses: Responses,
     told: Option<(Phase, Duration)>,
+    /// It is among those that make room for others.
+    listed: bool,
     armed: Option<(Phase, Option<Clock>)>,
     /// The waker that is on the card.
     waker: Option<Waker>,
@@ -358,7 +361,10 @@ impl Account {
         // Who is being refused, in a handshake, takes no place that it could make free.
         if matches!(self.admitted, Admitted::Served(_)) && !self.makes_room() {
             let since = self.card.opened + since;
-            self.ledger.waiting.note(self.place, phase, since);
+            self.listed = self
+                .ledger
+                .waiting
+                .note(self.place, phase, since, self.listed);
         }
         match ends {
             Deadline::At { at, clock } => {

@@ -1,6 +1,6 @@
 //! The request-target: which form a method may have, and which bytes (RFC 9112 section 3.2).
 
-use crate::host;
+use crate::host::{self, Allowed};
 use hangup_lifecycle::Refusal;
 
 /// Refuses a request-target that is not valid for `method`, which is not CONNECT.
@@ -25,8 +25,20 @@ pub(crate) fn check(method: &str, target: &[u8]) -> Result<(), Refusal> {
     }
 }
 
+/// Printable ASCII without `#`, which begins a fragment, and `%`.
+const PRINTABLE: Allowed = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let graphic = (byte as u8).is_ascii_graphic();
+        table[byte] = graphic && byte != b'#' as usize && byte != b'%' as usize;
+        byte += 1;
+    }
+    table
+};
+
 fn is_path_and_query(bytes: &[u8]) -> bool {
-    host::is_encoded(bytes, |byte| byte.is_ascii_graphic() && byte != b'#')
+    host::is_encoded(bytes, &PRINTABLE)
 }
 
 /// `scheme "://" host [ ":" port ]`, then a path and a query. An empty host and a userinfo are

@@ -6,7 +6,7 @@ mod alert;
 
 use crate::ledger::{Ledger, Open, Snapshot};
 pub use alert::{Alert, Counted, Past};
-use hangup_lifecycle::{Limits, Phase, Span};
+use hangup_lifecycle::{Limits, Phase, Rate, Span};
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
@@ -39,8 +39,7 @@ pub struct TaskWatch {
     ledger: Ledger,
     every: Duration,
     patience: Duration,
-    residence: Duration,
-    upgrade: Duration,
+    bounds: Bounds,
     connections: Growth,
     tasks: Growth,
     told: [u64; 3],
@@ -59,8 +58,11 @@ impl TaskWatch {
             every: Duration::from_secs(10),
             // The longest ordinary wait: an alert need not wait for what only a slow reader may take.
             patience: Limits::default().idle.finite().unwrap_or(Duration::MAX),
-            residence: finite(own.residence, usual.residence),
-            upgrade: finite(limits.upgrade, Limits::default().upgrade),
+            bounds: Bounds {
+                residence: finite(own.residence, usual.residence),
+                rate: own.rate,
+                upgrade: finite(limits.upgrade, Limits::default().upgrade),
+            },
             connections: Growth::new(Counted::Connections),
             tasks: Growth::new(Counted::Tasks),
             told: [0; 3],
@@ -114,11 +116,10 @@ impl TaskWatch {
         alerts.extend(self.connections.look(snapshot.at, snapshot.counts.open));
         alerts.extend(self.tasks.look(snapshot.at, tasks));
         for (bound, told) in Past::ALL.into_iter().zip(&mut self.told) {
-            let limits = (self.patience, self.residence, self.upgrade);
-            let past = snapshot
-                .open
-                .iter()
-                .filter_map(|open| Some((bound.time(open, snapshot.at, limits)?, open)));
+            let past = snapshot.open.iter().filter_map(|open| {
+                let time = bound.time(open, snapshot.at, self.patience, self.bounds)?;
+                Some((time, open))
+            });
             let (mut count, mut worst) = (0, None);
             for (time, open) in past {
                 count += 1;
@@ -153,7 +154,8 @@ impl Past {
         self,
         open: &Open,
         now: Instant,
-        (patience, residence, upgrade): (Duration, Duration, Duration),
+        patience: Duration,
+        bounds: Bounds,
     ) -> Option<Duration> {
         let (age, waited) = (
             now.saturating_duration_since(open.opened),
@@ -163,15 +165,28 @@ impl Past {
             Past::Endless => (open.deadline.is_none() && waited > patience).then_some(waited),
             // What it was upgraded to has an age of its own.
             Past::Residence if open.phase == Phase::Upgrade => {
-                (waited > upgrade.saturating_add(OVERDUE)).then_some(age)
+                (waited > bounds.upgrade.saturating_add(OVERDUE)).then_some(age)
             }
-            Past::Residence => (age > residence.saturating_add(OVERDUE)).then_some(age),
+            Past::Residence => {
+                let taking = bounds.rate.time_for(open.bytes_out);
+                let longest = bounds.residence.saturating_add(taking);
+                (age > longest.saturating_add(OVERDUE)).then_some(age)
+            }
             Past::Overdue => {
                 let over = now.saturating_duration_since(open.deadline?);
                 (over > OVERDUE).then_some(over)
             }
         }
     }
+}
+
+/// The server's own bounds.
+#[derive(Clone, Copy)]
+struct Bounds {
+    residence: Duration,
+    /// What a client takes at this rate makes its connection live longer.
+    rate: Rate,
+    upgrade: Duration,
 }
 
 /// The last looks at a number.

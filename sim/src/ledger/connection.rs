@@ -196,7 +196,7 @@ impl Connection {
                 promise: Promise::Vanished,
             },
         };
-        let residence = from.saturating_add(contract.residence);
+        let residence = from.saturating_add(contract.longest(self.bytes_out));
         if residence < first.at {
             first = Due {
                 at: residence,

@@ -77,7 +77,6 @@ pub(super) fn finding(
     let id = connection.id;
     let Contract {
         stall,
-        residence,
         drain,
         vanished,
         ..
@@ -86,7 +85,7 @@ pub(super) fn finding(
         // What the kernel holds has a sentence of its own.
         Promise::Kernel => return kernel(run, connection, breach),
         Promise::Stall => ("its last byte", stall),
-        Promise::Residence => ("it was opened", residence),
+        Promise::Residence => ("it was opened", run.contract.longest(connection.bytes_out)),
         Promise::Drain => ("its client was gone", drain),
         Promise::Vanished => ("its client's host was gone, with nothing to send", vanished),
     };

@@ -68,6 +68,18 @@ fn at_its_bound(run: &Run, connection: &Connection, at: Duration) -> bool {
         || ends.is_some_and(|ends| ends <= at.saturating_add(STAGED))
 }
 
+/// The longest that a client may hold a connection does not end this response: by the contract its bytes
+/// have their time, and some of them waited for the client.
+fn has_time(run: &Run, connection: &Connection, at: Duration) -> bool {
+    let shuts_down = run
+        .life
+        .shutdowns
+        .iter()
+        .any(|shutdown| shutdown.at_least <= at);
+    let waits = connection.client_read < connection.bytes_out;
+    run.contract.residence_rate.is_some() && waits && !shuts_down
+}
+
 /// The server closed by itself, while its client was there and the path was as ever.
 fn closed(connection: &Connection) -> Option<(Duration, bool)> {
     let excused = connection.disturbed
@@ -173,7 +185,7 @@ fn slow(run: &Run, connection: &Connection) -> Lost {
         || !connection.pace.is_kept(began)
         // The FIN of a client that closed looks the same as this one's.
         || (connection.client_shutdown.is_some() && request.asks == Asks::Paced)
-        || at_its_bound(run, connection, at)
+        || (at_its_bound(run, connection, at) && !has_time(run, connection, at))
         || connection.lossy
     {
         return None;

@@ -11,7 +11,7 @@ KINDS = {"1.1": 130, "1.0": 30, "closed": 30, "goes itself": 10}
 LARGE = 4
 SMALL_BUFFER, LARGE_BUFFER = 4096, 32768
 # What the server promises (Limits::default): the response's rate, its grace, and its gap.
-RATE, GRACE_S, GAP_S = 240, 5, 600
+RATE, GRACE_S, GAP_S = 240, 5, 1200
 # A busy machine may be so late.
 EARLY_S, LATE_S = 1, 10
 # A wave takes no longer than this, nor those with larger buffers.

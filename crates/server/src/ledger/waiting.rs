@@ -82,14 +82,20 @@ impl Waiting {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection at `place` waits in `phase` since `since`, which is now.
-    pub(super) fn note(&self, place: usize, phase: Phase, since: Instant) {
+    /// The connection at `place` waits in `phase` since `since`, which is now. `listed` is whether it
+    /// may be in a list, and what is returned whether it is.
+    pub(super) fn note(&self, place: usize, phase: Phase, since: Instant, listed: bool) -> bool {
+        let class = class(phase);
+        if class.is_none() && !listed {
+            return false;
+        }
         let mut shard = self.shard(place % SHARDS);
         let at = place / SHARDS;
         shard.remove(at);
-        if let Some(class) = class(phase) {
+        if let Some(class) = class {
             shard.push(at, class, since);
         }
+        class.is_some()
     }
 
     /// The connection at `place` is gone, or was told to make room.
@@ -192,7 +198,9 @@ mod tests {
             for (time, (place, step)) in steps.into_iter().enumerate() {
                 match PHASES.get(step) {
                     Some(phase) => {
-                        waiting.note(place, *phase, start + Duration::from_secs(time as u64));
+                        let now = start + Duration::from_secs(time as u64);
+                        let listed = waiting.note(place, *phase, now, true);
+                        prop_assert_eq!(listed, class(*phase).is_some());
                         model.retain(|(_, _, other)| *other != place);
                         if let Some(class) = class(*phase) {
                             model.push((class, time, place));

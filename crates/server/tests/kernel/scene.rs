@@ -23,7 +23,7 @@ use tokio::time::timeout;
 /// No test here waits longer than this for anything.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// How many times faster the server's clocks run here: 300 B/s are 6 kB/s, 10 minutes are 30 s.
+/// How many times faster the server's clocks run here: 300 B/s are 6 kB/s, 20 minutes are 60 s.
 pub(crate) const TIMES: u32 = 20;
 
 pub(crate) fn hastened(limits: Limits) -> Limits {
