@@ -9,7 +9,7 @@ pub use self::connection::{Connection, Kernel};
 use self::due::Queue;
 pub use self::pace::Pace;
 pub use self::seen::Seen;
-use crate::contract::Contract;
+use crate::contract::{Contract, Promise};
 use crate::exchange::Requests;
 use hangup_network::{Event, Side};
 use hangup_scenario::Rst;
@@ -164,13 +164,36 @@ impl Ledger {
         &mut self.list[index]
     }
 
+    /// The connection with this id, which is about to be entered, is made by the server itself.
+    pub(crate) fn own(&mut self, at: Duration, id: u32) {
+        let connection = self.entry(at, id);
+        connection.own = true;
+        // What is said on it is not a client's, whatever it is.
+        connection.opaque = true;
+    }
+
     /// A task that belongs to a connection was born.
     pub(crate) fn task_born(&mut self, at: Duration, id: u32) {
         self.entry(at, id).live_tasks += 1;
     }
 
-    /// A task turns out not to belong to this connection after all.
+    /// A task turns out not to belong to this connection after all. If nothing else of the server was left of it when
+    /// the server closed it, it was let go of then, and kept no deadline waiting since.
     pub(crate) fn task_left(&mut self, at: Duration, id: u32) {
+        let connection = self.entry(at, id);
+        if connection.live_tasks == 1
+            && let Some((closed, _)) = connection.server_closed
+            && connection.released.is_none()
+        {
+            connection.live_tasks = 0;
+            connection.breach = connection
+                .breach
+                .filter(|breach| breach.at < closed || breach.promise == Promise::Kernel);
+            if connection.let_go(closed) {
+                self.wake();
+            }
+            return;
+        }
         self.task_ended(at, id);
     }
 

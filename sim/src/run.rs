@@ -207,7 +207,7 @@ impl Run {
         )
     }
 
-    /// The stuck task of a connection: its own, or else the server's root.
+    /// The stuck task of a connection: its own, or else the one that has polled its stream last, or the server's root.
     pub fn stuck_task(&self, connection: u32) -> Option<&crate::task::Task> {
         let alive = || {
             self.tasks
@@ -217,6 +217,7 @@ impl Run {
         self.tasks
             .of_connection(connection)
             .find(|task| task.ended.is_none())
+            .or_else(|| self.tasks.user_of(connection))
             .or_else(|| alive().find(|task| task.last_accepted() == Some(connection)))
             .or_else(|| {
                 alive().find(|task| task.connection.is_none() && task.last_accepted().is_some())

@@ -81,10 +81,15 @@ impl TcpListener {
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         leaf(cx, |cx| {
             let accepted = with(self.world, |network| {
-                let waits = network
-                    .listener(self.key)
-                    .is_some_and(|listener| !listener.queue.is_empty());
-                if waits && network.is_out_of_descriptors() {
+                let next = network.listener(self.key);
+                let next = next.and_then(|listener| listener.queue.front().copied());
+                // The peer of a connection that the process has made stands for another process, on another host.
+                let mut own = |key| {
+                    network
+                        .get(key)
+                        .is_some_and(|(connection, _)| connection.own)
+                };
+                if next.is_some_and(|key| !own(key)) && network.is_out_of_descriptors() {
                     return Poll::Ready(Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)));
                 }
                 if let Some(socket) = network.accept(self.key) {

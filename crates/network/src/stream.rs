@@ -242,7 +242,11 @@ impl TcpStream {
         &self,
         work: impl FnOnce(&mut Connection, Side, &mut Medium) -> Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
-        match self.with(|connection, side, medium| Ok(work(connection, side, medium))) {
+        let polled = self.with(|connection, side, medium| {
+            connection.used(side, medium);
+            Ok(work(connection, side, medium))
+        });
+        match polled {
             Ok(poll) => poll,
             Err(_) if self.is_dead() => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),

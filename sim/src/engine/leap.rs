@@ -71,6 +71,14 @@ impl Observer for Observe {
         }
     }
 
+    fn used(&mut self, connection: ConnectionId, _: Side) {
+        record(|recorder| recorder.used(connection.0, false));
+    }
+
+    fn is_own_connect(&mut self) -> bool {
+        record(Recorder::connects).unwrap_or_default()
+    }
+
     fn wants_packets(&self) -> bool {
         self.packets
     }

@@ -1,0 +1,290 @@
+//! Whose a task is. A server may hand connections from task to task, keep workers and tickers, open connections of its
+//! own and outlive a process of its own; none of that holds a client's connection. Each innocent server here has a
+//! guilty sibling, which is still convicted.
+
+use hangup::Bed;
+use hangup::bed::Outcome;
+use hangup::net::{TcpListener, TcpStream};
+use hangup_scenario::Verdict;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Longer than anything that the contract allows.
+const LONG: Duration = Duration::from_secs(10 * 60);
+const CASES: u64 = 1_500;
+
+/// Runs the incidents and as many generated scenarios as find what there is to find.
+fn outcome(bed: Bed) -> Outcome {
+    // These servers answer before a body is there.
+    let bed = bed.tolerate(Verdict::Protocol).tolerate(Verdict::Lost);
+    bed.cases(CASES).keep_nothing().run()
+}
+
+/// The verdicts of everything that convicted a server.
+fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
+    let mut all: Vec<_> = outcome
+        .convicted
+        .iter()
+        .map(|cell| cell.verdict())
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+async fn accepted(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            // Out of descriptors now is not out of descriptors for ever.
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn head(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    Ok(head)
+}
+
+/// One request, one answer, and the end of the connection.
+async fn only_exchange(mut stream: TcpStream) -> std::io::Result<()> {
+    head(&mut stream).await?;
+    close(stream).await
+}
+
+async fn close(mut stream: TcpStream) -> std::io::Result<()> {
+    let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+    stream.write_all(answer).await?;
+    stream.shutdown().await?;
+    // What is left unread would have a reset erase the answer.
+    copy(&mut stream, &mut sink()).await?;
+    Ok(())
+}
+
+/// One request and its answer; gives the stream back if another request may follow.
+async fn exchange(mut stream: TcpStream) -> std::io::Result<Option<TcpStream>> {
+    let head = head(&mut stream).await?;
+    let plain = head.starts_with(b"GET / HTTP/1.1\r\n");
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    if !plain
+        || ["close", "content-length", "chunked"]
+            .iter()
+            .any(|word| text.contains(word))
+    {
+        close(stream).await?;
+        return Ok(None);
+    }
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        .await?;
+    Ok(Some(stream))
+}
+
+/// Every exchange is a task of its own: behind it the connection goes back to the accept loop, which spawns the next.
+async fn hands_back(listener: TcpListener, deadline: Duration) {
+    let (back, mut returned) = mpsc::unbounded_channel();
+    loop {
+        let stream = tokio::select! {
+            stream = accepted(&listener) => stream,
+            Some(stream) = returned.recv() => stream,
+        };
+        let back = back.clone();
+        tokio::spawn(async move {
+            if let Ok(Ok(Some(stream))) = timeout(deadline, exchange(stream)).await {
+                let _ = back.send(stream);
+            }
+        });
+    }
+}
+
+#[test]
+fn connections_that_go_back_through_the_accept_loop_are_their_own() {
+    let innocent = Bed::new("hands-back", |listener, _| hands_back(listener, DEADLINE));
+    let outcome = self::outcome(innocent);
+    assert!(outcome.is_clean(), "{outcome}");
+
+    let guilty = Bed::new("hands-back-unbounded", |listener, _| {
+        hands_back(listener, Duration::MAX)
+    });
+    let outcome = self::outcome(guilty);
+    assert!(verdicts(&outcome).contains(&Verdict::Hung), "{outcome}");
+}
+
+/// The accept loop spawns a task for each connection, and another one beside it.
+async fn spawns_beside(listener: TcpListener, beside: Option<Duration>) {
+    loop {
+        let stream = accepted(&listener).await;
+        tokio::spawn(timeout(DEADLINE, only_exchange(stream)));
+        tokio::spawn(sleep(beside.unwrap_or(Duration::MAX)));
+    }
+}
+
+#[test]
+fn maintenance_that_the_accept_loop_spawns_is_no_connections() {
+    let innocent = Bed::new("maintains", |listener, _| {
+        spawns_beside(listener, Some(LONG))
+    });
+    let outcome = self::outcome(innocent);
+    assert!(outcome.is_clean(), "{outcome}");
+
+    let guilty = Bed::new("leaks-beside", |listener, _| spawns_beside(listener, None));
+    let outcome = self::outcome(guilty);
+    assert_eq!(verdicts(&outcome), [Verdict::Leftover], "{outcome}");
+}
+
+/// Where the upstream of a proxy listens, in the same process.
+const UPSTREAM: &str = "10.0.0.9:5432";
+
+/// Answers every four bytes with two, for as long as its clients like.
+async fn upstream(listener: TcpListener) {
+    loop {
+        let mut stream = accepted(&listener).await;
+        tokio::spawn(async move {
+            while stream.read_exact(&mut [0; 4]).await.is_ok() {
+                if stream.write_all(b"42").await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+type Query = tokio::sync::oneshot::Sender<()>;
+
+/// One connection to the upstream, kept in a task of its own, which the first request has started.
+async fn drive(mut stream: TcpStream, mut queries: mpsc::Receiver<Query>) {
+    while let Some(query) = queries.recv().await {
+        let asked = async {
+            stream.write_all(b"get?").await?;
+            stream.read_exact(&mut [0; 2]).await
+        };
+        if asked.await.is_err() {
+            return;
+        }
+        let _ = query.send(());
+    }
+}
+
+type Pool = std::sync::Arc<tokio::sync::Mutex<Option<mpsc::Sender<Query>>>>;
+
+async fn asks_pool(mut stream: TcpStream, pool: Pool) -> std::io::Result<()> {
+    head(&mut stream).await?;
+    let mut sender = pool.lock().await;
+    if sender.as_ref().is_none_or(mpsc::Sender::is_closed) {
+        let (queries, queue) = mpsc::channel(8);
+        tokio::spawn(drive(TcpStream::connect(UPSTREAM).await?, queue));
+        *sender = Some(queries);
+    }
+    let queries = sender.clone();
+    drop(sender);
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    if let Some(queries) = queries {
+        let _ = queries.send(answer).await;
+    }
+    let _ = answered.await;
+    close(stream).await
+}
+
+/// `reuses` its connection to the upstream, or opens one for each request and keeps it.
+async fn proxy(listener: TcpListener, reuses: bool) {
+    let Ok(own) = TcpListener::bind(UPSTREAM).await else {
+        return;
+    };
+    tokio::spawn(upstream(own));
+    let pool = Pool::default();
+    loop {
+        let stream = accepted(&listener).await;
+        let pool = match reuses {
+            true => Pool::clone(&pool),
+            false => Pool::default(),
+        };
+        tokio::spawn(timeout(DEADLINE, asks_pool(stream, pool)));
+    }
+}
+
+#[test]
+fn connections_that_the_server_opens_are_not_its_clients() {
+    let outcome = self::outcome(Bed::new("pools", |listener, _| proxy(listener, true)));
+    assert!(outcome.is_clean(), "{outcome}");
+    // Without a pool the task ends with its request.
+    let outcome = self::outcome(Bed::new("asks-each-time", |listener, _| {
+        proxy(listener, false)
+    }));
+    assert!(outcome.is_clean(), "{outcome}");
+}
+
+/// Each request asks an upstream that never answers, in a task that nobody ends.
+async fn asks_in_vain(mut stream: TcpStream) -> std::io::Result<()> {
+    head(&mut stream).await?;
+    let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let mut upstream = TcpStream::connect(UPSTREAM).await?;
+        upstream.write_all(b"gone").await?;
+        upstream.read_u8().await?;
+        let _ = answer.send(());
+        std::io::Result::Ok(())
+    });
+    let _ = timeout(Duration::from_secs(3), answered).await;
+    close(stream).await
+}
+
+#[test]
+fn a_request_that_waits_for_an_upstream_for_ever_is_still_its_clients() {
+    let bed = Bed::new("asks-in-vain", |listener: TcpListener, _| async move {
+        let mute = TcpListener::bind(UPSTREAM).await;
+        loop {
+            let stream = accepted(&listener).await;
+            tokio::spawn(timeout(DEADLINE, asks_in_vain(stream)));
+            std::hint::black_box(&mute);
+        }
+    });
+    let outcome = outcome(bed);
+    let held = [Verdict::Leftover, Verdict::Hung];
+    let convicted = verdicts(&outcome);
+    assert!(convicted.contains(&Verdict::Leftover), "{outcome}");
+    assert!(
+        convicted.iter().all(|verdict| held.contains(verdict)),
+        "{outcome}"
+    );
+}
+
+/// The record of one run tells the server's own connections from those of its clients.
+#[test]
+fn what_is_said_upstream_is_the_servers_own() {
+    let text = r#"name = "one"
+[[client]]
+steps = [ { do = "connect" }, { do = "send", head = { target = "/" } }, { do = "await", status = "final", within = "9s" }, { do = "close" } ]
+"#;
+    let bed = Bed::new("pools", |listener, _| proxy(listener, true));
+    let server: std::sync::Arc<dyn hangup::server::Server> = bed.into();
+    let cell = hangup::cell::Cell::twice(
+        hangup::engine::Engine::Leap,
+        &hangup_tests::scenario(text),
+        &*server,
+        hangup::run::Detail::TOLD,
+    );
+    assert_eq!(cell.verdict(), Verdict::Clean, "{:?}", cell.findings);
+    let own: Vec<_> = cell.run.connections.iter().filter(|one| one.own).collect();
+    let [upstream] = own[..] else {
+        panic!("one connection to the upstream: {own:?}")
+    };
+    assert!(upstream.client.is_none() && !upstream.probe);
+    let lines = cell.run.timeline.iter();
+    let of_upstream = lines.filter(|line| line.connection == Some(upstream.id));
+    let actors: Vec<_> = of_upstream.map(|line| line.actor).collect();
+    assert!(!actors.is_empty());
+    assert!(
+        actors
+            .iter()
+            .all(|actor| *actor == hangup::trace::Actor::Server),
+        "{actors:?}"
+    );
+}
