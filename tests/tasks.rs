@@ -288,3 +288,120 @@ steps = [ { do = "connect" }, { do = "send", head = { target = "/" } }, { do = "
         "{actors:?}"
     );
 }
+
+/// How many connection tasks of earlier instances were there when a connection of a later one was accepted.
+static HAUNTED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// Counts the instance's connection tasks while it is alive.
+struct Counted(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl Counted {
+    fn new(count: &std::sync::Arc<std::sync::atomic::AtomicUsize>) -> Self {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self(std::sync::Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    /// The counts of all instances of the run on this thread.
+    static INSTANCES: std::cell::RefCell<Vec<std::sync::Weak<std::sync::atomic::AtomicUsize>>> =
+        const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// A task of it ticks for ever, as a janitor does.
+async fn ticks(listener: TcpListener, deadline: Duration) {
+    tokio::spawn(async {
+        let mut ticker = tokio::time::interval(Duration::from_secs(10));
+        loop {
+            ticker.tick().await;
+        }
+    });
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    INSTANCES.with_borrow_mut(|all| all.push(std::sync::Arc::downgrade(&count)));
+    loop {
+        let stream = accepted(&listener).await;
+        let earlier = INSTANCES.with_borrow(|all| {
+            let others = all.iter().filter_map(std::sync::Weak::upgrade);
+            let others = others.filter(|other| !std::sync::Arc::ptr_eq(other, &count));
+            others
+                .map(|other| other.load(std::sync::atomic::Ordering::Relaxed))
+                .sum::<usize>()
+        });
+        HAUNTED.fetch_add(earlier, std::sync::atomic::Ordering::Relaxed);
+        let counted = Counted::new(&count);
+        tokio::spawn(async move {
+            let _counted = counted;
+            timeout(deadline, only_exchange(stream)).await
+        });
+    }
+}
+
+fn with_events(steps: &str, events: &[(&str, &str)]) -> std::sync::Arc<hangup_scenario::Scenario> {
+    let mut text =
+        format!("name = \"dies\"\n[[client]]\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n");
+    for (at, what) in events {
+        text += &format!("[[server_event]]\nat = \"{at}\"\ndo = \"{what}\"\n");
+    }
+    hangup_tests::scenario(&text)
+}
+
+fn judged(bed: Bed, scenario: &std::sync::Arc<hangup_scenario::Scenario>) -> hangup::cell::Cell {
+    let server: std::sync::Arc<dyn hangup::server::Server> = bed.into();
+    let detail = hangup::run::Detail::default();
+    hangup::cell::Cell::of(hangup::engine::Engine::Leap, scenario, &*server, detail)
+}
+
+#[test]
+fn a_dead_process_neither_ticks_on_nor_keeps_its_tasks() {
+    let steps = r#"{ do = "send", bytes = "GET / HT" }, { do = "stall", for = "5s" }, { do = "reconnect" },
+        { do = "send", head = { target = "/" } }, { do = "await", status = "final", within = "5s" }, { do = "close" }"#;
+    for events in [
+        &[("1s", "crash")][..],
+        &[("1s", "shutdown")],
+        &[("1s", "restart")],
+        &[
+            ("1s", "crash"),
+            ("2s", "restart"),
+            ("3s", "crash"),
+            ("4s", "restart"),
+        ],
+    ] {
+        // Without a deadline, only the end of the process ends its tasks.
+        let bed = Bed::new("ticks", |listener, _| ticks(listener, Duration::MAX));
+        let start = std::time::Instant::now();
+        let cell = judged(bed, &with_events(steps, events));
+        INSTANCES.with_borrow_mut(Vec::clear);
+        assert_eq!(
+            cell.verdict(),
+            Verdict::Clean,
+            "{events:?}: {:?}",
+            cell.findings
+        );
+        assert_eq!(
+            HAUNTED.load(std::sync::atomic::Ordering::Relaxed),
+            0,
+            "{events:?}"
+        );
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            start.elapsed()
+        );
+        // Ten seconds a tick: the search was not two years long.
+        assert!(cell.run.search.years() == 0, "{:?}", cell.run.search);
+    }
+    let fuzzed = outcome(Bed::new("ticks", |listener, _| ticks(listener, DEADLINE)).cases(300));
+    assert!(fuzzed.is_clean(), "{fuzzed}");
+
+    // The process that lives is held to its contract as ever.
+    let steps = r#"{ do = "stall", for = "2s" }, { do = "reconnect" }, { do = "send", bytes = "GET / HT" }, { do = "stall", for = "1h" }"#;
+    let bed = Bed::new("ticks", |listener, _| ticks(listener, Duration::MAX));
+    let cell = judged(bed, &with_events(steps, &[("1s", "restart")]));
+    assert_eq!(cell.verdict(), Verdict::Hung, "{:?}", cell.findings);
+}

@@ -6,7 +6,7 @@
 //! of several connections belongs to none of them. So a server that calls `tokio::spawn` itself needs no change to
 //! be accounted for.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::OnceCell;
 use std::panic::Location;
 use std::task::Waker;
@@ -106,6 +106,11 @@ pub struct Tasks {
     /// Who tasks work for that are spawned outside any task.
     spawning: Option<Role>,
     server_polls: u64,
+    /// Tasks of processes that died, and what they spawn: tokio gives no way to drop them. They are nobody's.
+    dead: FxHashSet<Id>,
+    dead_polls: u64,
+    /// The guard is woken when the dead have been polled so often.
+    alarm_dead: Option<u64>,
     /// Polls of the server since the network did anything, or since a simulated second began.
     idle_polls: u32,
     /// When that second began.
@@ -145,8 +150,16 @@ impl Tasks {
         parent: Option<Id>,
         spawned_at: &'static Location<'static>,
     ) -> &Task {
+        let of_dead = parent.is_some_and(|parent| self.dead.contains(&parent));
+        if of_dead {
+            self.dead.insert(id);
+        }
         let parent = parent.and_then(|parent| self.get(parent));
-        let role = parent.map_or(self.spawning.unwrap_or(Role::Harness), |parent| parent.role);
+        let role = parent.map(|parent| parent.role);
+        let role = role.unwrap_or(match of_dead {
+            true => Role::Harness,
+            false => self.spawning.unwrap_or(Role::Harness),
+        });
         let connection = parent.and_then(|parent| parent.connection.or(parent.accepted));
         let guess = parent.is_some_and(|parent| parent.connection.is_none());
         let parent = parent.map(|parent| parent.id);
@@ -182,6 +195,9 @@ impl Tasks {
 
     /// A task is about to be polled; only for the server's own is the time asked.
     pub(crate) fn polled(&mut self, id: Id, now: impl FnOnce() -> Duration) {
+        if !self.dead.is_empty() && self.dead.contains(&id) {
+            return self.dead_polled(now);
+        }
         let Some(&place) = self.index.get(&id) else {
             return;
         };
@@ -213,6 +229,33 @@ impl Tasks {
         if self.alarm == Some(self.server_polls) {
             self.wake_guard();
         }
+    }
+
+    /// A task of a dead process is polled: a ticker, say. It is counted, so that it cannot keep a run from ending.
+    fn dead_polled(&mut self, now: impl FnOnce() -> Duration) {
+        self.dead_polls += 1;
+        if self.dead_polls == POLLS_MAX {
+            self.exhausted = Some(now());
+            self.wake_guard();
+        }
+        if self.alarm_dead == Some(self.dead_polls) {
+            self.wake_guard();
+        }
+    }
+
+    /// Does this task belong to a process that died?
+    pub(crate) fn is_dead(&self, id: Id) -> bool {
+        self.dead.contains(&id)
+    }
+
+    /// How often tasks of processes that died were polled.
+    pub(crate) fn dead_polls(&self) -> u64 {
+        self.dead_polls
+    }
+
+    /// Wakes the guard, too, when the tasks of dead processes have been polled so many times more.
+    pub(crate) fn alarm_after_dead(&mut self, polls: u64) {
+        self.alarm_dead = Some(self.dead_polls + polls);
     }
 
     /// Something happened on the network: whoever was polled may have had a reason.
@@ -264,6 +307,7 @@ impl Tasks {
 
     /// A task has ended.
     pub(crate) fn ended(&mut self, at: Duration, id: Id) -> Option<&Task> {
+        self.dead.remove(&id);
         let place = self.index.remove(&id)?;
         self.loose.retain(|&loose| loose != place);
         self.list[place as usize].ended = Some(at);
@@ -424,6 +468,7 @@ impl Tasks {
             if task.role == Role::Server && task.ended.is_none() {
                 task.ended = Some(at);
                 self.index.remove(&task.id);
+                self.dead.insert(task.id);
                 connections.extend(task.connection);
             }
         }

@@ -293,6 +293,10 @@ impl Recorder {
 
     /// A task panics; false if it is not the server's.
     pub(crate) fn panicked(&mut self, task: tokio::task::Id, text: String) -> bool {
+        // What is left of a dead process is nobody's, and what it says is heard by nobody.
+        if self.tasks.is_dead(task) {
+            return true;
+        }
         let task = self
             .tasks
             .get(task)

@@ -115,6 +115,10 @@ impl Medium {
         self.observer.used(id, by);
     }
 
+    pub(crate) fn is_called_by_dead(&mut self) -> bool {
+        self.observer.is_called_by_dead()
+    }
+
     pub(crate) fn is_own_connect(&mut self) -> bool {
         self.observer.is_own_connect()
     }

@@ -62,6 +62,11 @@ pub trait Observer {
         false
     }
 
+    /// Whether the task that is running belongs to a process that was killed. It is asked at connects.
+    fn is_called_by_dead(&mut self) -> bool {
+        false
+    }
+
     /// Whether it wants to be shown every packet. It is asked once, when the world is entered; to show packets costs
     /// more than to tell events, and changes nothing of what happens.
     fn wants_packets(&self) -> bool {

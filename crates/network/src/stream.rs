@@ -17,7 +17,7 @@ use crate::medium::Medium;
 use crate::network::Socket;
 use crate::observer::{ConnectionId, Side};
 use crate::readiness::Place;
-use crate::world::{down, expects_dumps, with};
+use crate::world::{down, expects_dumps, process_died, with};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
@@ -248,7 +248,7 @@ impl TcpStream {
         });
         match polled {
             Ok(poll) => poll,
-            Err(_) if self.is_dead() => Poll::Pending,
+            Err(_) if self.is_dead() => process_died(),
             Err(error) => Poll::Ready(Err(error)),
         }
     }

@@ -75,6 +75,11 @@ impl Observer for Observe {
         record(|recorder| recorder.used(connection.0, false));
     }
 
+    fn is_called_by_dead(&mut self) -> bool {
+        let task = tokio::task::try_id();
+        task.is_some_and(|task| record(|recorder| recorder.tasks.is_dead(task)).unwrap_or_default())
+    }
+
     fn is_own_connect(&mut self) -> bool {
         record(Recorder::connects).unwrap_or_default()
     }
@@ -148,6 +153,7 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     let world = Rc::new(World::enter(network(scenario), Box::new(observe)));
     world.follow_pauses(start);
     world.expect_dumps(false);
+    world.bury_dead(true);
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
     // It is some kilobytes, which would be moved from hand to hand.
     let course = Box::pin(drive(scenario, (server, contract), &world, detail, warm));
@@ -258,6 +264,11 @@ fn wakes() -> u64 {
     record(|recorder| recorder.tasks.server_polls()).unwrap_or_default()
 }
 
+/// How often tasks of dead processes were polled.
+fn dead_wakes() -> u64 {
+    record(|recorder| recorder.tasks.dead_polls()).unwrap_or_default()
+}
+
 /// Follows `course` to its end, or until the run is to stop, or until the server is found to spin or has had all the polls there are: then that
 /// is all there is to tell of the run.
 async fn guarded(mut course: Pin<Box<impl Future<Output = Outcome>>>, detail: Detail) -> Outcome {
@@ -290,7 +301,7 @@ fn exhausted(recorder: &Recorder) -> Vec<String> {
     let at = recorder.tasks.exhausted_at();
     at.map(|at| {
         format!(
-            "the server was polled {POLLS_MAX} times, and the run was ended at {}: nothing later was seen",
+            "the server, or what is left of one that died, was polled {POLLS_MAX} times, and the run was ended at {}: nothing later was seen",
             spell(at)
         )
     })
@@ -433,12 +444,13 @@ fn waits_on() -> bool {
 
 /// Leaps on until two years have passed, or the server has woken so often that it will go on doing so.
 async fn search() -> Search {
-    let (from, wakes_before) = (now(), wakes());
+    let (from, wakes_before, dead_before) = (now(), wakes(), dead_wakes());
     record(|recorder| {
         recorder.tasks.search_begins();
         recorder.tasks.alarm_after(WAKES_MAX);
+        recorder.tasks.alarm_after_dead(WAKES_MAX);
     });
-    let mut looked = 0;
+    let (mut looked, mut dead_looked) = (0, 0);
     let slots = (from + HORIZON).as_millis().div_ceil(SLOT.as_millis()) as u32;
     let mut horizon = pin!(sleep(SLOT * slots - from));
     poll_fn(|cx| {
@@ -449,6 +461,15 @@ async fn search() -> Search {
                 return Poll::Ready(());
             }
             record(|recorder| recorder.tasks.alarm_after(WAKES_MAX));
+        }
+        // What is left of a dead process ticks for nobody.
+        let ticked = dead_wakes() - dead_before;
+        if ticked - dead_looked >= WAKES_MAX {
+            dead_looked = ticked;
+            if ticked >= WAKES_IN_ALL_MAX || !waits_on() {
+                return Poll::Ready(());
+            }
+            record(|recorder| recorder.tasks.alarm_after_dead(WAKES_MAX));
         }
         horizon.as_mut().poll(cx)
     })
