@@ -405,3 +405,75 @@ fn a_dead_process_neither_ticks_on_nor_keeps_its_tasks() {
     let cell = judged(bed, &with_events(steps, &[("1s", "restart")]));
     assert_eq!(cell.verdict(), Verdict::Hung, "{:?}", cell.findings);
 }
+
+/// State that is not `Send`, and tasks that share it.
+async fn counts(listener: TcpListener, deadline: Duration) {
+    let served = std::rc::Rc::new(std::cell::Cell::new(0_u64));
+    loop {
+        let stream = accepted(&listener).await;
+        let served = std::rc::Rc::clone(&served);
+        tokio::task::spawn_local(async move {
+            served.set(served.get() + 1);
+            timeout(deadline, only_exchange(stream)).await
+        });
+    }
+}
+
+#[test]
+fn a_server_that_is_not_send_is_judged_like_any_other() {
+    let outcome = self::outcome(Bed::local("counts", |listener, _| {
+        counts(listener, DEADLINE)
+    }));
+    assert!(outcome.is_clean(), "{outcome}");
+
+    let guilty = Bed::local("counts-for-ever", |listener, _| {
+        counts(listener, Duration::MAX)
+    });
+    let outcome = self::outcome(guilty);
+    assert!(verdicts(&outcome).contains(&Verdict::Hung), "{outcome}");
+    // Its tasks are seen: the report says where the stuck one was spawned.
+    let told = outcome.to_string();
+    assert!(told.contains("tests/tasks.rs"), "{told}");
+}
+
+/// The fields of a response come in the order of a `HashMap`, and the response names the time of day.
+async fn unordered(mut stream: TcpStream) -> std::io::Result<()> {
+    head(&mut stream).await?;
+    let names = ["A", "B", "C", "D", "E", "F", "G", "H"];
+    let fields: std::collections::HashMap<_, _> = names.iter().map(|name| (name, 1)).collect();
+    let mut answer = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n".to_owned();
+    for (name, value) in fields {
+        answer += &format!("{name}: {value}\r\n");
+    }
+    let now = std::time::SystemTime::now();
+    let now = now
+        .duration_since(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    answer += &format!("Now: {}\r\n\r\n", now.as_nanos());
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await?;
+    copy(&mut stream, &mut sink()).await?;
+    Ok(())
+}
+
+fn unordered_bed() -> Bed {
+    Bed::new("unordered", |listener: TcpListener, _| async move {
+        loop {
+            let stream = accepted(&listener).await;
+            tokio::spawn(timeout(DEADLINE, unordered(stream)));
+        }
+    })
+}
+
+#[test]
+fn a_sealed_bed_gives_the_seed_random_bytes_and_clocks() {
+    let open = outcome(unordered_bed());
+    assert!(
+        verdicts(&open).contains(&Verdict::Nondeterministic),
+        "{open}"
+    );
+    if hangup::engine::Engine::Sealed.available().is_ok() {
+        let sealed = outcome(unordered_bed().seal());
+        assert!(sealed.is_clean(), "{sealed}");
+    }
+}

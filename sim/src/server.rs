@@ -48,6 +48,11 @@ pub trait Server: Send + Sync {
         true
     }
 
+    /// Whether it calls `tokio::task::spawn_local`: the leap engine then runs it on a `LocalRuntime`.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Does it speak HTTP/1.x? Where it does not, only what is true of any connection is judged: nothing about requests
     /// and responses, and a fresh client is served when it is accepted.
     fn speaks_http(&self) -> bool {

@@ -21,6 +21,8 @@ pub(super) struct Own {
     pub(super) contract: Contract,
     pub(super) routes: Routes,
     pub(super) tolerated: BTreeSet<Verdict>,
+    /// It calls `spawn_local`.
+    pub(super) local: bool,
     pub(super) serve: Arc<Serve>,
 }
 
@@ -50,6 +52,10 @@ impl Server for Own {
 
     fn runs_on_any_engine(&self) -> bool {
         false
+    }
+
+    fn is_local(&self) -> bool {
+        self.local
     }
 
     fn speaks_http(&self) -> bool {

@@ -34,7 +34,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::runtime::{Builder, RngSeed, Runtime};
+use tokio::runtime::{Builder, EnterGuard, LocalOptions, LocalRuntime, RngSeed, Runtime};
 use tokio::time::{Instant, sleep};
 
 /// Where the server listens.
@@ -135,7 +135,7 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
     panics::quieten();
     let _watched = watchdog::watch(scenario, server.name());
     let contract = server.contract().overridden(&scenario.contract);
-    let runtime = runtime(scenario.seed);
+    let runtime = runtime(scenario.seed, server.is_local());
     let start = {
         let _paused = runtime.enter();
         Instant::now()
@@ -228,11 +228,43 @@ thread_local! {
     static BUILDER: RefCell<Builder> = RefCell::new(builder());
 }
 
+/// The runtime of a run.
+enum OneThread {
+    /// For tasks that are `Send`.
+    Plain(Runtime),
+    /// For others, too.
+    Local(LocalRuntime),
+}
+
+impl OneThread {
+    fn enter(&self) -> EnterGuard<'_> {
+        match self {
+            Self::Plain(runtime) => runtime.enter(),
+            Self::Local(runtime) => runtime.enter(),
+        }
+    }
+
+    fn block_on<F: Future>(&self, course: F) -> F::Output {
+        match self {
+            Self::Plain(runtime) => runtime.block_on(course),
+            Self::Local(runtime) => runtime.block_on(course),
+        }
+    }
+}
+
 /// A runtime whose `select!` draws from the seed and whose tasks are entered in the recorder.
-fn runtime(seed: u64) -> Runtime {
+fn runtime(seed: u64, local: bool) -> OneThread {
     let seed = RngSeed::from_bytes(&seed.to_le_bytes());
     BUILDER
-        .with_borrow_mut(|builder| builder.rng_seed(seed).build())
+        .with_borrow_mut(|builder| {
+            let builder = builder.rng_seed(seed);
+            match local {
+                false => builder.build().map(OneThread::Plain),
+                true => builder
+                    .build_local(LocalOptions::default())
+                    .map(OneThread::Local),
+            }
+        })
         .expect("a runtime without I/O driver and threads needs nothing from the system")
 }
 

@@ -49,6 +49,10 @@ impl<'a> Process<'a> {
             }
         });
         tokio::task::yield_now().await;
+        if self.server.is_local() {
+            // What was polled has spawned the task that serves.
+            tokio::task::yield_now().await;
+        }
         record(|recorder| {
             recorder.tasks.take_root();
             recorder.tasks.spawning(Role::Harness);
