@@ -2,26 +2,35 @@
 //! own and outlive a process of its own; none of that holds a client's connection. Each innocent server here has a
 //! guilty sibling, which is still convicted.
 
+#[path = "tasks/jobs.rs"]
+mod jobs;
+
 use hangup::Bed;
-use hangup::bed::Outcome;
+use hangup::bed::{Outcome, Route};
 use hangup::net::{TcpListener, TcpStream};
 use hangup_scenario::Verdict;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DEADLINE: Duration = Duration::from_secs(20);
 /// Longer than anything that the contract allows.
 const LONG: Duration = Duration::from_secs(10 * 60);
-const CASES: u64 = 1_500;
+const CASES: u64 = 800;
 
 /// Runs the incidents and as many generated scenarios as find what there is to find.
 fn outcome(bed: Bed) -> Outcome {
+    outcome_of(CASES, bed)
+}
+
+fn outcome_of(cases: u64, bed: Bed) -> Outcome {
     // These servers answer before a body is there.
     let bed = bed.tolerate(Verdict::Protocol).tolerate(Verdict::Lost);
-    bed.cases(CASES).keep_nothing().run()
+    bed.cases(cases).keep_nothing().run()
 }
 
 /// The verdicts of everything that convicted a server.
@@ -140,6 +149,167 @@ fn maintenance_that_the_accept_loop_spawns_is_no_connections() {
     assert_eq!(verdicts(&outcome), [Verdict::Leftover], "{outcome}");
 }
 
+/// Takes connections from a queue, one after the other, until none has come for `patience`.
+async fn worker(streams: Arc<Mutex<mpsc::UnboundedReceiver<TcpStream>>>, patience: Duration) {
+    loop {
+        let mut streams = streams.lock().await;
+        let Ok(Some(stream)) = timeout(patience, streams.recv()).await else {
+            return;
+        };
+        drop(streams);
+        let _ = timeout(DEADLINE, only_exchange(stream)).await;
+    }
+}
+
+/// The first four connections each start a worker.
+async fn lazy_workers(listener: TcpListener) {
+    let (queue, streams) = mpsc::unbounded_channel();
+    let streams = Arc::new(Mutex::new(streams));
+    let mut workers = 0;
+    loop {
+        let stream = accepted(&listener).await;
+        if workers < 4 {
+            workers += 1;
+            tokio::spawn(worker(Arc::clone(&streams), Duration::MAX));
+        }
+        let _ = queue.send(stream);
+    }
+}
+
+#[test]
+fn a_pool_that_fills_with_the_first_connections_is_no_leak() {
+    let bed = Bed::new("lazy-workers", |listener, _| lazy_workers(listener));
+    // Who waits for one of four workers may wait for long.
+    let outcome = outcome(
+        bed.tolerate(Verdict::Hung)
+            .tolerate(Verdict::Late)
+            .tolerate(Verdict::Deaf),
+    );
+    assert!(outcome.is_clean(), "{outcome}");
+}
+
+/// Metrics start with the first connection, and a janitor with the first upload.
+async fn starts_late(listener: TcpListener, once: bool) {
+    let started = [false; 2].map(AtomicBool::new);
+    let started = Arc::new(started);
+    loop {
+        let mut stream = accepted(&listener).await;
+        let started = Arc::clone(&started);
+        tokio::spawn(timeout(DEADLINE, async move {
+            let starts = |which: usize| {
+                if !started[which].swap(once, Ordering::Relaxed) {
+                    tokio::spawn(std::future::pending::<()>());
+                }
+            };
+            starts(0);
+            let head = head(&mut stream).await?;
+            if head.starts_with(b"POST") {
+                starts(1);
+            }
+            close(stream).await
+        }));
+    }
+}
+
+#[test]
+fn what_starts_once_is_no_leak_after_a_restart_either() {
+    let innocent = || Bed::new("starts-late", |listener, _| starts_late(listener, true));
+    let fuzzed = outcome(innocent().route(Route::ReadsBody, "/echo"));
+    assert!(fuzzed.is_clean(), "{fuzzed}");
+    let steps = r#"{ do = "send", head = { target = "/" } }, { do = "await", status = "final", within = "5s" }, { do = "stall", for = "2s" },
+        { do = "reconnect" }, { do = "send", all = [ { head = { method = "POST", target = "/echo", length = 5 } }, { body = 5 } ] },
+        { do = "await", status = "final", within = "5s" }, { do = "close" }"#;
+    let restarted = with_events(steps, &[("1s", "restart")]);
+    let cell = judged(innocent(), &restarted);
+    assert_eq!(cell.verdict(), Verdict::Clean, "{:?}", cell.findings);
+
+    let guilty = || {
+        Bed::new("starts-each-time", |listener, _| {
+            starts_late(listener, false)
+        })
+    };
+    let fuzzed = outcome(guilty());
+    assert!(verdicts(&fuzzed).contains(&Verdict::Leftover), "{fuzzed}");
+    let cell = judged(guilty(), &restarted);
+    assert_eq!(cell.verdict(), Verdict::Leftover, "{:?}", cell.findings);
+}
+
+/// Each request orders a job that takes ten minutes, and is answered at once.
+async fn orders_jobs(listener: TcpListener, deadline: Duration) {
+    loop {
+        let mut stream = accepted(&listener).await;
+        tokio::spawn(timeout(deadline, async move {
+            head(&mut stream).await?;
+            jobs::later(sleep(LONG));
+            close(stream).await
+        }));
+    }
+}
+
+#[test]
+fn jobs_that_are_declared_may_outlive_their_connections() {
+    let bed = |name: &str, deadline| {
+        Bed::new(name, move |listener, _| orders_jobs(listener, deadline)).tolerate(Verdict::Spin)
+    };
+    let declared = outcome(bed("declares-jobs", DEADLINE).background("tasks/jobs.rs"));
+    assert!(declared.is_clean(), "{declared}");
+
+    let undeclared = outcome(bed("orders-jobs", DEADLINE));
+    assert_eq!(verdicts(&undeclared), [Verdict::Late], "{undeclared}");
+    // Whoever declares too much is still held to what the streams of its clients show.
+    let all = outcome(bed("declares-all", Duration::MAX).background("tests/tasks"));
+    assert!(verdicts(&all).contains(&Verdict::Hung), "{all}");
+}
+
+/// Idle workers wait two minutes for another connection, if they are `reused`; who finds none idle starts another.
+async fn workers_on_demand(listener: TcpListener, reused: bool) {
+    let idle: Arc<Mutex<Vec<mpsc::Sender<TcpStream>>>> = Arc::default();
+    loop {
+        let mut next = Some(accepted(&listener).await);
+        while let Some(stream) = next.take() {
+            let Some(worker) = idle.lock().await.pop() else {
+                let idle = Arc::clone(&idle);
+                tokio::spawn(on_demand(stream, idle, reused));
+                break;
+            };
+            if let Err(refused) = worker.try_send(stream) {
+                next = Some(refused.into_inner());
+            }
+        }
+    }
+}
+
+async fn on_demand(
+    mut stream: TcpStream,
+    idle: Arc<Mutex<Vec<mpsc::Sender<TcpStream>>>>,
+    reused: bool,
+) {
+    loop {
+        let _ = timeout(DEADLINE, only_exchange(stream)).await;
+        let (sender, mut queue) = mpsc::channel(1);
+        if reused {
+            idle.lock().await.push(sender.clone());
+        }
+        match timeout(Duration::from_secs(120), queue.recv()).await {
+            Ok(Some(next)) => stream = next,
+            _ => return,
+        }
+    }
+}
+
+#[test]
+fn workers_that_idle_between_connections_hold_none() {
+    let innocent = Bed::new("on-demand", |listener, _| workers_on_demand(listener, true));
+    let outcome = self::outcome(innocent);
+    assert!(outcome.is_clean(), "{outcome}");
+
+    let guilty = Bed::new("never-reused", |listener, _| {
+        workers_on_demand(listener, false)
+    });
+    let outcome = self::outcome(guilty);
+    assert_eq!(verdicts(&outcome), [Verdict::Late], "{outcome}");
+}
+
 /// Where the upstream of a proxy listens, in the same process.
 const UPSTREAM: &str = "10.0.0.9:5432";
 
@@ -157,7 +327,7 @@ async fn upstream(listener: TcpListener) {
     }
 }
 
-type Query = tokio::sync::oneshot::Sender<()>;
+type Query = oneshot::Sender<()>;
 
 /// One connection to the upstream, kept in a task of its own, which the first request has started.
 async fn drive(mut stream: TcpStream, mut queries: mpsc::Receiver<Query>) {
@@ -173,7 +343,7 @@ async fn drive(mut stream: TcpStream, mut queries: mpsc::Receiver<Query>) {
     }
 }
 
-type Pool = std::sync::Arc<tokio::sync::Mutex<Option<mpsc::Sender<Query>>>>;
+type Pool = Arc<Mutex<Option<mpsc::Sender<Query>>>>;
 
 async fn asks_pool(mut stream: TcpStream, pool: Pool) -> std::io::Result<()> {
     head(&mut stream).await?;
@@ -185,7 +355,7 @@ async fn asks_pool(mut stream: TcpStream, pool: Pool) -> std::io::Result<()> {
     }
     let queries = sender.clone();
     drop(sender);
-    let (answer, answered) = tokio::sync::oneshot::channel();
+    let (answer, answered) = oneshot::channel();
     if let Some(queries) = queries {
         let _ = queries.send(answer).await;
     }
@@ -224,7 +394,7 @@ fn connections_that_the_server_opens_are_not_its_clients() {
 /// Each request asks an upstream that never answers, in a task that nobody ends.
 async fn asks_in_vain(mut stream: TcpStream) -> std::io::Result<()> {
     head(&mut stream).await?;
-    let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+    let (answer, answered) = oneshot::channel::<()>();
     tokio::spawn(async move {
         let mut upstream = TcpStream::connect(UPSTREAM).await?;
         upstream.write_all(b"gone").await?;
@@ -264,7 +434,7 @@ fn what_is_said_upstream_is_the_servers_own() {
 steps = [ { do = "connect" }, { do = "send", head = { target = "/" } }, { do = "await", status = "final", within = "9s" }, { do = "close" } ]
 "#;
     let bed = Bed::new("pools", |listener, _| proxy(listener, true));
-    let server: std::sync::Arc<dyn hangup::server::Server> = bed.into();
+    let server: Arc<dyn hangup::server::Server> = bed.into();
     let cell = hangup::cell::Cell::twice(
         hangup::engine::Engine::Leap,
         &hangup_tests::scenario(text),
@@ -290,27 +460,27 @@ steps = [ { do = "connect" }, { do = "send", head = { target = "/" } }, { do = "
 }
 
 /// How many connection tasks of earlier instances were there when a connection of a later one was accepted.
-static HAUNTED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+static HAUNTED: AtomicUsize = AtomicUsize::new(0);
 
 /// Counts the instance's connection tasks while it is alive.
-struct Counted(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
-    fn new(count: &std::sync::Arc<std::sync::atomic::AtomicUsize>) -> Self {
-        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Self(std::sync::Arc::clone(count))
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 thread_local! {
     /// The counts of all instances of the run on this thread.
-    static INSTANCES: std::cell::RefCell<Vec<std::sync::Weak<std::sync::atomic::AtomicUsize>>> =
+    static INSTANCES: std::cell::RefCell<Vec<Weak<AtomicUsize>>> =
         const { std::cell::RefCell::new(Vec::new()) };
 }
 
@@ -322,18 +492,18 @@ async fn ticks(listener: TcpListener, deadline: Duration) {
             ticker.tick().await;
         }
     });
-    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    INSTANCES.with_borrow_mut(|all| all.push(std::sync::Arc::downgrade(&count)));
+    let count = Arc::new(AtomicUsize::new(0));
+    INSTANCES.with_borrow_mut(|all| all.push(Arc::downgrade(&count)));
     loop {
         let stream = accepted(&listener).await;
         let earlier = INSTANCES.with_borrow(|all| {
-            let others = all.iter().filter_map(std::sync::Weak::upgrade);
-            let others = others.filter(|other| !std::sync::Arc::ptr_eq(other, &count));
+            let others = all.iter().filter_map(Weak::upgrade);
+            let others = others.filter(|other| !Arc::ptr_eq(other, &count));
             others
-                .map(|other| other.load(std::sync::atomic::Ordering::Relaxed))
+                .map(|other| other.load(Ordering::Relaxed))
                 .sum::<usize>()
         });
-        HAUNTED.fetch_add(earlier, std::sync::atomic::Ordering::Relaxed);
+        HAUNTED.fetch_add(earlier, Ordering::Relaxed);
         let counted = Counted::new(&count);
         tokio::spawn(async move {
             let _counted = counted;
@@ -342,7 +512,7 @@ async fn ticks(listener: TcpListener, deadline: Duration) {
     }
 }
 
-fn with_events(steps: &str, events: &[(&str, &str)]) -> std::sync::Arc<hangup_scenario::Scenario> {
+fn with_events(steps: &str, events: &[(&str, &str)]) -> Arc<hangup_scenario::Scenario> {
     let mut text =
         format!("name = \"dies\"\n[[client]]\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n");
     for (at, what) in events {
@@ -351,8 +521,8 @@ fn with_events(steps: &str, events: &[(&str, &str)]) -> std::sync::Arc<hangup_sc
     hangup_tests::scenario(&text)
 }
 
-fn judged(bed: Bed, scenario: &std::sync::Arc<hangup_scenario::Scenario>) -> hangup::cell::Cell {
-    let server: std::sync::Arc<dyn hangup::server::Server> = bed.into();
+fn judged(bed: Bed, scenario: &Arc<hangup_scenario::Scenario>) -> hangup::cell::Cell {
+    let server: Arc<dyn hangup::server::Server> = bed.into();
     let detail = hangup::run::Detail::default();
     hangup::cell::Cell::of(hangup::engine::Engine::Leap, scenario, &*server, detail)
 }
@@ -383,11 +553,7 @@ fn a_dead_process_neither_ticks_on_nor_keeps_its_tasks() {
             "{events:?}: {:?}",
             cell.findings
         );
-        assert_eq!(
-            HAUNTED.load(std::sync::atomic::Ordering::Relaxed),
-            0,
-            "{events:?}"
-        );
+        assert_eq!(HAUNTED.load(Ordering::Relaxed), 0, "{events:?}");
         assert!(
             start.elapsed() < Duration::from_secs(20),
             "{:?}",
@@ -396,7 +562,11 @@ fn a_dead_process_neither_ticks_on_nor_keeps_its_tasks() {
         // Ten seconds a tick: the search was not two years long.
         assert!(cell.run.search.years() == 0, "{:?}", cell.run.search);
     }
-    let fuzzed = outcome(Bed::new("ticks", |listener, _| ticks(listener, DEADLINE)).cases(300));
+    // Each run looks on for 10,000 ticks.
+    let fuzzed = outcome_of(
+        100,
+        Bed::new("ticks", |listener, _| ticks(listener, DEADLINE)),
+    );
     assert!(fuzzed.is_clean(), "{fuzzed}");
 
     // The process that lives is held to its contract as ever.

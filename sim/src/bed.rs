@@ -169,6 +169,7 @@ impl Bed {
             contract: Contract::default(),
             routes: Routes::default(),
             tolerated: BTreeSet::new(),
+            background: Vec::new(),
             local,
             serve,
         };
@@ -229,6 +230,21 @@ impl Bed {
     /// Findings of this kind are known and not told. May be called again.
     pub fn tolerate(mut self, kind: Verdict) -> Self {
         self.server.tolerated.insert(kind);
+        self
+    }
+
+    /// Tasks that are spawned at this place are meant to outlive the connection that makes the server start them: a worker
+    /// that idles for two minutes, a job that was accepted with 202. May be called again.
+    ///
+    /// `place` is where `tokio::spawn` is called: a part of the file's path as the compiler names it (`src/jobs.rs`), or the
+    /// end of path and line (`jobs.rs:42`). What such tasks spawn is declared with them. A declared task that polls the
+    /// stream of a client is that client's connection's all the same.
+    ///
+    /// What a server starts once and keeps (metrics at its first connection, a janitor at its first upload, a pool of
+    /// workers) need not be declared: whatever is found about tasks alone is looked for again in a server that has served
+    /// a crowd of well-behaved clients before, on every route of the scenario, and dropped if it does not come back.
+    pub fn background(mut self, place: impl Into<String>) -> Self {
+        self.server.background.push(place.into());
         self
     }
 

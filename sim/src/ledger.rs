@@ -13,6 +13,7 @@ use crate::contract::{Contract, Promise};
 use crate::exchange::Requests;
 use hangup_network::{Event, Side};
 use hangup_scenario::Rst;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub enum Opener {
     Client(u32),
     /// The well-behaved client that comes after the scenario.
     Probe,
+    /// One of those that come beside it, to see what tasks of the server are for.
+    Visitor,
 }
 
 /// All connections of a run.
@@ -147,13 +150,14 @@ impl Ledger {
             let (client, probe) = match self.opener {
                 Some(Opener::Client(client)) => (Some(client), false),
                 Some(Opener::Probe) => (None, true),
-                None => (None, false),
+                Some(Opener::Visitor) | None => (None, false),
             };
             let id = self.list.len() as u32 + 1;
             self.list.push(Connection {
                 id,
                 client,
                 probe,
+                visit: self.opener == Some(Opener::Visitor),
                 born: at,
                 opaque: self.opaque,
                 lossy: self.lossy,
@@ -170,6 +174,15 @@ impl Ledger {
         connection.own = true;
         // What is said on it is not a client's, whatever it is.
         connection.opaque = true;
+    }
+
+    /// Did the server close a connection within `times` of which it still has tasks?
+    pub(crate) fn has_closed_and_not_let_go(&self, times: Range<Duration>) -> bool {
+        let mut judged = self.list.iter().filter(|one| !one.own && !one.visit);
+        judged.any(|one| {
+            let closed = one.server_closed.is_some_and(|(at, _)| times.contains(&at));
+            closed && one.held()
+        })
     }
 
     /// A task that belongs to a connection was born.

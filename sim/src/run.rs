@@ -199,7 +199,8 @@ impl Run {
         let of_clients = || {
             self.tasks
                 .of_server()
-                .filter(move |task| !task.root && (probe.is_none() || task.connection != probe))
+                .filter(move |task| !task.root && !task.background)
+                .filter(move |task| probe.is_none() || task.connection != probe)
         };
         (
             of_clients().count(),

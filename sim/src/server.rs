@@ -88,6 +88,12 @@ pub trait Server: Send + Sync {
         false
     }
 
+    /// Where it spawns tasks that are meant to outlive the connection which makes it start them, see
+    /// [`Bed::background`](crate::Bed::background).
+    fn background(&self) -> &[String] {
+        &[]
+    }
+
     /// The limits of a server that tells the test bed what each connection waits for.
     fn limits(&self) -> Option<&Limits> {
         None

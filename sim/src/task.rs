@@ -49,12 +49,17 @@ pub struct Task {
     accepted: Option<u32>,
     /// It has called accept: it works for no single connection.
     accepts: bool,
+    /// The server declares that it is meant to outlive the connection that has made it start, as long as it polls no stream
+    /// of a client.
+    pub background: bool,
     /// It has polled streams of several connections: it works for none of them alone.
     shared: bool,
     /// How its connection is known.
     known_by: KnownBy,
     /// The task that spawned it.
     parent: Option<Id>,
+    /// The first connection that it was taken for.
+    first: Option<u32>,
 }
 
 /// How the connection of a task is known.
@@ -121,6 +126,8 @@ pub struct Tasks {
     /// Who is to be woken when the server spins, or when its polls have come to `alarm`.
     guard: Option<Waker>,
     alarm: Option<u64>,
+    /// Where tasks are spawned that the server declares as its own background, as parts of paths.
+    declared: Vec<String>,
     /// The places of tasks that have called accept.
     acceptors: Vec<u32>,
     /// The places of tasks that belong to their connection no longer than the server holds its stream: those whose
@@ -160,7 +167,10 @@ impl Tasks {
             true => Role::Harness,
             false => self.spawning.unwrap_or(Role::Harness),
         });
+        let background = role == Role::Server
+            && (parent.is_some_and(|parent| parent.background) || self.is_declared(spawned_at));
         let connection = parent.and_then(|parent| parent.connection.or(parent.accepted));
+        let connection = connection.filter(|_| !background);
         let guess = parent.is_some_and(|parent| parent.connection.is_none());
         let parent = parent.map(|parent| parent.id);
         let task = Task {
@@ -176,12 +186,14 @@ impl Tasks {
             polls_before_search: 0,
             accepted: None,
             accepts: false,
+            background,
             shared: false,
             known_by: match guess {
                 true => KnownBy::Accept,
                 false => KnownBy::Parent,
             },
             parent,
+            first: connection,
         };
         let place = self.list.len();
         if guess && connection.is_some() {
@@ -191,6 +203,19 @@ impl Tasks {
         self.by_connection.take();
         self.list.push(task);
         &self.list[place]
+    }
+
+    /// Tasks that are spawned at these places are meant to outlive connections.
+    pub(crate) fn declare(&mut self, places: &[String]) {
+        self.declared = places.to_vec();
+    }
+
+    fn is_declared(&self, place: &Location<'_>) -> bool {
+        let at = |declared: &String| {
+            place.file().contains(declared.as_str())
+                || format!("{}:{}", place.file(), place.line()).ends_with(declared.as_str())
+        };
+        self.declared.iter().any(at)
     }
 
     /// A task is about to be polled; only for the server's own is the time asked.
@@ -340,6 +365,7 @@ impl Tasks {
         if !of_server || known.root || known.accepts || known.shared {
             return None;
         }
+        known.background = false;
         let from = known.connection;
         let known_by = std::mem::replace(&mut known.known_by, KnownBy::Stream);
         if known_by == KnownBy::Accept {
@@ -348,6 +374,7 @@ impl Tasks {
         let to = match (from, known_by) {
             (Some(from), _) if from == connection => return None,
             (None, _) => {
+                self.list[place as usize].first.get_or_insert(connection);
                 self.loose.push(place);
                 Some(connection)
             }
@@ -483,6 +510,20 @@ impl Tasks {
             .iter_mut()
             .filter(|task| task.role == Role::Server && task.ended.is_none());
         alive.filter_map(|task| task.connection.take()).collect()
+    }
+
+    /// What is alive now of the connections that `whose` names was there before the first client; gives its connections.
+    pub(crate) fn settle_those(&mut self, whose: impl Fn(u32) -> bool) -> Vec<u32> {
+        self.by_connection.take();
+        let alive = self.list.iter_mut().filter(|task| {
+            let whose = task.connection.or(task.first).is_some_and(&whose);
+            task.role == Role::Server && task.ended.is_none() && whose
+        });
+        let settled = alive.filter_map(|task| {
+            task.root = true;
+            task.connection.take()
+        });
+        settled.collect()
     }
 
     /// The search for anything that is armed begins.

@@ -376,6 +376,17 @@ impl Recorder {
         self.tasks.take_root();
     }
 
+    /// The server's tasks that well-behaved clients have made it start, and that are alive, were there before the first
+    /// client that is judged.
+    pub(crate) fn settle_visits(&mut self) {
+        let at = self.now();
+        let Self { tasks, ledger, .. } = self;
+        let visits = |id| ledger.get(id).is_some_and(|one| one.visit);
+        for connection in tasks.settle_those(visits) {
+            self.ledger.task_left(at, connection);
+        }
+    }
+
     /// A fact from the network, which read tokio's clock for it.
     pub fn network(&mut self, at: Instant, id: ConnectionId, event: &NetworkEvent<'_>) {
         let at = match &self.clock {

@@ -8,6 +8,7 @@
 //! A server that wakes itself for ever would keep the clock from moving: the run ends where it is found to spin.
 
 mod process;
+mod warm;
 
 use self::process::Process;
 use crate::client;
@@ -48,9 +49,6 @@ const SLOT: Duration = Duration::from_millis(1 << 30);
 const WAKES_MAX: u64 = 10_000;
 /// A server that wakes more often than this in the search is not searched further, whatever else it has.
 const WAKES_IN_ALL_MAX: u64 = 20 * WAKES_MAX;
-
-/// How long a server has to get rid of its first client.
-const WARM_UP: Duration = Duration::from_secs(10 * 60);
 
 struct Observe {
     packets: bool,
@@ -119,19 +117,25 @@ struct Outcome {
 /// # Panics
 /// When called inside another run on the same thread.
 pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run {
-    start(scenario, server, detail, false)
+    start(scenario, server, detail, None)
 }
 
-/// Runs `scenario` against a server that has served a well-behaved client before. What it started for that one, and
-/// keeps, was there before the first client of the scenario, and is no connection's: a pool, a clock, a cache's janitor.
+/// Runs `scenario` against a server that has served a crowd of well-behaved clients before, on every route of the scenario,
+/// and has been left alone for `idle` since. What it started for them, and keeps, was there before the first client of the
+/// scenario, and is no connection's: a pool, a clock, a cache's janitor. An instance that is started again is visited, too.
 ///
 /// # Panics
 /// When called inside another run on the same thread.
-pub fn run_warm(scenario: &Arc<Scenario>, server: &dyn Server) -> Run {
-    start(scenario, server, Detail::default(), true)
+pub fn run_warm(scenario: &Arc<Scenario>, server: &dyn Server, idle: Duration) -> Run {
+    start(scenario, server, Detail::default(), Some(idle))
 }
 
-fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bool) -> Run {
+fn start(
+    scenario: &Arc<Scenario>,
+    server: &dyn Server,
+    detail: Detail,
+    warm: Option<Duration>,
+) -> Run {
     panics::quieten();
     let _watched = watchdog::watch(scenario, server.name());
     let contract = server.contract().overridden(&scenario.contract);
@@ -147,6 +151,7 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
             .paced(server.paced_targets()),
         detail,
     ));
+    record(|recorder| recorder.tasks.declare(server.background()));
     let observe = Observe {
         packets: detail.packets.is_some(),
     };
@@ -382,17 +387,21 @@ async fn drive(
     (server, contract): (&dyn Server, Contract),
     world: &World,
     detail: Detail,
-    warm: bool,
+    warm: Option<Duration>,
 ) -> Outcome {
     record(|recorder| recorder.tasks.spawning(Role::Harness));
     tokio::spawn(world.run());
-    let process = Process::of(server, contract);
-    process.start().await;
-    if warm {
-        is_served(server, scenario).await;
-        sleep(WARM_UP).await;
-        record(Recorder::settle);
+    let mut process = Process::of(server, contract);
+    let requests = warm.map(|_| warm::Requests::of(scenario, server));
+    if let Some(requests) = &requests {
+        process = process.visited_by(requests.clone(), scenario);
     }
+    process.start().await;
+    if let (Some(idle), Some(requests)) = (warm, &requests) {
+        warm::up(requests, scenario, idle).await;
+    }
+    let visiting =
+        requests.map(|requests| tokio::spawn(warm::keep_visiting(requests, Arc::clone(scenario))));
     let clients = client::run_all(scenario, Dialer::Leap(ADDRESS));
     let open = if scenario.server_events.is_empty() {
         clients.await
@@ -419,6 +428,10 @@ async fn drive(
     })
     .flatten();
     let probe_served = down.is_some() || is_served(server, scenario).await;
+    if let Some(visiting) = visiting {
+        sleep(warm::LAST_VISIT).await;
+        visiting.abort();
+    }
     let search = search().await;
     // What was accepted only when the fresh client came is judged, too.
     record(|recorder| recorder.ledger.look(search.until));

@@ -29,6 +29,8 @@ pub struct Connection {
     pub client: Option<u32>,
     /// It belongs to the well-behaved client that comes after the scenario.
     pub probe: bool,
+    /// It belongs to a visitor, see `engine::leap::warm`.
+    pub visit: bool,
     /// The server has made it itself, such as to a database: it is no client's, and is not judged.
     pub own: bool,
     /// The client called connect.
@@ -142,7 +144,7 @@ impl Connection {
 
     /// Is it a connection of the scenario's clients, and not the fresh client's or the server's own?
     pub fn of_scenario(&self) -> bool {
-        !self.probe && !self.own
+        !self.probe && !self.own && !self.visit
     }
 
     /// Does the server still have a socket or a task of it?

@@ -34,7 +34,7 @@ fn stray_tasks(run: &Run, findings: &mut Vec<Finding>) {
             run.connection(id)
                 .is_some_and(|connection| connection.accepted.is_none() && !connection.own)
         });
-        !task.root && task.ended.is_none() && alone
+        !task.root && !task.background && task.ended.is_none() && alone
     });
     for task in strays {
         let outlook = run.since(Some(task.last_poll));
