@@ -6,6 +6,7 @@
 //! | `canaries` | every oracle convicts its canary and acquits the healthy twin |
 //! | `acquittals` | honest clients, and servers that keep their contract, are never convicted |
 //! | `knowledge` | what a server cannot know, since its link loses segments, is not asked of it |
+//! | `tasks` | tasks that are no client's are nobody's fault: handed back, shared, upstream, background, dead |
 //! | `makeups` | servers put together in other ways are acquitted, other defects are convicted |
 //! | `reported` | what was reported of other servers: convicted with the right sentence, and habits acquitted |
 //! | `mistakes` | what other servers got wrong, each against ours: statuses, reason and time of each end |

@@ -65,7 +65,7 @@ use crate::engine::Engine;
 use crate::incident;
 use crate::net::TcpListener;
 use crate::run::Detail;
-use crate::server::{Server, Shutdown};
+use crate::server::{Server, Serving, Shutdown};
 use dialogue::Dialogue;
 use hangup_scenario::{Scenario, Verdict};
 use outcome::Saved;
@@ -74,9 +74,10 @@ use regressions::Regressions;
 use route::Routes;
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{Location, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::task::spawn_local;
 
 /// How many generated scenarios a test runs unless it says otherwise: a second or two in a debug build.
 const CASES: u64 = 2_000;
@@ -88,6 +89,7 @@ pub struct Bed {
     server: Own,
     cases: u64,
     seed: u64,
+    engine: Engine,
     /// None: nothing is replayed, and nothing kept.
     regressions: Option<PathBuf>,
     again: String,
@@ -105,25 +107,94 @@ impl Bed {
         F: Fn(TcpListener, Shutdown) -> Fut + Send + Sync + 'static,
         Fut: Future + Send + 'static,
     {
+        let serve = move |listener, shutdown| -> Serving {
+            let serving = serve(listener, shutdown);
+            Box::pin(async move { drop(serving.await) })
+        };
+        Self::of(name.into(), Arc::new(serve), false, Location::caller())
+    }
+
+    /// A bed for a server whose future is not `Send`, such as one that keeps its state in an `Rc`. It runs on a
+    /// [`LocalRuntime`](tokio::runtime::LocalRuntime), where `tokio::task::spawn_local` works without a `LocalSet`, from
+    /// any task of the server; everything else is as with [`Bed::new`].
+    ///
+    /// Tasks that a server spawns on a `LocalSet` of its own are polled, but tokio tells nobody of them: its connections
+    /// are then judged by their sockets alone.
+    ///
+    /// ```
+    /// use hangup::Bed;
+    /// use hangup::net::TcpListener;
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// async fn serve(listener: TcpListener) {
+    ///     let served = Rc::new(Cell::new(0_u64));
+    ///     while let Ok((stream, _)) = listener.accept().await {
+    ///         let served = Rc::clone(&served);
+    ///         tokio::task::spawn_local(async move {
+    ///             served.set(served.get() + 1);
+    ///             drop(stream);
+    ///         });
+    ///     }
+    /// }
+    ///
+    /// let bed = Bed::local("counts", |listener, _shutdown| serve(listener));
+    /// # drop(bed);
+    /// ```
+    #[track_caller]
+    pub fn local<F, Fut>(name: impl Into<String>, serve: F) -> Self
+    where
+        F: Fn(TcpListener, Shutdown) -> Fut + Send + Sync + 'static,
+        Fut: Future + 'static,
+    {
         let serve = Arc::new(serve);
+        let serve = move |listener, shutdown| -> Serving {
+            let serve = Arc::clone(&serve);
+            Box::pin(async move {
+                let serving = spawn_local(async move { drop(serve(listener, shutdown).await) });
+                // A panic of the server ends its task, as one of a server that is `Send` does.
+                if let Err(error) = serving.await
+                    && error.is_panic()
+                {
+                    resume_unwind(error.into_panic());
+                }
+            })
+        };
+        Self::of(name.into(), Arc::new(serve), true, Location::caller())
+    }
+
+    fn of(name: String, serve: Arc<own::Serve>, local: bool, caller: &Location<'_>) -> Self {
         let server = Own {
-            name: name.into(),
+            name,
             contract: Contract::default(),
             routes: Routes::default(),
             tolerated: BTreeSet::new(),
-            serve: Arc::new(move |listener, shutdown| {
-                let serving = serve(listener, shutdown);
-                Box::pin(async move { drop(serving.await) })
-            }),
+            background: Vec::new(),
+            local,
+            serve,
         };
-        let regressions = Some(regressions::beside(Location::caller()));
         Self {
             server,
             cases: CASES,
             seed: 1,
-            regressions,
+            engine: Engine::Leap,
+            regressions: Some(regressions::beside(caller)),
             again: again(),
         }
+    }
+
+    /// Runs everything on sealed threads, as `--seal` does on the command line: `std`'s `Instant` and `SystemTime` follow
+    /// simulated time, and random bytes, with them the order of a `HashMap`, follow from the scenario's seed. A server
+    /// that depends on these is deterministic then. What a seal does not reach is listed in `hangup_seal`.
+    ///
+    /// # Panics
+    /// Where threads cannot be sealed: it takes 64-bit Linux with glibc.
+    pub fn seal(mut self) -> Self {
+        if let Err(why) = Engine::Sealed.available() {
+            panic!("Bed::seal: {why}");
+        }
+        self.engine = Engine::Sealed;
+        self
     }
 
     /// What the server claims: how long any client may hold a connection of it.
@@ -159,6 +230,21 @@ impl Bed {
     /// Findings of this kind are known and not told. May be called again.
     pub fn tolerate(mut self, kind: Verdict) -> Self {
         self.server.tolerated.insert(kind);
+        self
+    }
+
+    /// Tasks that are spawned at this place are meant to outlive the connection that makes the server start them: a worker
+    /// that idles for two minutes, a job that was accepted with 202. May be called again.
+    ///
+    /// `place` is where `tokio::spawn` is called: a part of the file's path as the compiler names it (`src/jobs.rs`), or the
+    /// end of path and line (`jobs.rs:42`). What such tasks spawn is declared with them. A declared task that polls the
+    /// stream of a client is that client's connection's all the same.
+    ///
+    /// What a server starts once and keeps (metrics at its first connection, a janitor at its first upload, a pool of
+    /// workers) need not be declared: whatever is found about tasks alone is looked for again in a server that has served
+    /// a crowd of well-behaved clients before, on every route of the scenario, and dropped if it does not come back.
+    pub fn background(mut self, place: impl Into<String>) -> Self {
+        self.server.background.push(place.into());
         self
     }
 
@@ -248,7 +334,7 @@ impl Bed {
             keep_going: false,
             shard: Shard::default(),
         };
-        let (totals, convictions) = fuzz(Engine::Leap, &self.server, plan, |_| {});
+        let (totals, convictions) = fuzz(self.engine, &self.server, plan, |_| {});
         outcome.cases = totals.cases;
         for conviction in convictions {
             let cell = conviction.minimal;
@@ -261,7 +347,7 @@ impl Bed {
     }
 
     fn judge(&self, scenario: &Arc<Scenario>) -> Cell {
-        Cell::twice(Engine::Leap, scenario, &self.server, Detail::default())
+        Cell::twice(self.engine, scenario, &self.server, Detail::default())
     }
 
     /// Runs the most telling conviction again, with its timeline and its stacks.
@@ -269,7 +355,7 @@ impl Bed {
         let Some(told) = crate::cell::most_telling(&outcome.convicted) else {
             return;
         };
-        let mut cell = Cell::twice(Engine::Leap, &told.scenario, &self.server, Detail::TOLD);
+        let mut cell = Cell::twice(self.engine, &told.scenario, &self.server, Detail::TOLD);
         cell.again = Some(self.again.clone());
         outcome.told = Some(cell);
     }

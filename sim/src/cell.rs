@@ -62,13 +62,36 @@ pub(crate) fn most_telling(cells: &[Cell]) -> Option<&Cell> {
 
 /// Does the finding rest on a task alone, not on a socket?
 fn is_about_tasks(run: &Run, finding: &Finding) -> bool {
-    let closed = |id| {
-        run.connections
-            .iter()
-            .any(|connection| connection.id == id && connection.server_closed.is_some())
+    let by = match finding.kind {
+        Verdict::Hung | Verdict::Leftover => Duration::MAX,
+        // It has ended since, and the socket was closed in time.
+        Verdict::Late => finding.at,
+        _ => return false,
     };
-    matches!(finding.kind, Verdict::Hung | Verdict::Leftover)
-        && finding.connection.is_none_or(closed)
+    let closed = |id| {
+        let socket = run.connection(id).and_then(|one| one.server_closed);
+        socket.is_some_and(|(closed, _)| closed <= by)
+    };
+    finding.connection.is_none_or(closed)
+}
+
+/// How long a server is left alone that is warm: a moment, in which what idles for some minutes is still there, or so long
+/// that what it has started for its first clients alone is gone.
+const WARM: [Duration; 2] = [Duration::from_secs(10 * 60), Duration::from_secs(1)];
+
+/// Does nothing come of it that rests on tasks alone when the server has served clients before?
+fn is_clear_when_warm(engine: Engine, played: &Arc<Scenario>, server: &dyn Server) -> bool {
+    WARM.into_iter().any(|idle| {
+        let warm = engine.run_warm(played, server, idle);
+        warm.is_some_and(|warm| {
+            let findings = oracle::judge(&warm);
+            !findings.iter().any(|finding| {
+                let connection = finding.connection.and_then(|id| warm.connection(id));
+                let of_visitor = connection.is_some_and(|one| one.visit);
+                is_about_tasks(&warm, finding) && !of_visitor
+            })
+        })
+    })
 }
 
 /// So many findings of a run are looked at again for the stacks of what has ended.
@@ -112,13 +135,10 @@ impl Cell {
                 .push(format!("this scenario was not made for {name}: {why}"));
         }
         let mut findings = oracle::judge(&run);
-        // One task that stays may be a leak of every connection, or the server's own, started at its first connection. If it
-        // does not come back for a server that has had its first connection, it is the latter.
+        // A task that stays may be a leak of every connection, or the server's own, started at its first connections. If it
+        // does not come back for a server that has had those, it is the latter.
         if findings.iter().any(|finding| is_about_tasks(&run, finding))
-            && let Some(warm) = engine.run_warm(&played, server)
-            && !oracle::judge(&warm)
-                .iter()
-                .any(|finding| is_about_tasks(&warm, finding))
+            && is_clear_when_warm(engine, &played, server)
         {
             findings.retain(|finding| !is_about_tasks(&run, finding));
         }

@@ -15,6 +15,7 @@ use crate::server::Server;
 use hangup_scenario::Scenario;
 use hangup_seal::{Source, Unavailable};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An engine, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -89,15 +90,20 @@ impl Engine {
         }
     }
 
-    /// Runs a scenario against a server that has served a client before, see [`leap::run_warm`]; `None` where tasks are
+    /// Runs a scenario against a server that has served clients before, see [`leap::run_warm`]; `None` where tasks are
     /// not seen.
     ///
     /// # Panics
     /// Where this engine is not [`available`](Self::available).
-    pub fn run_warm(self, scenario: &Arc<Scenario>, server: &dyn Server) -> Option<Run> {
+    pub fn run_warm(
+        self,
+        scenario: &Arc<Scenario>,
+        server: &dyn Server,
+        idle: Duration,
+    ) -> Option<Run> {
         match self {
-            Self::Leap => Some(leap::run_warm(scenario, server)),
-            Self::Sealed => Some(sealed(scenario, || leap::run_warm(scenario, server))),
+            Self::Leap => Some(leap::run_warm(scenario, server, idle)),
+            Self::Sealed => Some(sealed(scenario, || leap::run_warm(scenario, server, idle))),
             Self::Turmoil | Self::Wire => None,
         }
     }

@@ -9,10 +9,11 @@ pub use self::connection::{Connection, Kernel};
 use self::due::Queue;
 pub use self::pace::Pace;
 pub use self::seen::Seen;
-use crate::contract::Contract;
+use crate::contract::{Contract, Promise};
 use crate::exchange::Requests;
 use hangup_network::{Event, Side};
 use hangup_scenario::Rst;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub enum Opener {
     Client(u32),
     /// The well-behaved client that comes after the scenario.
     Probe,
+    /// One of those that come beside it, to see what tasks of the server are for.
+    Visitor,
 }
 
 /// All connections of a run.
@@ -147,13 +150,14 @@ impl Ledger {
             let (client, probe) = match self.opener {
                 Some(Opener::Client(client)) => (Some(client), false),
                 Some(Opener::Probe) => (None, true),
-                None => (None, false),
+                Some(Opener::Visitor) | None => (None, false),
             };
             let id = self.list.len() as u32 + 1;
             self.list.push(Connection {
                 id,
                 client,
                 probe,
+                visit: self.opener == Some(Opener::Visitor),
                 born: at,
                 opaque: self.opaque,
                 lossy: self.lossy,
@@ -164,13 +168,45 @@ impl Ledger {
         &mut self.list[index]
     }
 
+    /// The connection with this id, which is about to be entered, is made by the server itself.
+    pub(crate) fn own(&mut self, at: Duration, id: u32) {
+        let connection = self.entry(at, id);
+        connection.own = true;
+        // What is said on it is not a client's, whatever it is.
+        connection.opaque = true;
+    }
+
+    /// Did the server close a connection within `times` of which it still has tasks?
+    pub(crate) fn has_closed_and_not_let_go(&self, times: Range<Duration>) -> bool {
+        let mut judged = self.list.iter().filter(|one| !one.own && !one.visit);
+        judged.any(|one| {
+            let closed = one.server_closed.is_some_and(|(at, _)| times.contains(&at));
+            closed && one.held()
+        })
+    }
+
     /// A task that belongs to a connection was born.
     pub(crate) fn task_born(&mut self, at: Duration, id: u32) {
         self.entry(at, id).live_tasks += 1;
     }
 
-    /// A task turns out not to belong to this connection after all.
+    /// A task turns out not to belong to this connection after all. If nothing else of the server was left of it when
+    /// the server closed it, it was let go of then, and kept no deadline waiting since.
     pub(crate) fn task_left(&mut self, at: Duration, id: u32) {
+        let connection = self.entry(at, id);
+        if connection.live_tasks == 1
+            && let Some((closed, _)) = connection.server_closed
+            && connection.released.is_none()
+        {
+            connection.live_tasks = 0;
+            connection.breach = connection
+                .breach
+                .filter(|breach| breach.at < closed || breach.promise == Promise::Kernel);
+            if connection.let_go(closed) {
+                self.wake();
+            }
+            return;
+        }
         self.task_ended(at, id);
     }
 

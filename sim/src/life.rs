@@ -70,6 +70,7 @@ impl Life {
             task.role == Role::Server
                 && task.ended.is_none()
                 && !task.root
+                && !task.background
                 && task.connection.is_none()
         });
         all.extend(of_none.map(|task| {

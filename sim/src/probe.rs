@@ -78,6 +78,29 @@ async fn asked(dialer: Dialer, ask: Ask<'_>) -> io::Result<bool> {
     }
 }
 
+/// A well-behaved client comes, asks once `gathering` is over, and leaves with its answer or without one.
+pub(crate) async fn visits(
+    dialer: Dialer,
+    network: &Network,
+    (http, request): (bool, Option<&[u8]>),
+    gathering: Duration,
+) {
+    let visit = pin!(async {
+        let mut stream = dialer.connect_nearby().await?;
+        sleep(lasts(gathering)).await;
+        match (http, request) {
+            (true, request) => responds(stream, request.unwrap_or(GET)).await.map(drop),
+            (false, Some(request)) => {
+                stream.write_all(request).await?;
+                stream.read_u8().await.map(drop)
+            }
+            (false, None) => io::Result::Ok(()),
+        }
+    });
+    // Whether it was served is not the question.
+    let _ = timeout(patience(network), opened_by(Opener::Visitor, visit)).await;
+}
+
 fn patience(network: &Network) -> Duration {
     let patience = PATIENCE + (network.latency + network.jitter) * TRIPS;
     // However fast the run's time goes, a machine under load may need some of its own.

@@ -199,7 +199,8 @@ impl Run {
         let of_clients = || {
             self.tasks
                 .of_server()
-                .filter(move |task| !task.root && (probe.is_none() || task.connection != probe))
+                .filter(move |task| !task.root && !task.background)
+                .filter(move |task| probe.is_none() || task.connection != probe)
         };
         (
             of_clients().count(),
@@ -207,7 +208,7 @@ impl Run {
         )
     }
 
-    /// The stuck task of a connection: its own, or else the server's root.
+    /// The stuck task of a connection: its own, or else the one that has polled its stream last, or the server's root.
     pub fn stuck_task(&self, connection: u32) -> Option<&crate::task::Task> {
         let alive = || {
             self.tasks
@@ -217,6 +218,7 @@ impl Run {
         self.tasks
             .of_connection(connection)
             .find(|task| task.ended.is_none())
+            .or_else(|| self.tasks.user_of(connection))
             .or_else(|| alive().find(|task| task.last_accepted() == Some(connection)))
             .or_else(|| {
                 alive().find(|task| task.connection.is_none() && task.last_accepted().is_some())

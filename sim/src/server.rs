@@ -48,6 +48,11 @@ pub trait Server: Send + Sync {
         true
     }
 
+    /// Whether it calls `tokio::task::spawn_local`: the leap engine then runs it on a `LocalRuntime`.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Does it speak HTTP/1.x? Where it does not, only what is true of any connection is judged: nothing about requests
     /// and responses, and a fresh client is served when it is accepted.
     fn speaks_http(&self) -> bool {
@@ -81,6 +86,12 @@ pub trait Server: Send + Sync {
     fn tolerates(&self, kind: Verdict) -> bool {
         let _ = kind;
         false
+    }
+
+    /// Where it spawns tasks that are meant to outlive the connection which makes it start them, see
+    /// [`Bed::background`](crate::Bed::background).
+    fn background(&self) -> &[String] {
+        &[]
     }
 
     /// The limits of a server that tells the test bed what each connection waits for.

@@ -25,7 +25,7 @@ use crate::ledger::Ledger;
 use crate::life::Life;
 use crate::packet::Packet;
 use crate::run::Detail;
-use crate::task::{Role, Tasks};
+use crate::task::{Moved, Role, Tasks};
 use hangup_network::{ConnectionId, Event as NetworkEvent, Side};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -76,6 +76,8 @@ pub struct Recorder {
     packets: Option<(usize, Vec<Packet>)>,
     /// The cells of its connections' lives that it has reached.
     pub(crate) reached: Reached,
+    /// The task of the server that is calling connect.
+    connects: Option<tokio::task::Id>,
     /// Connections, as the network saw them.
     pub ledger: Ledger,
     /// Tasks, as the runtime saw them.
@@ -123,6 +125,7 @@ impl Recorder {
             phases: Phases::default(),
             packets: detail.packets.map(|most| (most, Vec::new())),
             reached: Reached::default(),
+            connects: None,
             ledger,
             tasks: Tasks::default(),
             life: Life::default(),
@@ -254,8 +257,46 @@ impl Recorder {
         }
     }
 
+    /// The task that is running polls an end of `connection`; `took` if it has got bytes.
+    pub(crate) fn used(&mut self, connection: u32, took: bool) {
+        let Some(task) = tokio::task::try_id() else {
+            return;
+        };
+        let moved = match self.ledger.get(connection).is_some_and(|one| one.own) {
+            true => self.tasks.used_own(task, connection, took),
+            false => self.tasks.used(task, connection),
+        };
+        if let Some(moved) = moved {
+            let at = self.now();
+            self.moved(at, moved);
+        }
+    }
+
+    /// The task that is running connects: true if it is the server's.
+    pub(crate) fn connects(&mut self) -> bool {
+        let task = tokio::task::try_id().and_then(|task| self.tasks.get(task));
+        let own = task.is_some_and(|task| task.role == Role::Server);
+        self.connects = own.then(|| tokio::task::try_id()).flatten();
+        own
+    }
+
+    fn moved(&mut self, at: Duration, moved: Moved) {
+        for _ in 0..moved.tasks {
+            if let Some(to) = moved.to {
+                self.ledger.task_born(at, to);
+            }
+            if let Some(from) = moved.from {
+                self.ledger.task_left(at, from);
+            }
+        }
+    }
+
     /// A task panics; false if it is not the server's.
     pub(crate) fn panicked(&mut self, task: tokio::task::Id, text: String) -> bool {
+        // What is left of a dead process is nobody's, and what it says is heard by nobody.
+        if self.tasks.is_dead(task) {
+            return true;
+        }
         let task = self
             .tasks
             .get(task)
@@ -280,7 +321,9 @@ impl Recorder {
     pub(crate) fn read(&mut self, connection: u32, by: Side, bytes: u64) {
         let Self { clock, ledger, .. } = self;
         ledger.read(|| clock.now(), connection, by, bytes);
-        if by == Side::Client && bytes > 0 {
+        if by == Side::Client && bytes > 0 && ledger.get(connection).is_some_and(|one| one.own) {
+            self.used(connection, true);
+        } else if by == Side::Client && bytes > 0 {
             self.acts(connection, Action::Takes);
         }
     }
@@ -333,6 +376,17 @@ impl Recorder {
         self.tasks.take_root();
     }
 
+    /// The server's tasks that well-behaved clients have made it start, and that are alive, were there before the first
+    /// client that is judged.
+    pub(crate) fn settle_visits(&mut self) {
+        let at = self.now();
+        let Self { tasks, ledger, .. } = self;
+        let visits = |id| ledger.get(id).is_some_and(|one| one.visit);
+        for connection in tasks.settle_those(visits) {
+            self.ledger.task_left(at, connection);
+        }
+    }
+
     /// A fact from the network, which read tokio's clock for it.
     pub fn network(&mut self, at: Instant, id: ConnectionId, event: &NetworkEvent<'_>) {
         let at = match &self.clock {
@@ -354,8 +408,29 @@ impl Recorder {
         if !self.unhashed {
             self.mix_network(at, id, event);
         }
-        if let NetworkEvent::Accepted { task: Some(task) } = event {
-            self.tasks.accepted(*task, id.0);
+        match event {
+            NetworkEvent::Connecting => {
+                if let Some(task) = self.connects.take() {
+                    self.ledger.own(at, id.0);
+                    self.tasks.connected(task, id.0);
+                }
+            }
+            NetworkEvent::Closed {
+                by: Side::Client, ..
+            } if self.ledger.get(id.0).is_some_and(|one| one.own) => {
+                for moved in self.tasks.closed_own(id.0) {
+                    self.moved(at, moved);
+                }
+            }
+            NetworkEvent::Accepted { task: Some(task) } => self.tasks.accepted(*task, id.0),
+            NetworkEvent::Closed {
+                by: Side::Server, ..
+            } => {
+                for moved in self.tasks.closed(id.0) {
+                    self.moved(at, moved);
+                }
+            }
+            _ => {}
         }
         if let Some(action) = self.action(id.0, event) {
             self.acts(id.0, action);
@@ -376,11 +451,11 @@ impl Recorder {
         if self.timeline.is_some()
             && let Some((actor, text)) = crate::report::wording::network(event)
         {
-            let client = self
-                .ledger
-                .get(id.0)
-                .and_then(|connection| connection.client);
+            let known = self.ledger.get(id.0);
+            let client = known.and_then(|connection| connection.client);
+            let own = known.is_some_and(|connection| connection.own);
             let actor = match (actor, client) {
+                _ if own => Actor::Server,
                 (Side::Client, Some(client)) => Actor::Client(client),
                 (Side::Client, None) => Actor::Probe,
                 (Side::Server, _) => Actor::Server,

@@ -59,22 +59,13 @@ impl Dialer {
     }
 }
 
-/// A path on which nothing is in the way.
-const NEARBY: Link = Link {
-    latency: Duration::ZERO,
-    jitter: Duration::ZERO,
-    mtu: 1500,
-    loss: 0.0,
-    black_hole: BlackHole::None,
-};
-
 impl Dialer {
     /// Opens a connection from a host beside the server's: what becomes of it says nothing about the scenario's network. On engines
     /// that have one path for all, over that.
     pub(crate) async fn connect_nearby(&self) -> io::Result<Stream> {
         match self {
             Self::Leap(address) => {
-                hangup_network::TcpStream::connect_from(None, *address, Some(NEARBY))
+                hangup_network::TcpStream::connect_from(None, *address, Some(Link::NEARBY))
                     .await
                     .map(Stream::Leap)
             }

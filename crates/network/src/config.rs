@@ -85,6 +85,17 @@ pub struct Link {
     pub black_hole: BlackHole,
 }
 
+impl Link {
+    /// The path to a host beside, on which nothing is in the way.
+    pub const NEARBY: Link = Link {
+        latency: Duration::ZERO,
+        jitter: Duration::ZERO,
+        mtu: 1500,
+        loss: 0.0,
+        black_hole: BlackHole::None,
+    };
+}
+
 /// The directions of a link in which everything disappears. Without an end it is noticed only by
 /// a host that waits for an acknowledgement, after 924.6 s (Linux's `tcp_retries2`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

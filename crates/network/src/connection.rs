@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     pub(crate) link: Link,
     /// Acknowledgements may come late, or not at all: the link loses segments, or was changed.
     pub(crate) unreliable: bool,
+    /// The process that serves has made it.
+    pub(crate) own: bool,
     /// The client's host is gone.
     pub(crate) vanished: bool,
     /// When the handshake began.
@@ -73,6 +75,7 @@ impl Connection {
             listener: None,
             unreliable: link.loss > 0.0,
             link,
+            own: false,
             vanished: false,
             lanes: [lane(Side::Client), lane(Side::Server)],
             began: medium.now(),
@@ -130,6 +133,19 @@ impl Connection {
                 && (!end.life.has_socket() || self.is_finished(side) || in_vain)
                 && out.flight.is_empty()
         })
+    }
+
+    /// The task that is running polls this end.
+    pub(crate) fn used(&mut self, side: Side, medium: &mut Medium) {
+        if side == Side::Client && !self.own {
+            return;
+        }
+        let task = tokio::task::try_id();
+        let end = self.end(side);
+        if task.is_some() && end.user != task {
+            end.user = task;
+            medium.used(self.id, side);
+        }
     }
 
     /// Hands `put` up to `most` unread bytes. `Pending` registers the task at `place`, if there is one.

@@ -95,4 +95,4 @@ pub use packet::{Packet, SynOptions};
 pub use stream::{
     Connect, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf,
 };
-pub use world::{World, about_to_park, time_may_have_passed};
+pub use world::{ProcessDied, World, about_to_park, time_may_have_passed};

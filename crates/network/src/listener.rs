@@ -3,7 +3,7 @@
 use crate::agenda::Key;
 use crate::readiness::Place;
 use crate::stream::{TcpStream, leaf};
-use crate::world::{current, down, with};
+use crate::world::{current, down, process_died, with};
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -23,6 +23,8 @@ const BACKLOG: usize = 1024;
 /// then is ignored, and its client sends it again. Dropping it resets the connections that were not accepted.
 pub struct TcpListener {
     world: u64,
+    /// The process that listens.
+    process: u32,
     key: Key,
     address: SocketAddr,
 }
@@ -55,10 +57,14 @@ impl TcpListener {
 
     fn listen(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
         let world = current()?;
-        let (key, address) = with(world, |network| network.bind(addr, backlog as usize))
-            .unwrap_or_else(|| Err(down()))?;
+        let (process, (key, address)) = with(world, |network| {
+            let bound = network.bind(addr, backlog as usize)?;
+            Ok((network.process, bound))
+        })
+        .unwrap_or_else(|| Err(down()))?;
         Ok(TcpListener {
             world,
+            process,
             key,
             address,
         })
@@ -80,11 +86,20 @@ impl TcpListener {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         leaf(cx, |cx| {
+            let dead = with(self.world, |network| network.process != self.process);
+            if dead == Some(true) {
+                return process_died();
+            }
             let accepted = with(self.world, |network| {
-                let waits = network
-                    .listener(self.key)
-                    .is_some_and(|listener| !listener.queue.is_empty());
-                if waits && network.is_out_of_descriptors() {
+                let next = network.listener(self.key);
+                let next = next.and_then(|listener| listener.queue.front().copied());
+                // The peer of a connection that the process has made stands for another process, on another host.
+                let mut own = |key| {
+                    network
+                        .get(key)
+                        .is_some_and(|(connection, _)| connection.own)
+                };
+                if next.is_some_and(|key| !own(key)) && network.is_out_of_descriptors() {
                     return Poll::Ready(Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)));
                 }
                 if let Some(socket) = network.accept(self.key) {

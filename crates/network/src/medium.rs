@@ -111,6 +111,18 @@ impl Medium {
         self.observer.put(id, by, bytes);
     }
 
+    pub(crate) fn used(&mut self, id: ConnectionId, by: Side) {
+        self.observer.used(id, by);
+    }
+
+    pub(crate) fn is_called_by_dead(&mut self) -> bool {
+        self.observer.is_called_by_dead()
+    }
+
+    pub(crate) fn is_own_connect(&mut self) -> bool {
+        self.observer.is_own_connect()
+    }
+
     /// Shows a packet to the observer.
     pub(crate) fn show(&mut self, id: ConnectionId, packet: &Packet<'_>) {
         self.observer.packet(id, packet);

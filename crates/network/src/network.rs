@@ -187,7 +187,8 @@ impl Network {
             && connection.end_ref(side).holder == Holder::Application
         {
             connection.close(side, medium);
-            if side == Side::Server {
+            let own = connection.own;
+            if !own && side == Side::Server {
                 self.descriptors.closed();
             }
             self.release(key);
@@ -298,7 +299,10 @@ impl Network {
                 task: tokio::task::try_id(),
             },
         );
-        self.descriptors.accepted();
+        let own = connection.own;
+        if !own {
+            self.descriptors.accepted();
+        }
         self.socket(key, Side::Server)
     }
 
@@ -312,7 +316,7 @@ impl Network {
         };
         Some(Socket {
             world,
-            process: (side == Side::Server).then_some(process),
+            process: (side == Side::Server || connection.own).then_some(process),
             key,
             side,
             id: connection.id,
@@ -326,7 +330,7 @@ impl Network {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Socket {
     pub(crate) world: u64,
-    /// The process that accepted it.
+    /// The process that accepted it, or made it.
     pub(crate) process: Option<u32>,
     pub(crate) key: Key,
     pub(crate) side: Side,

@@ -50,6 +50,23 @@ pub trait Observer {
         let _ = (connection, by, bytes);
     }
 
+    /// The task that is running polls one end of `connection`, and it is not the task that was told of last for this
+    /// end. Told of the server's end, and of both ends of a connection that the process that serves has made.
+    fn used(&mut self, connection: ConnectionId, by: Side) {
+        let _ = (connection, by);
+    }
+
+    /// Whether the connect that is being called is one of the process that serves, such as to a database. Both ends
+    /// of such a connection die with that process.
+    fn is_own_connect(&mut self) -> bool {
+        false
+    }
+
+    /// Whether the task that is running belongs to a process that was killed. It is asked at connects.
+    fn is_called_by_dead(&mut self) -> bool {
+        false
+    }
+
     /// Whether it wants to be shown every packet. It is asked once, when the world is entered; to show packets costs
     /// more than to tell events, and changes nothing of what happens.
     fn wants_packets(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::medium::Medium;
 use crate::network::Socket;
 use crate::observer::{ConnectionId, Side};
 use crate::readiness::Place;
-use crate::world::{down, expects_dumps, with};
+use crate::world::{down, expects_dumps, process_died, with};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
@@ -242,9 +242,13 @@ impl TcpStream {
         &self,
         work: impl FnOnce(&mut Connection, Side, &mut Medium) -> Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
-        match self.with(|connection, side, medium| Ok(work(connection, side, medium))) {
+        let polled = self.with(|connection, side, medium| {
+            connection.used(side, medium);
+            Ok(work(connection, side, medium))
+        });
+        match polled {
             Ok(poll) => poll,
-            Err(_) if self.is_dead() => Poll::Pending,
+            Err(_) if self.is_dead() => process_died(),
             Err(error) => Poll::Ready(Err(error)),
         }
     }

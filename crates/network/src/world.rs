@@ -21,7 +21,13 @@ thread_local! {
     static NETWORK: RefCell<Option<Box<Network>>> = const { RefCell::new(None) };
     /// Whether a task dump may be under way.
     static DUMPS: Cell<bool> = const { Cell::new(true) };
+    /// Whether a task of a dead process is unwound when it calls what it has in hand.
+    static BURIES: Cell<bool> = const { Cell::new(false) };
 }
+
+/// What a task is unwound with that belongs to a process which was [killed](World::kill).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessDied;
 
 /// Worlds of this process so far. It only tells a stream of one world from a stream of another.
 static WORLDS: AtomicU64 = AtomicU64::new(0);
@@ -55,6 +61,7 @@ impl World {
             *network = Some(Box::new(Network::new(id, config, observer)));
         });
         DUMPS.set(true);
+        BURIES.set(false);
         World {
             id,
             not_send: PhantomData,
@@ -146,6 +153,13 @@ impl World {
         self.with(Network::kill);
     }
 
+    /// Whether a task of a process that was [killed](Self::kill) is unwound, with [`ProcessDied`], when it calls what it has
+    /// in hand or connects. Such tasks are woken at the kill, so what waits for a socket is dropped then. At first they are
+    /// not: their calls never return. A program that aborts at panics unwinds nothing.
+    pub fn bury_dead(&self, buries: bool) {
+        BURIES.set(buries && cfg!(panic = "unwind"));
+    }
+
     /// From now on the network does at the pauses of its runtime, of which [`about_to_park`] and [`time_may_have_passed`] tell it, what the
     /// [network task](Self::run) does else: that one is left with what happens at the very instant at which it is caused, and what arrives
     /// later costs no poll of a task. It is there before any task runs that a timer wakes at the same instant.
@@ -228,6 +242,15 @@ fn with_current<R>(work: impl FnOnce(&mut Network) -> R) -> Option<R> {
         })
         .ok()
         .flatten()
+}
+
+/// The answer to a task of a dead process that calls anything which can wait: none, or the end of the task.
+pub(crate) fn process_died<T>() -> Poll<T> {
+    // A second panic on the way would abort the test bed.
+    if BURIES.get() && tokio::task::try_id().is_some() && !std::thread::panicking() {
+        std::panic::resume_unwind(Box::new(ProcessDied));
+    }
+    Poll::Pending
 }
 
 /// Whether a task dump may be under way.

@@ -21,6 +21,10 @@ pub(super) struct Own {
     pub(super) contract: Contract,
     pub(super) routes: Routes,
     pub(super) tolerated: BTreeSet<Verdict>,
+    /// Where it spawns tasks that are meant to outlive connections.
+    pub(super) background: Vec<String>,
+    /// It calls `spawn_local`.
+    pub(super) local: bool,
     pub(super) serve: Arc<Serve>,
 }
 
@@ -50,6 +54,14 @@ impl Server for Own {
 
     fn runs_on_any_engine(&self) -> bool {
         false
+    }
+
+    fn background(&self) -> &[String] {
+        &self.background
+    }
+
+    fn is_local(&self) -> bool {
+        self.local
     }
 
     fn speaks_http(&self) -> bool {

@@ -60,7 +60,7 @@ impl Cost {
     /// What a run cost.
     pub fn of(cell: &Cell) -> Self {
         let mut cost = Self::default();
-        for connection in cell.run.connections.iter().filter(|it| !it.probe) {
+        for connection in cell.run.connections.iter().filter(|it| it.of_scenario()) {
             cost.bytes += CONNECT_BYTES + connection.bytes_in;
             let Some(accepted) = connection.accepted else {
                 continue;

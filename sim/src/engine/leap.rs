@@ -8,6 +8,7 @@
 //! A server that wakes itself for ever would keep the clock from moving: the run ends where it is found to spin.
 
 mod process;
+mod warm;
 
 use self::process::Process;
 use crate::client;
@@ -34,7 +35,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::runtime::{Builder, RngSeed, Runtime};
+use tokio::runtime::{Builder, EnterGuard, LocalOptions, LocalRuntime, RngSeed, Runtime};
 use tokio::time::{Instant, sleep};
 
 /// Where the server listens.
@@ -48,9 +49,6 @@ const SLOT: Duration = Duration::from_millis(1 << 30);
 const WAKES_MAX: u64 = 10_000;
 /// A server that wakes more often than this in the search is not searched further, whatever else it has.
 const WAKES_IN_ALL_MAX: u64 = 20 * WAKES_MAX;
-
-/// How long a server has to get rid of its first client.
-const WARM_UP: Duration = Duration::from_secs(10 * 60);
 
 struct Observe {
     packets: bool,
@@ -69,6 +67,19 @@ impl Observer for Observe {
         if by == Side::Server {
             record(|recorder| recorder.wrote(connection.0, bytes as u64));
         }
+    }
+
+    fn used(&mut self, connection: ConnectionId, _: Side) {
+        record(|recorder| recorder.used(connection.0, false));
+    }
+
+    fn is_called_by_dead(&mut self) -> bool {
+        let task = tokio::task::try_id();
+        task.is_some_and(|task| record(|recorder| recorder.tasks.is_dead(task)).unwrap_or_default())
+    }
+
+    fn is_own_connect(&mut self) -> bool {
+        record(Recorder::connects).unwrap_or_default()
     }
 
     fn wants_packets(&self) -> bool {
@@ -106,23 +117,29 @@ struct Outcome {
 /// # Panics
 /// When called inside another run on the same thread.
 pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run {
-    start(scenario, server, detail, false)
+    start(scenario, server, detail, None)
 }
 
-/// Runs `scenario` against a server that has served a well-behaved client before. What it started for that one, and
-/// keeps, was there before the first client of the scenario, and is no connection's: a pool, a clock, a cache's janitor.
+/// Runs `scenario` against a server that has served a crowd of well-behaved clients before, on every route of the scenario,
+/// and has been left alone for `idle` since. What it started for them, and keeps, was there before the first client of the
+/// scenario, and is no connection's: a pool, a clock, a cache's janitor. An instance that is started again is visited, too.
 ///
 /// # Panics
 /// When called inside another run on the same thread.
-pub fn run_warm(scenario: &Arc<Scenario>, server: &dyn Server) -> Run {
-    start(scenario, server, Detail::default(), true)
+pub fn run_warm(scenario: &Arc<Scenario>, server: &dyn Server, idle: Duration) -> Run {
+    start(scenario, server, Detail::default(), Some(idle))
 }
 
-fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bool) -> Run {
+fn start(
+    scenario: &Arc<Scenario>,
+    server: &dyn Server,
+    detail: Detail,
+    warm: Option<Duration>,
+) -> Run {
     panics::quieten();
     let _watched = watchdog::watch(scenario, server.name());
     let contract = server.contract().overridden(&scenario.contract);
-    let runtime = runtime(scenario.seed);
+    let runtime = runtime(scenario.seed, server.is_local());
     let start = {
         let _paused = runtime.enter();
         Instant::now()
@@ -134,12 +151,14 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
             .paced(server.paced_targets()),
         detail,
     ));
+    record(|recorder| recorder.tasks.declare(server.background()));
     let observe = Observe {
         packets: detail.packets.is_some(),
     };
     let world = Rc::new(World::enter(network(scenario), Box::new(observe)));
     world.follow_pauses(start);
     world.expect_dumps(false);
+    world.bury_dead(true);
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
     // It is some kilobytes, which would be moved from hand to hand.
     let course = Box::pin(drive(scenario, (server, contract), &world, detail, warm));
@@ -214,11 +233,43 @@ thread_local! {
     static BUILDER: RefCell<Builder> = RefCell::new(builder());
 }
 
+/// The runtime of a run.
+enum OneThread {
+    /// For tasks that are `Send`.
+    Plain(Runtime),
+    /// For others, too.
+    Local(LocalRuntime),
+}
+
+impl OneThread {
+    fn enter(&self) -> EnterGuard<'_> {
+        match self {
+            Self::Plain(runtime) => runtime.enter(),
+            Self::Local(runtime) => runtime.enter(),
+        }
+    }
+
+    fn block_on<F: Future>(&self, course: F) -> F::Output {
+        match self {
+            Self::Plain(runtime) => runtime.block_on(course),
+            Self::Local(runtime) => runtime.block_on(course),
+        }
+    }
+}
+
 /// A runtime whose `select!` draws from the seed and whose tasks are entered in the recorder.
-fn runtime(seed: u64) -> Runtime {
+fn runtime(seed: u64, local: bool) -> OneThread {
     let seed = RngSeed::from_bytes(&seed.to_le_bytes());
     BUILDER
-        .with_borrow_mut(|builder| builder.rng_seed(seed).build())
+        .with_borrow_mut(|builder| {
+            let builder = builder.rng_seed(seed);
+            match local {
+                false => builder.build().map(OneThread::Plain),
+                true => builder
+                    .build_local(LocalOptions::default())
+                    .map(OneThread::Local),
+            }
+        })
         .expect("a runtime without I/O driver and threads needs nothing from the system")
 }
 
@@ -248,6 +299,11 @@ fn now() -> Duration {
 
 fn wakes() -> u64 {
     record(|recorder| recorder.tasks.server_polls()).unwrap_or_default()
+}
+
+/// How often tasks of dead processes were polled.
+fn dead_wakes() -> u64 {
+    record(|recorder| recorder.tasks.dead_polls()).unwrap_or_default()
 }
 
 /// Follows `course` to its end, or until the run is to stop, or until the server is found to spin or has had all the polls there are: then that
@@ -282,7 +338,7 @@ fn exhausted(recorder: &Recorder) -> Vec<String> {
     let at = recorder.tasks.exhausted_at();
     at.map(|at| {
         format!(
-            "the server was polled {POLLS_MAX} times, and the run was ended at {}: nothing later was seen",
+            "the server, or what is left of one that died, was polled {POLLS_MAX} times, and the run was ended at {}: nothing later was seen",
             spell(at)
         )
     })
@@ -331,17 +387,21 @@ async fn drive(
     (server, contract): (&dyn Server, Contract),
     world: &World,
     detail: Detail,
-    warm: bool,
+    warm: Option<Duration>,
 ) -> Outcome {
     record(|recorder| recorder.tasks.spawning(Role::Harness));
     tokio::spawn(world.run());
-    let process = Process::of(server, contract);
-    process.start().await;
-    if warm {
-        is_served(server, scenario).await;
-        sleep(WARM_UP).await;
-        record(Recorder::settle);
+    let mut process = Process::of(server, contract);
+    let requests = warm.map(|_| warm::Requests::of(scenario, server));
+    if let Some(requests) = &requests {
+        process = process.visited_by(requests.clone(), scenario);
     }
+    process.start().await;
+    if let (Some(idle), Some(requests)) = (warm, &requests) {
+        warm::up(requests, scenario, idle).await;
+    }
+    let visiting =
+        requests.map(|requests| tokio::spawn(warm::keep_visiting(requests, Arc::clone(scenario))));
     let clients = client::run_all(scenario, Dialer::Leap(ADDRESS));
     let open = if scenario.server_events.is_empty() {
         clients.await
@@ -368,6 +428,10 @@ async fn drive(
     })
     .flatten();
     let probe_served = down.is_some() || is_served(server, scenario).await;
+    if let Some(visiting) = visiting {
+        sleep(warm::LAST_VISIT).await;
+        visiting.abort();
+    }
     let search = search().await;
     // What was accepted only when the fresh client came is judged, too.
     record(|recorder| recorder.ledger.look(search.until));
@@ -425,12 +489,13 @@ fn waits_on() -> bool {
 
 /// Leaps on until two years have passed, or the server has woken so often that it will go on doing so.
 async fn search() -> Search {
-    let (from, wakes_before) = (now(), wakes());
+    let (from, wakes_before, dead_before) = (now(), wakes(), dead_wakes());
     record(|recorder| {
         recorder.tasks.search_begins();
         recorder.tasks.alarm_after(WAKES_MAX);
+        recorder.tasks.alarm_after_dead(WAKES_MAX);
     });
-    let mut looked = 0;
+    let (mut looked, mut dead_looked) = (0, 0);
     let slots = (from + HORIZON).as_millis().div_ceil(SLOT.as_millis()) as u32;
     let mut horizon = pin!(sleep(SLOT * slots - from));
     poll_fn(|cx| {
@@ -441,6 +506,15 @@ async fn search() -> Search {
                 return Poll::Ready(());
             }
             record(|recorder| recorder.tasks.alarm_after(WAKES_MAX));
+        }
+        // What is left of a dead process ticks for nobody.
+        let ticked = dead_wakes() - dead_before;
+        if ticked - dead_looked >= WAKES_MAX {
+            dead_looked = ticked;
+            if ticked >= WAKES_IN_ALL_MAX || !waits_on() {
+                return Poll::Ready(());
+            }
+            record(|recorder| recorder.tasks.alarm_after_dead(WAKES_MAX));
         }
         horizon.as_mut().poll(cx)
     })

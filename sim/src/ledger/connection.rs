@@ -29,6 +29,10 @@ pub struct Connection {
     pub client: Option<u32>,
     /// It belongs to the well-behaved client that comes after the scenario.
     pub probe: bool,
+    /// It belongs to a visitor, see `engine::leap::warm`.
+    pub visit: bool,
+    /// The server has made it itself, such as to a database: it is no client's, and is not judged.
+    pub own: bool,
     /// The client called connect.
     pub born: Duration,
     /// It came to nothing: refused, abandoned or timed out before it was opened.
@@ -138,9 +142,14 @@ impl Connection {
         asks::fit(asked, response.status, answer)
     }
 
+    /// Is it a connection of the scenario's clients, and not the fresh client's or the server's own?
+    pub fn of_scenario(&self) -> bool {
+        !self.probe && !self.own && !self.visit
+    }
+
     /// Does the server still have a socket or a task of it?
     pub fn held(&self) -> bool {
-        self.accepted.is_some() && self.released.is_none()
+        self.accepted.is_some() && self.released.is_none() && !self.own
     }
 
     /// Looks at how fast the client reads, before anything arrives and after it has read.
@@ -157,7 +166,7 @@ impl Connection {
     /// The deadline of what its kernel holds, if the server claims one: as long after the last byte that the client took.
     fn kernel_due(&self, contract: &Contract) -> Option<Due> {
         // The kernel of a process that was killed delivers what it can.
-        let kernel = self.kernel.filter(|_| self.killed.is_none());
+        let kernel = self.kernel.filter(|_| self.killed.is_none() && !self.own);
         let from = kernel.filter(|kernel| kernel.until.is_none())?.from;
         let since = from.max(self.last_progress);
         Some(Due {

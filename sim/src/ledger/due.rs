@@ -80,7 +80,7 @@ impl Connection {
     fn look(&mut self, now: Duration, contract: &Contract, slack: Duration) -> Option<Duration> {
         if self.accepted.is_none() {
             let patience = self.born.saturating_add(contract.stall.max(ACCEPTING));
-            return (!self.stillborn && patience > now).then_some(patience);
+            return (!self.stillborn && !self.own && patience > now).then_some(patience);
         }
         self.check(now, contract, slack);
         let due = self.next_due(contract).filter(|_| self.breach.is_none())?;

@@ -13,7 +13,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     let Some(limit) = run.contract.buffer else {
         return;
     };
-    for connection in &run.connections {
+    for connection in run.connections.iter().filter(|one| !one.own) {
         let Some((at, kept)) = connection.hoarded else {
             continue;
         };

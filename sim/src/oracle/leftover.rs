@@ -32,9 +32,9 @@ fn stray_tasks(run: &Run, findings: &mut Vec<Finding>) {
     let strays = run.tasks.of_server().filter(|task| {
         let alone = task.connection.is_none_or(|id| {
             run.connection(id)
-                .is_some_and(|connection| connection.accepted.is_none())
+                .is_some_and(|connection| connection.accepted.is_none() && !connection.own)
         });
-        !task.root && task.ended.is_none() && alone
+        !task.root && !task.background && task.ended.is_none() && alone
     });
     for task in strays {
         let outlook = run.since(Some(task.last_poll));

@@ -28,7 +28,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     if !run.speaks_http {
         return;
     }
-    for connection in &run.connections {
+    for connection in run.connections.iter().filter(|one| !one.own) {
         let named = |part, lost: Lost| lost.map(|lost| (part, lost));
         let lost = named("changed", echo::changed(connection))
             .or_else(|| named("erased", erased(run, connection)))

@@ -40,7 +40,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     if !run.speaks_http {
         return;
     }
-    for connection in &run.connections {
+    for connection in run.connections.iter().filter(|one| !one.own) {
         if let Some((part, (at, says))) = broken(run, connection) {
             findings.push(Finding {
                 kind: Verdict::Protocol,

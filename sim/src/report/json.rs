@@ -133,7 +133,7 @@ impl<'a> From<&'a Cell> for CellJson<'a> {
                 .run
                 .connections
                 .iter()
-                .filter(|connection| !connection.probe)
+                .filter(|connection| connection.of_scenario())
                 .map(Into::into)
                 .collect(),
             tasks: TasksJson {

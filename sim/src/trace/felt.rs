@@ -38,7 +38,7 @@ impl Recorder {
 
     /// What of the network's facts is an action of a client, and which.
     pub(super) fn action(&self, connection: u32, event: &NetworkEvent<'_>) -> Option<Action> {
-        let one = self.ledger.get(connection)?;
+        let one = self.ledger.get(connection).filter(|one| !one.own)?;
         // A client that has dropped its socket takes no further step on it.
         let leaving = || one.client_closed.and(one.doing);
         match event {

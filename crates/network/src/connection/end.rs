@@ -31,6 +31,8 @@ pub(crate) struct End {
     /// `TCP_USER_TIMEOUT`.
     pub(super) user_timeout: Option<Duration>,
     pub(crate) watch: Watch,
+    /// The task that has polled it last, if the observer was told.
+    pub(super) user: Option<tokio::task::Id>,
     pub(super) readers: Waiters,
     pub(super) writers: Waiters,
 }
@@ -81,6 +83,7 @@ impl End {
             unsent_most: usize::MAX,
             user_timeout: None,
             watch: Watch::default(),
+            user: None,
             readers: Waiters::default(),
             writers: Waiters::default(),
         }

@@ -162,9 +162,15 @@ impl Network {
             true => SocketAddr::new(ip, to.port()),
             false => to,
         };
-        let link = link.unwrap_or_else(|| self.link());
+        let own = self.medium.is_own_connect();
+        let link = link.unwrap_or_else(|| match own {
+            // What befalls the clients' network befalls no database.
+            true => Link::NEARBY,
+            false => self.link(),
+        });
         let key = self.insert((from, to), link);
         if let Some((connection, medium)) = self.get(key) {
+            connection.own = own;
             medium.tell(connection.id, Event::Connecting);
             connection.launch(Side::Client, Segment::Syn, medium);
         }

@@ -2,7 +2,7 @@
 
 use super::Network;
 use super::descriptors::Descriptors;
-use crate::connection::Holder;
+use crate::connection::{Connection, Holder, Life};
 use crate::observer::Side;
 
 impl Network {
@@ -16,14 +16,35 @@ impl Network {
 
     /// The process ends: its listeners and sockets are closed as the kernel does it, and what its tasks still have in
     /// hand is dead.
+    ///
+    /// Who waits for any of it is woken, since it may be [buried](crate::World::bury_dead).
     pub(crate) fn kill(&mut self) {
+        for listener in &mut self.listeners {
+            listener.waiters.drain(&mut self.medium.woken);
+        }
         self.stop_listening();
-        let held = |connection: &&crate::connection::Connection| {
-            connection.end_ref(Side::Server).holder == Holder::Application
+        let held = |side| {
+            move |connection: &&Connection| {
+                let its = side == Side::Server || connection.own;
+                its && connection.end_ref(side).holder == Holder::Application
+            }
         };
-        let keys: Vec<_> = self.connections().filter(held).map(|one| one.key).collect();
-        for key in keys {
-            self.close(key, Side::Server);
+        for side in [Side::Server, Side::Client] {
+            let keys: Vec<_> = self
+                .connections()
+                .filter(held(side))
+                .map(|one| one.key)
+                .collect();
+            for key in keys {
+                let Some((connection, medium)) = self.get(key) else {
+                    continue;
+                };
+                connection.end(side).wake(medium);
+                match connection.end_ref(side).life {
+                    Life::SynSent => self.abandon(key),
+                    _ => self.close(key, side),
+                }
+            }
         }
         self.process += 1;
         self.descriptors = Descriptors::default();

@@ -6,7 +6,7 @@ use crate::config::Link;
 use crate::connection::Life;
 use crate::observer::{ConnectionId, Side};
 use crate::readiness::Place;
-use crate::world::{current, down, with};
+use crate::world::{current, down, process_died, with};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -70,6 +70,13 @@ impl Future for Connect {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
         leaf(cx, |cx| {
+            let world = self.begun.map_or_else(current, |begun| Ok(begun.world))?;
+            let dead = with(world, |network| {
+                network.process > 0 && network.medium.is_called_by_dead()
+            });
+            if dead == Some(true) {
+                return process_died();
+            }
             let Begun { world, key, .. } = self.begin()?;
             let result = with(world, |network| {
                 let (connection, medium) = network.get(key)?;

@@ -1,5 +1,6 @@
 //! The server's process in a run: started, told to shut down, killed, started again.
 
+use super::warm::{self, Requests};
 use super::{ADDRESS, now, with_world};
 use crate::contract::Contract;
 use crate::engine::process::{self, Ordered, TIMERS};
@@ -9,14 +10,18 @@ use crate::task::Role;
 use crate::trace::record;
 use crate::transport::Listener;
 use hangup_network::TcpListener;
-use hangup_scenario::{AcceptError, ServerAction, ServerEvent};
+use hangup_scenario::{AcceptError, Scenario, ServerAction, ServerEvent};
 use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::sleep;
 
 /// The process that serves, in one instance after the other.
 pub(super) struct Process<'a> {
     server: &'a dyn Server,
     contract: Contract,
+    /// Who visits each instance that is started again.
+    visitors: Option<(Requests, Arc<Scenario>)>,
     /// Gives the shutdown signal of the instance that runs.
     order: RefCell<Option<Order>>,
 }
@@ -26,8 +31,15 @@ impl<'a> Process<'a> {
         Self {
             server,
             contract,
+            visitors: None,
             order: RefCell::new(None),
         }
+    }
+
+    /// The same, and each instance that is started again is warmed up, too.
+    pub(super) fn visited_by(self, requests: Requests, scenario: &Arc<Scenario>) -> Self {
+        let visitors = Some((requests, Arc::clone(scenario)));
+        Self { visitors, ..self }
     }
 
     /// Starts an instance. When this returns it has been polled once: what it has spawned by then is its own.
@@ -49,16 +61,22 @@ impl<'a> Process<'a> {
             }
         });
         tokio::task::yield_now().await;
+        if self.server.is_local() {
+            // What was polled has spawned the task that serves.
+            tokio::task::yield_now().await;
+        }
         record(|recorder| {
             recorder.tasks.take_root();
             recorder.tasks.spawning(Role::Harness);
         });
     }
 
-    /// Lets everything happen at its time.
+    /// Lets everything happen at its time, from now on.
     pub(super) async fn live(&self, events: &[ServerEvent]) {
+        let from = now();
+        let until = |at: Duration| from.saturating_add(at).saturating_sub(now());
         for event in process::in_order(events) {
-            sleep(event.at.saturating_sub(now())).await;
+            sleep(until(event.at)).await;
             record(|recorder| {
                 let at = recorder.now();
                 process::happens(recorder, at, event.action);
@@ -66,7 +84,7 @@ impl<'a> Process<'a> {
             self.happen(event.action).await;
         }
         // What a scenario says of the server is over before a fresh client looks for damage.
-        sleep(process::over_at(events).saturating_sub(now())).await;
+        sleep(until(process::over_at(events))).await;
     }
 
     async fn happen(&self, action: ServerAction) {
@@ -89,6 +107,9 @@ impl<'a> Process<'a> {
             ServerAction::Restart => {
                 kill();
                 self.start().await;
+                if let Some((requests, scenario)) = &self.visitors {
+                    warm::up_beside(requests, scenario);
+                }
             }
             ServerAction::HandlerPanic => {
                 record(|recorder| recorder.life.panics_due += 1);

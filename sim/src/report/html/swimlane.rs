@@ -34,7 +34,12 @@ const BOLD: f64 = 6.6;
 /// The picture of a run; a sentence where there is nothing to draw.
 pub(super) fn figure(cell: &Cell) -> Markup {
     let chosen = chosen(cell);
-    let all = cell.run.connections.iter().filter(|it| !it.probe).count();
+    let all = cell
+        .run
+        .connections
+        .iter()
+        .filter(|it| it.of_scenario())
+        .count();
     if chosen.is_empty() {
         return html! { p.note { "No connection was made, so there is nothing to draw." } };
     }
@@ -71,7 +76,7 @@ fn chosen(cell: &Cell) -> Vec<u32> {
         .findings
         .iter()
         .filter_map(|finding| finding.connection);
-    let rest = cell.run.connections.iter().filter(|it| !it.probe);
+    let rest = cell.run.connections.iter().filter(|it| it.of_scenario());
     let mut chosen = Vec::new();
     for id in guilty.chain(rest.map(|connection| connection.id)) {
         if chosen.len() == CONNECTIONS_MAX {
