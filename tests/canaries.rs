@@ -8,7 +8,7 @@ use hangup_tests::{judged, scenario};
 use std::sync::Arc;
 use std::time::Instant;
 
-const CANARIES: [(&str, Verdict); 31] = [
+const CANARIES: [(&str, Verdict); 32] = [
     ("canary-no-write-deadline", Verdict::Hung),
     ("canary-task-leak", Verdict::Leftover),
     ("canary-long-idle", Verdict::Late),
@@ -40,6 +40,7 @@ const CANARIES: [(&str, Verdict); 31] = [
     ("canary-evicts", Verdict::Protocol),
     ("canary-orphan", Verdict::Leftover),
     ("canary-total-write", Verdict::Lost),
+    ("canary-pooled-answer", Verdict::Protocol),
 ];
 
 /// A client behaviour that brings each defect out.
@@ -158,6 +159,11 @@ fn provocation(canary: &str) -> Arc<Scenario> {
             1,
             r#"{ do = "send", head = { method = "GET", target = "/big/2000000" } },
                { do = "read", bytes = 2000100, size = 5000, every = "500ms" }, { do = "close" }"#,
+        ),
+        // What is sent is whole, and its client has reset the connection when the answer is there.
+        "canary-pooled-answer" => (
+            1,
+            r#"{ do = "send", all = [ { head = { method = "POST", target = "/stream", length = 400 } }, { body = 400 } ] }, { do = "reset" }"#,
         ),
         other => panic!("no provocation for {other}"),
     };

@@ -7,6 +7,7 @@
 pub mod asks;
 pub mod contents;
 pub mod fault;
+mod marked;
 mod messages;
 mod request;
 mod response;

@@ -4,7 +4,8 @@ use super::asks::Asks;
 use super::contents::Contents;
 use super::fault::{Fault, Faulty, space_before_colon};
 use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
-use hangup_scenario::render::SMUGGLED_TARGET;
+use super::marked::Marked;
+use hangup_scenario::render::{Marks, SMUGGLED_TARGET};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Request {
     pub smuggled: bool,
     /// How many Host fields it has, counted to 2.
     pub hosts: u8,
+    /// The marks of connections that its body carries.
+    pub marks: Marks,
     /// What it asks the probe app for.
     pub asks: Asks,
     /// When its last byte reached the server's host.
@@ -50,6 +53,7 @@ pub struct Requests {
     pub contents: Contents,
     /// Targets, beside those of the probe app, that give a stream which the application paces.
     paced: Vec<Arc<str>>,
+    marked: Marked,
 }
 
 impl Default for Requests {
@@ -62,6 +66,7 @@ impl Default for Requests {
             fault: None,
             contents: Contents::default(),
             paced: Vec::new(),
+            marked: Marked::default(),
         }
     }
 }
@@ -94,6 +99,7 @@ impl Requests {
             messages,
             paced,
             lax,
+            marked,
             ..
         } = self;
         let mut fault = None;
@@ -113,6 +119,7 @@ impl Requests {
                         contents.begin(list.len(), said);
                     }
                     list.push(request);
+                    *marked = Marked::default();
                     Head::Whole {
                         bytes,
                         framing,
@@ -126,8 +133,11 @@ impl Requests {
                 }
             },
             Seen::Data(bytes) => {
-                if list.last().is_some_and(|last| last.asks.sends_back()) {
-                    contents.add(bytes);
+                if let Some(last) = list.last_mut() {
+                    last.marks = last.marks.and(marked.feed(bytes));
+                    if last.asks.sends_back() {
+                        contents.add(bytes);
+                    }
                 }
                 Head::Partial
             }
@@ -191,6 +201,7 @@ fn request_head(
         has_body: false,
         smuggled: target == SMUGGLED_TARGET,
         hosts: 0,
+        marks: Marks::default(),
         asks: match paced.iter().any(|paced| **paced == *target) {
             true => Asks::Paced,
             false => Asks::of(method, target),

@@ -120,7 +120,12 @@ pub struct Connection {
 impl Connection {
     /// Is this response what the request with this number asks for? It is known of the probe app alone, and of what came whole.
     pub fn fit(&self, response: &Response, request: usize) -> Fit {
-        let requests = &self.requests;
+        self.fit_of(response, self, request)
+    }
+
+    /// Is this response of this connection what the request with this number of another one asks for?
+    pub(crate) fn fit_of(&self, response: &Response, other: &Self, request: usize) -> Fit {
+        let requests = &other.requests;
         let known = self.probe_app > 0
             && response.complete_at.is_some()
             && !(requests.broken && request + 1 >= requests.list.len());

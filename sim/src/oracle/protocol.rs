@@ -7,6 +7,7 @@
 //! | a body byte is never read as a request | `smuggled` |
 //! | behind a framing error the server closes, and reads nothing more as a request | `framing` |
 //! | a request without a Host, or with two, is refused | `host` |
+//! | no response carries what another connection sent or asked for | `crosstalk` |
 //! | responses come in the order of their requests | `order` |
 //! | one final response a request, none without one, none for what follows a `close` | `too_many` |
 //! | behind the last response the server closes | `not_closed` |
@@ -15,6 +16,7 @@
 //! Behind a request that does not parse little else is judged, since there servers may rightly differ.
 
 mod continues;
+mod crosstalk;
 mod framing;
 mod garbage;
 mod host;
@@ -66,6 +68,7 @@ fn broken(run: &Run, connection: &Connection) -> Option<(&'static str, (Duration
         .or_else(|| named("smuggled", smuggled::judge(connection)))
         .or_else(|| named("framing", framing::judge(run, connection)))
         .or_else(|| named("host", host::judge(connection)))
+        .or_else(|| named("crosstalk", crosstalk::judge(run, connection)))
         .or_else(|| named("order", order::judge(connection)))
         .or_else(|| named("too-many", too_many::judge(connection)))
         .or_else(|| named("not-closed", not_closed::judge(run, connection)))
