@@ -8,7 +8,7 @@ use hangup_tests::{judged, scenario};
 use std::sync::Arc;
 use std::time::Instant;
 
-const CANARIES: [(&str, Verdict); 32] = [
+const CANARIES: [(&str, Verdict); 33] = [
     ("canary-no-write-deadline", Verdict::Hung),
     ("canary-task-leak", Verdict::Leftover),
     ("canary-long-idle", Verdict::Late),
@@ -41,6 +41,7 @@ const CANARIES: [(&str, Verdict); 32] = [
     ("canary-orphan", Verdict::Leftover),
     ("canary-total-write", Verdict::Lost),
     ("canary-pooled-answer", Verdict::Protocol),
+    ("canary-sniffs-inline", Verdict::Deaf),
 ];
 
 /// A client behaviour that brings each defect out.
@@ -165,6 +166,7 @@ fn provocation(canary: &str) -> Arc<Scenario> {
             1,
             r#"{ do = "send", all = [ { head = { method = "POST", target = "/stream", length = 400 } }, { body = 400 } ] }, { do = "reset" }"#,
         ),
+        "canary-sniffs-inline" => (1, r#"{ do = "stall", for = "5s" }"#),
         other => panic!("no provocation for {other}"),
     };
     let steps = steps.replace("<40000>", &"x".repeat(40_000));

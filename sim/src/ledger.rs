@@ -31,6 +31,8 @@ pub enum Opener {
     Client(u32),
     /// The well-behaved client that comes after the scenario.
     Probe,
+    /// A well-behaved client that comes during the scenario.
+    Honest,
 }
 
 /// All connections of a run.
@@ -147,13 +149,14 @@ impl Ledger {
             let (client, probe) = match self.opener {
                 Some(Opener::Client(client)) => (Some(client), false),
                 Some(Opener::Probe) => (None, true),
-                None => (None, false),
+                Some(Opener::Honest) | None => (None, false),
             };
             let id = self.list.len() as u32 + 1;
             self.list.push(Connection {
                 id,
                 client,
                 probe,
+                honest: self.opener == Some(Opener::Honest),
                 born: at,
                 opaque: self.opaque,
                 lossy: self.lossy,

@@ -14,6 +14,7 @@ use crate::client;
 use crate::contract::Contract;
 use crate::engine::{hooks, stack, watchdog};
 use crate::finding::spell;
+use crate::honest;
 use crate::ledger::Ledger;
 use crate::panics;
 use crate::probe;
@@ -341,6 +342,11 @@ async fn drive(
         is_served(server, scenario).await;
         sleep(WARM_UP).await;
         record(Recorder::settle);
+    }
+    for (number, at) in detail.honest.into_iter().enumerate() {
+        let Some(at) = at else { continue };
+        let (dialer, from) = (Dialer::Leap(ADDRESS), honest::address(number));
+        tokio::spawn(probe::visits(dialer, at, from, server.fresh_request()));
     }
     let clients = client::run_all(scenario, Dialer::Leap(ADDRESS));
     let open = if scenario.server_events.is_empty() {

@@ -29,6 +29,8 @@ pub struct Connection {
     pub client: Option<u32>,
     /// It belongs to the well-behaved client that comes after the scenario.
     pub probe: bool,
+    /// It belongs to a well-behaved client that comes during the scenario, see [`honest`](crate::honest).
+    pub honest: bool,
     /// The client called connect.
     pub born: Duration,
     /// It came to nothing: refused, abandoned or timed out before it was opened.

@@ -38,6 +38,8 @@ const ACCEPT_ERRORS_MAX: u32 = 3;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Of the canary that is in a hurry: less than a round trip over most networks.
 const HURRY: Duration = Duration::from_millis(30);
+/// Of the canary that looks at first bytes in its accept loop: so long it waits for them.
+const SNIFF: Duration = Duration::from_secs(30);
 /// A deadline longer than any search: none.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -80,6 +82,13 @@ pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: De
             answered: Notify::new(),
             defect,
         };
+        if defect == Defect::SniffsInline {
+            tokio::select! {
+                biased;
+                () = &mut told => break,
+                _ = timeout(SNIFF, connection.fill()) => {}
+            }
+        }
         if defect == Defect::RejectInline && permits.available_permits() == 0 {
             connection.defect = Defect::EndlessDrain;
             let _ = connection.refuse(503).await;
@@ -233,7 +242,8 @@ impl Connection {
         let responded = self
             .respond(status, &body, close, head.method == "HEAD")
             .await;
-        if responded.is_err() && self.defect == Defect::PooledAnswer {
+        let left = matches!(&responded, Err(error) if error.kind() != io::ErrorKind::TimedOut);
+        if left && self.defect == Defect::PooledAnswer {
             *self.pooled.lock().unwrap_or_else(PoisonError::into_inner) = Some((status, body));
         }
         responded?;
