@@ -12,7 +12,7 @@ mod messages;
 mod request;
 mod response;
 
-pub use self::request::{Request, Requests};
+pub use self::request::{Request, Requests, Targets};
 pub use self::response::{Response, Responses};
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use self::due::Queue;
 pub use self::pace::Pace;
 pub use self::seen::Seen;
 use crate::contract::Contract;
-use crate::exchange::Requests;
+use crate::exchange::{Requests, Targets};
 use hangup_network::{Event, Side};
 use hangup_scenario::Rst;
 use std::sync::Arc;
@@ -45,8 +45,8 @@ pub struct Ledger {
     opener: Option<Opener>,
     /// What is said on connections is not HTTP.
     opaque: bool,
-    /// Where the server's application gives streams that it paces.
-    paced: Vec<Arc<str>>,
+    /// What is known of the server's targets.
+    targets: Option<Arc<Targets>>,
     /// A reset erases what is unread.
     erases: bool,
     /// The network loses segments.
@@ -90,7 +90,7 @@ impl Ledger {
             list: Vec::new(),
             opener: None,
             opaque: false,
-            paced: Vec::new(),
+            targets: None,
             erases: false,
             lossy: false,
             waiting: None,
@@ -105,11 +105,13 @@ impl Ledger {
         Self { opaque, ..self }
     }
 
-    /// The same for a server whose application paces the streams at these targets, see
-    /// [`Server::paced_targets`](crate::server::Server::paced_targets).
+    /// The same for a server with these targets.
     #[must_use]
-    pub fn paced(self, paced: Vec<Arc<str>>) -> Self {
-        Self { paced, ..self }
+    pub fn targets(self, targets: Targets) -> Self {
+        Self {
+            targets: Some(Arc::new(targets)),
+            ..self
+        }
     }
 
     /// The contract it judges by.
@@ -160,7 +162,7 @@ impl Ledger {
                 born: at,
                 opaque: self.opaque,
                 lossy: self.lossy,
-                requests: Requests::with_paced(self.paced.clone()),
+                requests: Requests::with_targets(self.targets.clone()),
                 ..Connection::default()
             });
         }

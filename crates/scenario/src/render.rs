@@ -381,7 +381,10 @@ mod tests {
         let (mut plain, mut marked) = (Vec::new(), Vec::new());
         send.render(&mut plain);
         send.render_marked(&mut marked, Mark::of(2));
-        let differing = plain.iter().zip(&marked).filter(|(one, other)| one != other);
+        let differing = plain
+            .iter()
+            .zip(&marked)
+            .filter(|(one, other)| one != other);
         assert_eq!(differing.collect::<Vec<_>>(), [(&b'h', &b'i'); 2]);
         let [one, two] = [&plain, &marked].map(|bytes| Marks::within(bytes));
         assert!(!one.is_empty() && !two.is_empty() && one.among(two).is_empty());

@@ -132,7 +132,7 @@ fn start(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail, warm: bo
         Clock::Tokio(PausedClock::from(start)),
         Ledger::new(contract, &scenario.network)
             .opaque(!server.speaks_http())
-            .paced(server.paced_targets()),
+            .targets(server.targets()),
         detail,
     ));
     let observe = Observe {

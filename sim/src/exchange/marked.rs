@@ -21,7 +21,8 @@ impl Marked {
     /// sends it: once it is found, nothing is looked at any more.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Marks {
         if self.found.is_empty() {
-            self.tail.extend_from_slice(&bytes[..bytes.len().min(LOOKED_AT_MAX)]);
+            self.tail
+                .extend_from_slice(&bytes[..bytes.len().min(LOOKED_AT_MAX)]);
             self.found = Marks::within(&self.tail);
             let rest = self.tail.len().saturating_sub(TAIL_MAX);
             self.tail.drain(..rest);

@@ -11,6 +11,7 @@
 //! | responses come in the order of their requests | `order` |
 //! | one final response a request, none without one, none for what follows a `close` | `too_many` |
 //! | behind the last response the server closes | `not_closed` |
+//! | the plainest request is not refused, however its bytes are cut | `refused` |
 //! | a whole request that the server had read is not dropped in silence | `unanswered` |
 //!
 //! Behind a request that does not parse little else is judged, since there servers may rightly differ.
@@ -22,6 +23,7 @@ mod garbage;
 mod host;
 mod not_closed;
 mod order;
+mod refused;
 mod smuggled;
 mod too_many;
 mod unanswered;
@@ -72,5 +74,6 @@ fn broken(run: &Run, connection: &Connection) -> Option<(&'static str, (Duration
         .or_else(|| named("order", order::judge(connection)))
         .or_else(|| named("too-many", too_many::judge(connection)))
         .or_else(|| named("not-closed", not_closed::judge(run, connection)))
+        .or_else(|| named("refused", refused::judge(run, connection)))
         .or_else(|| named("unanswered", unanswered::judge(run, connection)))
 }
