@@ -83,3 +83,4 @@ pub mod transport;
 
 pub use bed::Bed;
 pub use command::cli;
+pub use hangup_seal::CountingAllocator;

@@ -192,6 +192,36 @@ pub fn bare(scenario: &Arc<Scenario>, server: &dyn Server) {
     });
 }
 
+/// Plays the scenario so often, one after the other, to one instance of the server: only its steps, as [`bare`] does. `look` is called
+/// behind each round, when so much time has passed.
+pub(crate) fn rounds(
+    scenario: &Arc<Scenario>,
+    server: &dyn Server,
+    (rounds, pause): (u32, Duration),
+    mut look: impl FnMut(),
+) {
+    panics::quieten();
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .rng_seed(RngSeed::from_bytes(&scenario.seed.to_le_bytes()))
+        .build()
+        .expect("a runtime without I/O driver and threads needs nothing from the system");
+    let world = World::enter(network(scenario), Box::new(()));
+    runtime.block_on(async {
+        tokio::spawn(world.run());
+        let listener = TcpListener::bind(ADDRESS)
+            .await
+            .expect("nothing else is bound in a new world");
+        tokio::spawn(server.serve(Listener::Leap(listener), Shutdown::never()));
+        for _ in 0..rounds {
+            drop(client::run_all(scenario, Dialer::Leap(ADDRESS)).await);
+            sleep(pause).await;
+            look();
+        }
+    });
+}
+
 fn network(scenario: &Scenario) -> Config {
     let network = &scenario.network;
     Config {
