@@ -165,7 +165,7 @@ fn half_an_upload_is_not_acknowledged() {
                {{ do = "await", status = "final", within = "5s" }}, {{ do = "close" }}"#
         )
     };
-    let cut = upload(r#"{ do = "half_close" }"#);
+    let cut = upload(r#"{ do = "stall", for = "1s" }, { do = "half_close" }"#);
     let found = judged(&cut, Way::HalvesUpload);
     assert_eq!(
         parts(&found),

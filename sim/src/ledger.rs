@@ -269,6 +269,10 @@ impl Ledger {
         let panic = self.panics.last().copied();
         let connection = self.entry(at, id);
         connection.check(at, &contract, slack);
+        if matches!(event, Event::FinArrived { to: Side::Server }) && connection.last_progress < at
+        {
+            connection.late_fin.get_or_insert(at);
+        }
         match event {
             Event::Opened => {
                 connection.opened = Some(at);

@@ -49,6 +49,9 @@ pub struct Connection {
     pub server_fin_arrived: bool,
     /// The client's application let go of it (or shut down its write half: see `client_shutdown`).
     pub client_closed: Option<Duration>,
+    /// The client's FIN reached the server's host, if that was later than every byte: who answers then, and not before, has
+    /// waited for it.
+    pub late_fin: Option<Duration>,
     /// The client half-closed.
     pub client_shutdown: Option<Duration>,
     /// The server's host learned that the client is gone: its FIN after a close, or its RST. While its own bytes are under way on

@@ -14,7 +14,11 @@ pub(super) fn halved(connection: &Connection) -> Option<(Duration, String)> {
     successes.find_map(|response| {
         let request = requests.list.get(response.answers)?;
         let at = response.complete_at?;
-        let early = request.complete_at.is_none_or(|whole| whole > at);
+        // A success at once behind the head may be legal. One that waits for the end of the stream is not.
+        let waited = connection
+            .late_fin
+            .is_some_and(|fin| connection.said_at >= fin && response.at >= fin);
+        let early = request.complete_at.is_none() && waited;
         let faulty = requests.broken && response.answers + 1 >= requests.list.len();
         (request.asks == Asks::Whole && request.has_body && early && !faulty).then(|| {
             (
