@@ -8,7 +8,7 @@ use hangup_tests::{judged, scenario};
 use std::sync::Arc;
 use std::time::Instant;
 
-const CANARIES: [(&str, Verdict); 31] = [
+const CANARIES: [(&str, Verdict); 33] = [
     ("canary-no-write-deadline", Verdict::Hung),
     ("canary-task-leak", Verdict::Leftover),
     ("canary-long-idle", Verdict::Late),
@@ -40,6 +40,8 @@ const CANARIES: [(&str, Verdict); 31] = [
     ("canary-evicts", Verdict::Protocol),
     ("canary-orphan", Verdict::Leftover),
     ("canary-total-write", Verdict::Lost),
+    ("canary-pooled-answer", Verdict::Protocol),
+    ("canary-sniffs-inline", Verdict::Deaf),
 ];
 
 /// A client behaviour that brings each defect out.
@@ -159,6 +161,12 @@ fn provocation(canary: &str) -> Arc<Scenario> {
             r#"{ do = "send", head = { method = "GET", target = "/big/2000000" } },
                { do = "read", bytes = 2000100, size = 5000, every = "500ms" }, { do = "close" }"#,
         ),
+        // What is sent is whole, and its client has reset the connection when the answer is there.
+        "canary-pooled-answer" => (
+            1,
+            r#"{ do = "send", all = [ { head = { method = "POST", target = "/stream", length = 400 } }, { body = 400 } ] }, { do = "reset" }"#,
+        ),
+        "canary-sniffs-inline" => (1, r#"{ do = "stall", for = "5s" }"#),
         other => panic!("no provocation for {other}"),
     };
     let steps = steps.replace("<40000>", &"x".repeat(40_000));

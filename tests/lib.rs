@@ -4,6 +4,9 @@
 //! |---|---|
 //! | `incidents` | every incident's timeline and verdict, and the verdict that its file pins for each server |
 //! | `canaries` | every oracle convicts its canary and acquits the healthy twin |
+//! | `company` | nobody is shut out by clients that stall, and nobody gets what another one sent |
+//! | `whole` | requests are taken whole, and responses given whole |
+//! | `memory` | memory that grows by each request is found |
 //! | `acquittals` | honest clients, and servers that keep their contract, are never convicted |
 //! | `knowledge` | what a server cannot know, since its link loses segments, is not asked of it |
 //! | `tasks` | tasks that are no client's are nobody's fault: handed back, shared, upstream, background, dead |

@@ -17,11 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 const CANARIES: [&str; 2] = ["canary-hash-order", "canary-wall-clock"];
 
 const TOLD: Detail = Detail {
-    stop_at: None,
-    timeline: true,
     stacks: false,
-    packets: None,
-    unhashed: false,
+    ..Detail::TOLD
 };
 
 fn asks_once() -> Arc<Scenario> {

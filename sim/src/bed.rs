@@ -42,6 +42,7 @@
 //! |---|---|
 //! | replays every scenario in `hangup-regressions/NAME` beside the test | first |
 //! | runs the incidents of the book that apply to this server, each twice | then |
+//! | looks for memory that grows, if [`memory`](Bed::memory) says in how many rounds | then |
 //! | fuzzes: as many generated clients as [`cases`](Bed::cases) says, to the first finding, which is made small and saved in that folder | at last, unless something from that folder is not mended |
 //! | panics with the report on the gravest finding: what is held, why it never ends, where it is stuck | if anything was found |
 //!
@@ -49,6 +50,7 @@
 //! stands in the [guide](crate::guide).
 
 mod dialogue;
+mod memory;
 mod outcome;
 mod own;
 mod regressions;
@@ -93,6 +95,8 @@ pub struct Bed {
     /// None: nothing is replayed, and nothing kept.
     regressions: Option<PathBuf>,
     again: String,
+    /// How many equal rounds are played to find memory that grows; none: it is not looked for.
+    rounds: Option<u32>,
 }
 
 impl Bed {
@@ -180,6 +184,7 @@ impl Bed {
             engine: Engine::Leap,
             regressions: Some(regressions::beside(caller)),
             again: again(),
+            rounds: None,
         }
     }
 
@@ -261,6 +266,23 @@ impl Bed {
         self
     }
 
+    /// Looks for memory that grows: clients of several kinds (one that is served, one that is cut off in a head, in an upload, before
+    /// its answer, one whose handler panics if [`Route::Panics`] is named) come so many times each, one after the other, and what the
+    /// program has allocated is counted when each is gone. What still grows over the last half of the rounds, and of four
+    /// times as many, is a finding of [`Verdict::Hoard`]. A pool or a cache that fills up needs fewer rounds than half of these.
+    ///
+    /// The test's program must count what it allocates:
+    ///
+    /// ```
+    /// #[global_allocator]
+    /// static ALLOCATOR: hangup::CountingAllocator = hangup::CountingAllocator;
+    /// # fn main() {}
+    /// ```
+    pub fn memory(mut self, rounds: u32) -> Self {
+        self.rounds = Some(rounds);
+        self
+    }
+
     /// The folder in which what is found is kept, below the server's name, and from which it is replayed first. Unless said
     /// otherwise it is `hangup-regressions` beside the file that calls [`Bed::new`].
     pub fn regressions(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -277,7 +299,8 @@ impl Bed {
     /// Runs it all, and panics with the report if anything is found.
     ///
     /// # Panics
-    /// If anything is found, or a file in the folder of regressions cannot be read.
+    /// If anything is found, a file in the folder of regressions cannot be read, or [`memory`](Bed::memory) is to be counted by an
+    /// allocator that does not count.
     #[track_caller]
     pub fn check(&self) {
         let outcome = self.run();
@@ -319,6 +342,15 @@ impl Bed {
                 }
             }
         }
+        if let Some(rounds) = self.rounds {
+            for (scenario, finding) in memory::grown(server, rounds) {
+                let mut cell = Cell::of(Engine::Leap, &scenario, server, Detail::default());
+                if !server.tolerates(finding.kind) {
+                    cell.findings.push(finding);
+                }
+                outcome.convicted.extend(guilty(cell));
+            }
+        }
         if open == 0 {
             self.fuzz(kept.as_ref(), &mut outcome);
         }
@@ -356,6 +388,12 @@ impl Bed {
             return;
         };
         let mut cell = Cell::twice(self.engine, &told.scenario, &self.server, Detail::TOLD);
+        // What only many rounds show is not found again in one.
+        let memory = told
+            .findings
+            .iter()
+            .filter(|one| one.part == Some("memory"));
+        cell.findings.extend(memory.cloned());
         cell.again = Some(self.again.clone());
         outcome.told = Some(cell);
     }

@@ -3,6 +3,7 @@
 use crate::engine::wire::far::{self, NotRun};
 use crate::engine::{Engine, unsealed_source};
 use crate::finding::{Finding, StuckTask, verdict};
+use crate::honest;
 use crate::incident;
 use crate::ledger::Ledger;
 use crate::metamorphic;
@@ -186,7 +187,8 @@ impl Cell {
         })
     }
 
-    /// The same, and where nothing is found, with what must not matter changed (see `metamorphic`): if it does, that is a finding.
+    /// The same, and where nothing is found, with what must not matter changed (see `metamorphic`) and with
+    /// honest clients beside its own (see [`honest`]): if it does, or one of those is shut out, that is a finding.
     pub fn varied(
         engine: Engine,
         scenario: &Arc<Scenario>,
@@ -194,7 +196,8 @@ impl Cell {
         detail: Detail,
     ) -> Self {
         let mut cell = Self::of(engine, scenario, server, detail);
-        let varied = metamorphic::finding(engine, &cell, server);
+        let varied = metamorphic::finding(engine, &cell, server)
+            .or_else(|| honest::finding(engine, &cell, server));
         cell.findings
             .extend(varied.filter(|finding| !server.tolerates(finding.kind)));
         cell

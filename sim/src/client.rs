@@ -9,6 +9,7 @@ use crate::ledger::Opener;
 use crate::report::wording;
 use crate::trace::{lasts, record};
 use crate::transport::{Dialer, Stream};
+use hangup_scenario::render::Mark;
 use hangup_scenario::{Await, LinkChange, Piece, Read, Scenario, Send, Step, Trickle, Until};
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
@@ -235,7 +236,8 @@ impl Client {
             return Outcome::Unconnected;
         };
         self.buffer.clear();
-        send.render(&mut self.buffer);
+        let mark = Mark::of(connected.stream.connection());
+        send.render_marked(&mut self.buffer, mark);
         connected.send(&self.buffer, send.trickle.as_ref()).await
     }
 }

@@ -7,11 +7,12 @@
 pub mod asks;
 pub mod contents;
 pub mod fault;
+mod marked;
 mod messages;
 mod request;
 mod response;
 
-pub use self::request::{Request, Requests};
+pub use self::request::{Request, Requests, Targets};
 pub use self::response::{Response, Responses};
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use self::due::Queue;
 pub use self::pace::Pace;
 pub use self::seen::Seen;
 use crate::contract::{Contract, Promise};
-use crate::exchange::Requests;
+use crate::exchange::{Requests, Targets};
 use hangup_network::{Event, Side};
 use hangup_scenario::Rst;
 use std::ops::Range;
@@ -34,6 +34,8 @@ pub enum Opener {
     Probe,
     /// One of those that come beside it, to see what tasks of the server are for.
     Visitor,
+    /// A well-behaved client that comes during the scenario.
+    Honest,
 }
 
 /// All connections of a run.
@@ -46,8 +48,8 @@ pub struct Ledger {
     opener: Option<Opener>,
     /// What is said on connections is not HTTP.
     opaque: bool,
-    /// Where the server's application gives streams that it paces.
-    paced: Vec<Arc<str>>,
+    /// What is known of the server's targets.
+    targets: Option<Arc<Targets>>,
     /// A reset erases what is unread.
     erases: bool,
     /// The network loses segments.
@@ -91,7 +93,7 @@ impl Ledger {
             list: Vec::new(),
             opener: None,
             opaque: false,
-            paced: Vec::new(),
+            targets: None,
             erases: false,
             lossy: false,
             waiting: None,
@@ -106,11 +108,13 @@ impl Ledger {
         Self { opaque, ..self }
     }
 
-    /// The same for a server whose application paces the streams at these targets, see
-    /// [`Server::paced_targets`](crate::server::Server::paced_targets).
+    /// The same for a server with these targets.
     #[must_use]
-    pub fn paced(self, paced: Vec<Arc<str>>) -> Self {
-        Self { paced, ..self }
+    pub fn targets(self, targets: Targets) -> Self {
+        Self {
+            targets: Some(Arc::new(targets)),
+            ..self
+        }
     }
 
     /// The contract it judges by.
@@ -150,7 +154,7 @@ impl Ledger {
             let (client, probe) = match self.opener {
                 Some(Opener::Client(client)) => (Some(client), false),
                 Some(Opener::Probe) => (None, true),
-                Some(Opener::Visitor) | None => (None, false),
+                Some(Opener::Visitor | Opener::Honest) | None => (None, false),
             };
             let id = self.list.len() as u32 + 1;
             self.list.push(Connection {
@@ -158,10 +162,11 @@ impl Ledger {
                 client,
                 probe,
                 visit: self.opener == Some(Opener::Visitor),
+                honest: self.opener == Some(Opener::Honest),
                 born: at,
                 opaque: self.opaque,
                 lossy: self.lossy,
-                requests: Requests::with_paced(self.paced.clone()),
+                requests: Requests::with_targets(self.targets.clone()),
                 ..Connection::default()
             });
         }
@@ -300,6 +305,10 @@ impl Ledger {
         let panic = self.panics.last().copied();
         let connection = self.entry(at, id);
         connection.check(at, &contract, slack);
+        if matches!(event, Event::FinArrived { to: Side::Server }) && connection.last_progress < at
+        {
+            connection.late_fin.get_or_insert(at);
+        }
         match event {
             Event::Opened => {
                 connection.opened = Some(at);

@@ -13,6 +13,7 @@
 //! | [`incident`] | the incident book: scenarios from the real world |
 //! | [`import`] | what was recorded in production, as scenarios |
 //! | [`healthy`] | clients that do nothing wrong, only slowly: none may be cut off |
+//! | [`honest`] | clients that come while a scenario's clients are stalled: none may be shut out |
 //! | [`engine`] | what carries the bytes and the clock |
 //! | [`transport`] | the stream and listener that servers and clients see |
 //! | [`trace`], [`ledger`], [`life`], [`task`], [`exchange`], [`packet`] | what happened: facts, connections, the server itself, tasks, messages, packets |
@@ -61,6 +62,7 @@ pub mod exchange;
 pub mod finding;
 pub mod guide;
 pub mod healthy;
+pub mod honest;
 pub mod import;
 pub mod incident;
 pub mod ledger;
@@ -81,3 +83,4 @@ pub mod transport;
 
 pub use bed::Bed;
 pub use command::cli;
+pub use hangup_seal::CountingAllocator;

@@ -2,11 +2,13 @@
 
 use crate::client::opened_by;
 use crate::exchange::{Requests, Responses};
+use crate::honest;
 use crate::ledger::Opener;
 use crate::trace::{lasts, record};
 use crate::transport::{Dialer, Stream};
 use hangup_scenario::Network;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,13 +52,23 @@ pub(crate) async fn is_well(
         (false, None) => Ask::Accept,
     };
     sleep(lasts(BREATH)).await;
-    let asked = pin!(asked(dialer, ask));
+    let asked = pin!(asked(dialer, None, ask));
     let asked = timeout(patience(network), opened_by(Opener::Probe, asked));
     matches!(asked.await, Ok(Ok(true)))
 }
 
-async fn asked(dialer: Dialer, ask: Ask<'_>) -> io::Result<bool> {
-    let mut stream = dialer.connect_nearby().await?;
+/// An honest client comes at `at`, from this address, makes the server's fresh request, and goes when it is
+/// answered or out of patience.
+pub(crate) async fn honest_client(dialer: Dialer, at: Duration, from: IpAddr, request: Option<Vec<u8>>) {
+    sleep(at).await;
+    let ask = Ask::Response(request.as_deref().unwrap_or(GET));
+    let asked = pin!(asked(dialer, Some(from), ask));
+    // Whether it was served is in the ledger.
+    let _ = timeout(honest::PATIENCE, opened_by(Opener::Honest, asked)).await;
+}
+
+async fn asked(dialer: Dialer, from: Option<IpAddr>, ask: Ask<'_>) -> io::Result<bool> {
+    let mut stream = dialer.connect_nearby(from).await?;
     match ask {
         Ask::Response(request) => responds(stream, request).await,
         Ask::Byte(request) => {
@@ -86,7 +98,7 @@ pub(crate) async fn visits(
     gathering: Duration,
 ) {
     let visit = pin!(async {
-        let mut stream = dialer.connect_nearby().await?;
+        let mut stream = dialer.connect_nearby(None).await?;
         sleep(lasts(gathering)).await;
         match (http, request) {
             (true, request) => responds(stream, request.unwrap_or(GET)).await.map(drop),

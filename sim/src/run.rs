@@ -2,6 +2,7 @@
 
 use crate::contract::Contract;
 use crate::coverage::Reached;
+use crate::honest::{HONEST_MAX, Moments};
 use crate::ledger::Connection;
 use crate::life::Life;
 use crate::packet::Packet;
@@ -27,6 +28,8 @@ pub struct Detail {
     pub unhashed: bool,
     /// End the run at this time, to capture the await stacks as they are then. On the leap engine only.
     pub stop_at: Option<Duration>,
+    /// When honest clients come beside those of the scenario. On the leap engine only.
+    pub honest: Moments,
 }
 
 impl Detail {
@@ -37,6 +40,7 @@ impl Detail {
         packets: None,
         unhashed: true,
         stop_at: None,
+        honest: [None; HONEST_MAX],
     };
 
     /// What a report on a run tells.
@@ -46,6 +50,7 @@ impl Detail {
         packets: None,
         unhashed: false,
         stop_at: None,
+        honest: [None; HONEST_MAX],
     };
 
     /// What a picture of a run needs: of the payloads, their first lines.

@@ -11,6 +11,7 @@ pub(crate) use shutdown::Order;
 pub use shutdown::Shutdown;
 
 use crate::contract::Contract;
+use crate::exchange::Targets;
 use crate::transport::Listener;
 use hangup_lifecycle::Limits;
 use hangup_scenario::{Scenario, Verdict};
@@ -80,6 +81,25 @@ pub trait Server: Send + Sync {
     /// more: while the client has all there is, the server waits for nobody but that.
     fn paced_targets(&self) -> Vec<Arc<str>> {
         Vec::new()
+    }
+
+    /// Targets, beside those of the probe app, that take a body and read it to its end before they answer.
+    fn whole_targets(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    /// The target that answers a GET at once.
+    fn plain_target(&self) -> Arc<str> {
+        "/".into()
+    }
+
+    /// All that is known of its targets.
+    fn targets(&self) -> Targets {
+        Targets {
+            paced: self.paced_targets(),
+            whole: self.whole_targets(),
+            plain: self.plain_target(),
+        }
     }
 
     /// Findings of this kind are known of it, and are not told.

@@ -7,7 +7,7 @@ use hangup_network::{BlackHole, Link};
 use hangup_scenario::{Blackhole, LinkChange};
 use hangup_server::SocketOptions;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -60,12 +60,12 @@ impl Dialer {
 }
 
 impl Dialer {
-    /// Opens a connection from a host beside the server's: what becomes of it says nothing about the scenario's network. On engines
+    /// Opens a connection from a host beside the server's, with this address or any: what becomes of it says nothing about the scenario's network. On engines
     /// that have one path for all, over that.
-    pub(crate) async fn connect_nearby(&self) -> io::Result<Stream> {
+    pub(crate) async fn connect_nearby(&self, from: Option<IpAddr>) -> io::Result<Stream> {
         match self {
             Self::Leap(address) => {
-                hangup_network::TcpStream::connect_from(None, *address, Some(Link::NEARBY))
+                hangup_network::TcpStream::connect_from(from, *address, Some(Link::NEARBY))
                     .await
                     .map(Stream::Leap)
             }

@@ -14,14 +14,95 @@ pub const FILLER: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
 /// The target of the request that is hidden in every body. No request for it may ever be dispatched.
 pub const SMUGGLED_TARGET: &str = "/smuggled";
 
+/// The letters of the host in [`FILLER`] that tell connections apart: the first is the filler's own.
+const MARKS: &[u8; 62] = b"hijklmnopqrstuvwxyzabcdefgABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+/// Stands before the mark, and nowhere else in the filler.
+const BEFORE_MARK: &[u8] = b"/smuggled HTTP/1.1\r\nHost: ";
+
+/// Where the mark is in the filler.
+const MARK_AT: usize = "GET ".len() + BEFORE_MARK.len();
+
+/// The letter that marks the bodies of one connection: bytes of it that come back on another connection
+/// betray the server that sends them.
+///
+/// There are 62 of them. Connections whose numbers differ by a multiple of that share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(u8);
+
+impl Mark {
+    /// The mark of the connection with this number, counted from 1.
+    pub fn of(connection: u32) -> Self {
+        Self((connection.saturating_sub(1) % MARKS.len() as u32) as u8)
+    }
+
+    fn letter(self) -> u8 {
+        MARKS[usize::from(self.0)]
+    }
+}
+
+impl From<Mark> for Marks {
+    fn from(mark: Mark) -> Self {
+        Self(1 << mark.0)
+    }
+}
+
+/// A set of marks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks(u64);
+
+impl Marks {
+    /// The marks of all whole hosts of the filler in `bytes`.
+    pub fn within(bytes: &[u8]) -> Self {
+        let found = memchr::memmem::find_iter(bytes, BEFORE_MARK);
+        let letters = found.filter_map(|at| bytes.get(at + BEFORE_MARK.len()));
+        letters.fold(Self::default(), |marks, letter| {
+            match MARKS.iter().position(|mark| mark == letter) {
+                Some(place) => Self(marks.0 | 1 << place),
+                None => marks,
+            }
+        })
+    }
+
+    /// Is there none?
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// These and the others.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Those of these that are among the others.
+    #[must_use]
+    pub fn among(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// Those of these that are not among the others.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+}
+
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Appends `length` bytes of the [`FILLER`], starting `offset` bytes into its endless repetition.
 pub fn fill(out: &mut Vec<u8>, offset: u64, length: u64) {
+    fill_marked(out, offset, length, Mark::of(1));
+}
+
+fn fill_marked(out: &mut Vec<u8>, offset: u64, length: u64, mark: Mark) {
+    let mut filler = [0; FILLER.len()];
+    filler.copy_from_slice(FILLER);
+    filler[MARK_AT] = mark.letter();
     let start = (offset % FILLER.len() as u64) as usize;
     let (from, length) = (out.len(), usize::try_from(length).unwrap_or(usize::MAX));
     out.reserve(length);
-    for part in [&FILLER[start..], &FILLER[..start]] {
+    for part in [&filler[start..], &filler[..start]] {
         let rest = length - (out.len() - from);
         out.extend_from_slice(&part[..part.len().min(rest)]);
     }
@@ -37,6 +118,11 @@ impl Send {
     ///
     /// The memory that it takes is that of the whole write; [`Send::len`] says beforehand how much that is.
     pub fn render(&self, out: &mut Vec<u8>) {
+        self.render_marked(out, Mark::of(1));
+    }
+
+    /// Appends the bytes of [`Send::render`], in which the bodies have this mark.
+    pub fn render_marked(&self, out: &mut Vec<u8>, mark: Mark) {
         let (from, to) = self.part.unwrap_or((0, u64::MAX));
         let start = out.len();
         out.reserve(usize::try_from(self.len()).unwrap_or(usize::MAX));
@@ -56,17 +142,18 @@ impl Send {
                         let (skip, until) = (from.saturating_sub(at), to - at);
                         // The part begins before it, or within it: then it is the first.
                         *place += skip;
-                        fill(
+                        fill_marked(
                             out,
                             offset.wrapping_add(skip),
                             until.min(*length).saturating_sub(skip),
+                            mark,
                         );
                     }
                     Piece::Chunk(0) | Piece::LastChunk => out.extend_from_slice(LAST_CHUNK),
                     Piece::Chunk(length) => {
                         // A Vec takes every write.
                         let _ = write!(out, "{length:x}\r\n");
-                        fill(out, offset, *length);
+                        fill_marked(out, offset, *length, mark);
                         out.extend_from_slice(b"\r\n");
                     }
                     Piece::Bytes(bytes) => out.extend_from_slice(bytes),
@@ -286,6 +373,24 @@ mod tests {
             rendered(&send),
             "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\nGET28\r\n /smuggled HTTP/1.1\r\nHost: h\r\n\r\nGET /smu\r\n0\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn a_mark_is_one_letter_of_each_hidden_host() {
+        let send = Send::from(Piece::Body(70));
+        let (mut plain, mut marked) = (Vec::new(), Vec::new());
+        send.render(&mut plain);
+        send.render_marked(&mut marked, Mark::of(2));
+        let differing = plain
+            .iter()
+            .zip(&marked)
+            .filter(|(one, other)| one != other);
+        assert_eq!(differing.collect::<Vec<_>>(), [(&b'h', &b'i'); 2]);
+        let [one, two] = [&plain, &marked].map(|bytes| Marks::within(bytes));
+        assert!(!one.is_empty() && !two.is_empty() && one.among(two).is_empty());
+        assert_eq!(one.and(two).without(one), two);
+        assert_eq!(Marks::within(&plain[..30]), Marks::default());
+        assert_eq!(Mark::of(1), Mark::of(63));
     }
 
     #[test]

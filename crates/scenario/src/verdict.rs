@@ -22,7 +22,7 @@ pub enum Verdict {
     Hoard,
     /// More polls for each simulated second than the bound.
     Spin,
-    /// A fresh, well-behaved client is not served after the scenario.
+    /// A fresh, well-behaved client is not served after the scenario, or while its clients are stalled.
     Deaf,
     /// Graceful shutdown did not finish within its bound.
     StuckShutdown,

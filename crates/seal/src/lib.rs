@@ -35,14 +35,21 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `interpose` | the two symbols, and all `unsafe` of the workspace |
+//! | `interpose` | the two symbols |
+//! | `heap` | an allocator that counts what each thread has |
+//!
+//! They have all `unsafe` of the workspace.
 
+#[allow(unsafe_code, reason = "an allocator is an unsafe trait")]
+mod heap;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 #[allow(unsafe_code, reason = "it stands in for two functions of libc")]
 mod interpose;
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
 #[path = "elsewhere.rs"]
 mod interpose;
+
+pub use heap::{CountingAllocator, live_bytes};
 
 use std::hash::{BuildHasher, RandomState};
 use std::panic::resume_unwind;

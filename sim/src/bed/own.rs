@@ -95,6 +95,19 @@ impl Server for Own {
         targets.map(|target| target.as_str().into()).collect()
     }
 
+    fn whole_targets(&self) -> Vec<Arc<str>> {
+        let target = self.routes.targets.get(&Route::ReadsBody);
+        target
+            .map(|target| target.as_str().into())
+            .into_iter()
+            .collect()
+    }
+
+    fn plain_target(&self) -> Arc<str> {
+        let target = self.routes.targets.get(&Route::Plain);
+        target.map_or("/", String::as_str).into()
+    }
+
     fn tolerates(&self, kind: Verdict) -> bool {
         self.tolerated.contains(&kind)
     }

@@ -15,6 +15,7 @@ use crate::client;
 use crate::contract::Contract;
 use crate::engine::{hooks, stack, watchdog};
 use crate::finding::spell;
+use crate::honest;
 use crate::ledger::Ledger;
 use crate::panics;
 use crate::probe;
@@ -148,7 +149,7 @@ fn start(
         Clock::Tokio(PausedClock::from(start)),
         Ledger::new(contract, &scenario.network)
             .opaque(!server.speaks_http())
-            .paced(server.paced_targets()),
+            .targets(server.targets()),
         detail,
     ));
     record(|recorder| recorder.tasks.declare(server.background()));
@@ -207,6 +208,36 @@ pub fn bare(scenario: &Arc<Scenario>, server: &dyn Server) {
             .expect("nothing else is bound in a new world");
         tokio::spawn(server.serve(Listener::Leap(listener), Shutdown::never()));
         client::run_all(scenario, Dialer::Leap(ADDRESS)).await
+    });
+}
+
+/// Plays the scenario so often, one after the other, to one instance of the server: only its steps, as [`bare`] does. `look` is called
+/// behind each round, when so much time has passed.
+pub(crate) fn rounds(
+    scenario: &Arc<Scenario>,
+    server: &dyn Server,
+    (rounds, pause): (u32, Duration),
+    mut look: impl FnMut(),
+) {
+    panics::quieten();
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .rng_seed(RngSeed::from_bytes(&scenario.seed.to_le_bytes()))
+        .build()
+        .expect("a runtime without I/O driver and threads needs nothing from the system");
+    let world = World::enter(network(scenario), Box::new(()));
+    runtime.block_on(async {
+        tokio::spawn(world.run());
+        let listener = TcpListener::bind(ADDRESS)
+            .await
+            .expect("nothing else is bound in a new world");
+        tokio::spawn(server.serve(Listener::Leap(listener), Shutdown::never()));
+        for _ in 0..rounds {
+            drop(client::run_all(scenario, Dialer::Leap(ADDRESS)).await);
+            sleep(pause).await;
+            look();
+        }
     });
 }
 
@@ -402,6 +433,11 @@ async fn drive(
     }
     let visiting =
         requests.map(|requests| tokio::spawn(warm::keep_visiting(requests, Arc::clone(scenario))));
+    for (number, at) in detail.honest.into_iter().enumerate() {
+        let Some(at) = at else { continue };
+        let (dialer, from) = (Dialer::Leap(ADDRESS), honest::address(number));
+        tokio::spawn(probe::honest_client(dialer, at, from, server.fresh_request()));
+    }
     let clients = client::run_all(scenario, Dialer::Leap(ADDRESS));
     let open = if scenario.server_events.is_empty() {
         clients.await

@@ -94,7 +94,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         Clock::Turmoil,
         Ledger::new(contract, &scenario.network)
             .opaque(!server.speaks_http())
-            .paced(server.paced_targets()),
+            .targets(server.targets()),
         detail,
     ));
     journal::clear();

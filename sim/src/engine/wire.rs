@@ -71,7 +71,7 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
         .block_on(async {
             let ledger = Ledger::with_slack(contract, plan.tolerance())
                 .opaque(!server.speaks_http())
-                .paced(server.paced_targets());
+                .targets(server.targets());
             let clock = Clock::starting(Instant::now(), plan.times);
             trace::begin(Recorder::new(trace::Clock::Wire(clock), ledger, detail));
             let hastened = plan.server.as_deref().unwrap_or(server);

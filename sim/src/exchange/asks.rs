@@ -18,6 +18,8 @@ pub enum Asks {
     Reject,
     /// So many bytes.
     Big(u64),
+    /// An answer of a server of the user's own, which comes when all of the body was read.
+    Whole,
     /// What is not there.
     Missing,
     /// Something of which it is not known what comes of it.
@@ -86,7 +88,7 @@ impl Asks {
             Self::Ok | Self::Echo | Self::Stream | Self::Big(_) => Some(200),
             Self::Reject => Some(403),
             Self::Missing => Some(404),
-            Self::Paced | Self::Other => None,
+            Self::Paced | Self::Whole | Self::Other => None,
         }
     }
 }
@@ -124,7 +126,7 @@ pub fn fit(asked: Asked<'_>, status: u16, answer: Content<'_>) -> Fit {
             }
             _ => Fit::Unknown,
         },
-        Asks::Paced | Asks::Other => Fit::Unknown,
+        Asks::Paced | Asks::Whole | Asks::Other => Fit::Unknown,
     }
 }
 

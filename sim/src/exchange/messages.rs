@@ -234,6 +234,11 @@ impl Messages {
         true
     }
 
+    /// The bytes of the head that is being read, as far as they have come.
+    pub(super) fn part(&self) -> &[u8] {
+        &self.pending
+    }
+
     /// Has a part of a message come that is not complete?
     pub(super) fn inside(&self) -> bool {
         match self.state {

@@ -3,11 +3,24 @@
 use super::asks::Asks;
 use super::contents::Contents;
 use super::fault::{Fault, Faulty, space_before_colon};
+use super::marked::Marked;
 use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
-use hangup_scenario::render::SMUGGLED_TARGET;
+use hangup_scenario::Host;
+use hangup_scenario::render::{Marks, SMUGGLED_TARGET};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What is known of a server's targets, beside those of the probe app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// They give a stream that the application paces.
+    pub paced: Vec<Arc<str>>,
+    /// They take a body and read it to its end before they answer.
+    pub whole: Vec<Arc<str>>,
+    /// It answers a GET at once.
+    pub plain: Arc<str>,
+}
 
 /// One request whose head reached the server's host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +39,12 @@ pub struct Request {
     pub smuggled: bool,
     /// How many Host fields it has, counted to 2.
     pub hosts: u8,
+    /// The marks of connections that its body carries.
+    pub marks: Marks,
+    /// It is the least that HTTP/1.1 wants of a GET of the plain target, so that nobody has a reason to refuse it.
+    pub plain: bool,
+    /// When its first byte reached the server's host.
+    pub began: Duration,
     /// What it asks the probe app for.
     pub asks: Asks,
     /// When its last byte reached the server's host.
@@ -48,8 +67,11 @@ pub struct Requests {
     pub fault: Option<Faulty>,
     /// What those carry whose answer hangs on it.
     pub contents: Contents,
-    /// Targets, beside those of the probe app, that give a stream which the application paces.
-    paced: Vec<Arc<str>>,
+    /// None: those of the probe app alone.
+    targets: Option<Arc<Targets>>,
+    /// When the first byte came of the head that is being read.
+    began: Option<Duration>,
+    marked: Marked,
 }
 
 impl Default for Requests {
@@ -61,7 +83,9 @@ impl Default for Requests {
             lax: false,
             fault: None,
             contents: Contents::default(),
-            paced: Vec::new(),
+            targets: None,
+            began: None,
+            marked: Marked::default(),
         }
     }
 }
@@ -75,10 +99,10 @@ impl Requests {
         }
     }
 
-    /// Of a server whose application paces the streams at these targets.
-    pub fn with_paced(paced: Vec<Arc<str>>) -> Self {
+    /// Of a server with these targets.
+    pub fn with_targets(targets: Option<Arc<Targets>>) -> Self {
         Self {
-            paced,
+            targets,
             ..Self::default()
         }
     }
@@ -92,8 +116,10 @@ impl Requests {
             list,
             contents,
             messages,
-            paced,
+            targets,
+            began,
             lax,
+            marked,
             ..
         } = self;
         let mut fault = None;
@@ -103,8 +129,9 @@ impl Requests {
                 *lax = true;
                 Head::Partial
             }
-            Seen::Head(bytes) => match request_head(bytes, paced) {
-                Ok(Some((request, bytes, framing))) => {
+            Seen::Head(bytes) => match request_head(bytes, targets.as_deref()) {
+                Ok(Some((mut request, bytes, framing))) => {
+                    request.began = began.take().unwrap_or(at);
                     if request.asks.sends_back() {
                         let said = match framing {
                             Framing::Length(length) => length,
@@ -113,6 +140,7 @@ impl Requests {
                         contents.begin(list.len(), said);
                     }
                     list.push(request);
+                    *marked = Marked::default();
                     Head::Whole {
                         bytes,
                         framing,
@@ -126,8 +154,11 @@ impl Requests {
                 }
             },
             Seen::Data(bytes) => {
-                if list.last().is_some_and(|last| last.asks.sends_back()) {
-                    contents.add(bytes);
+                if let Some(last) = list.last_mut() {
+                    last.marks = last.marks.and(marked.feed(bytes));
+                    if last.asks.sends_back() {
+                        contents.add(bytes);
+                    }
                 }
                 Head::Partial
             }
@@ -140,6 +171,9 @@ impl Requests {
             }
         });
         self.broken = !whole;
+        if self.in_head() {
+            self.began.get_or_insert(at);
+        }
         if self.messages.chunk_fault {
             fault = Some((Fault::Chunk, self.list.len().saturating_sub(1)));
         }
@@ -156,6 +190,15 @@ impl Requests {
         self.in_head().then_some(self.messages.head_at)
     }
 
+    /// When the head began of which a part is there, if that part is the beginning of the plainest GET.
+    pub fn plain_part(&self) -> Option<Duration> {
+        let plain = self.targets.as_ref().map_or("/", |targets| &targets.plain);
+        let whole = format!("GET {plain} HTTP/1.1\r\nHost: {}\r\n", Host::DEFAULT);
+        let part = self.messages.part();
+        let is_part = self.in_head() && whole.as_bytes().starts_with(part);
+        self.began.filter(|_| is_part)
+    }
+
     /// Is a head there, but not all of its body?
     pub fn in_body(&self) -> bool {
         !matches!(self.messages.state, State::Head | State::Ended)
@@ -166,7 +209,7 @@ impl Requests {
 /// a word: behind it nothing is followed.
 fn request_head(
     bytes: &[u8],
-    paced: &[Arc<str>],
+    targets: Option<&Targets>,
 ) -> Result<Option<(Request, usize, Framing)>, Option<Fault>> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut head = httparse::Request::new(&mut []);
@@ -191,9 +234,15 @@ fn request_head(
         has_body: false,
         smuggled: target == SMUGGLED_TARGET,
         hosts: 0,
-        asks: match paced.iter().any(|paced| **paced == *target) {
-            true => Asks::Paced,
-            false => Asks::of(method, target),
+        marks: Marks::default(),
+        plain: method == "GET"
+            && head.version == Some(1)
+            && target == targets.map_or("/", |targets| &targets.plain),
+        began: Duration::ZERO,
+        asks: match targets {
+            Some(targets) if targets.paced.iter().any(|paced| **paced == *target) => Asks::Paced,
+            Some(targets) if targets.whole.iter().any(|whole| **whole == *target) => Asks::Whole,
+            _ => Asks::of(method, target),
         },
         complete_at: None,
         end: None,
@@ -221,6 +270,11 @@ fn request_head(
         } else if name.eq_ignore_ascii_case("upgrade") {
             upgrade = true;
         }
+        request.plain &= match field.name {
+            "Host" => value == Host::DEFAULT.as_bytes(),
+            "Connection" => value == b"close",
+            _ => false,
+        };
     }
     let framing = match (said, coding) {
         (Some(_), Some(_)) => return Err(Some(Fault::LengthAndChunked)),
@@ -241,6 +295,7 @@ fn request_head(
     if twice || upgrade {
         return Err(None);
     }
+    request.plain &= request.hosts == 1;
     request.has_body = !matches!(framing, Framing::None | Framing::Length(0));
     Ok(Some((request, length, framing)))
 }

@@ -33,6 +33,8 @@ pub struct Connection {
     pub visit: bool,
     /// The server has made it itself, such as to a database: it is no client's, and is not judged.
     pub own: bool,
+    /// It belongs to a well-behaved client that comes during the scenario, see [`honest`](crate::honest).
+    pub honest: bool,
     /// The client called connect.
     pub born: Duration,
     /// It came to nothing: refused, abandoned or timed out before it was opened.
@@ -51,6 +53,9 @@ pub struct Connection {
     pub server_fin_arrived: bool,
     /// The client's application let go of it (or shut down its write half: see `client_shutdown`).
     pub client_closed: Option<Duration>,
+    /// The client's FIN reached the server's host, if that was later than every byte: who answers then, and not before, has
+    /// waited for it.
+    pub late_fin: Option<Duration>,
     /// The client half-closed.
     pub client_shutdown: Option<Duration>,
     /// The server's host learned that the client is gone: its FIN after a close, or its RST. While its own bytes are under way on
@@ -124,7 +129,12 @@ pub struct Connection {
 impl Connection {
     /// Is this response what the request with this number asks for? It is known of the probe app alone, and of what came whole.
     pub fn fit(&self, response: &Response, request: usize) -> Fit {
-        let requests = &self.requests;
+        self.fit_of(response, self, request)
+    }
+
+    /// Is this response of this connection what the request with this number of another one asks for?
+    pub(crate) fn fit_of(&self, response: &Response, other: &Self, request: usize) -> Fit {
+        let requests = &other.requests;
         let known = self.probe_app > 0
             && response.complete_at.is_some()
             && !(requests.broken && request + 1 >= requests.list.len());
@@ -142,9 +152,9 @@ impl Connection {
         asks::fit(asked, response.status, answer)
     }
 
-    /// Is it a connection of the scenario's clients, and not the fresh client's or the server's own?
+    /// Is it a connection of the scenario's clients, and not a well-behaved client's or the server's own?
     pub fn of_scenario(&self) -> bool {
-        !self.probe && !self.own && !self.visit
+        !self.probe && !self.own && !self.visit && !self.honest
     }
 
     /// Does the server still have a socket or a task of it?

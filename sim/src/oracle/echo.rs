@@ -6,6 +6,34 @@ use crate::finding::spell;
 use crate::ledger::Connection;
 use std::time::Duration;
 
+/// The first success that a route which reads bodies to their end has given for a body of which the end had not come.
+pub(super) fn halved(connection: &Connection) -> Option<(Duration, String)> {
+    let requests = &connection.requests;
+    let finals = connection.responses.list.iter();
+    let mut successes = finals.filter(|response| (200..300).contains(&response.status));
+    successes.find_map(|response| {
+        let request = requests.list.get(response.answers)?;
+        let at = response.complete_at?;
+        // A success at once behind the head may be legal. One that waits for the end of the stream is not.
+        let waited = connection
+            .late_fin
+            .is_some_and(|fin| connection.said_at >= fin && response.at >= fin);
+        let early = request.complete_at.is_none() && waited;
+        let faulty = requests.broken && response.answers + 1 >= requests.list.len();
+        (request.asks == Asks::Whole && request.has_body && early && !faulty).then(|| {
+            (
+                at,
+                format!(
+                    "request {} was answered {} at {}, as if all of its body had come (an incomplete message: RFC 9112 section 8)",
+                    response.answers + 1,
+                    response.status,
+                    spell(at)
+                ),
+            )
+        })
+    })
+}
+
 /// The first response that came whole and is not what the probe app answers, and how it differs.
 pub(super) fn changed(connection: &Connection) -> Option<(Duration, String)> {
     let finals = connection.responses.list.iter();

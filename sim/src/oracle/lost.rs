@@ -6,6 +6,8 @@
 //! | cut | the server closed right behind the head of a response whose rest never came |
 //! | slow | the server cut a response whose client took it at the rate that the contract promises to serve |
 //! | changed | what a request carried, or what its answer did, is not what came (the probe app tells) |
+//! | halved | an upload of which the end never came was acknowledged as if it were whole |
+//! | truncated | a response that needs nothing more ended before its announced length, and its connection lived on |
 //! | dropped | a graceful shutdown was over at once, and a request was left that had come well before it began |
 //!
 //! A client that closed or reset, a path that was changed, a process that died and a handler that panicked are reasons of
@@ -31,6 +33,8 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     for connection in run.connections.iter().filter(|one| !one.own) {
         let named = |part, lost: Lost| lost.map(|lost| (part, lost));
         let lost = named("changed", echo::changed(connection))
+            .or_else(|| named("halved", echo::halved(connection)))
+            .or_else(|| named("truncated", truncated(run, connection)))
             .or_else(|| named("erased", erased(run, connection)))
             .or_else(|| named("cut", cut(run, connection)))
             .or_else(|| named("slow", slow(run, connection)))
@@ -100,6 +104,63 @@ fn at_once(connection: &Connection, closed_at: Duration) -> bool {
     let shut = connection.server_shutdown.unwrap_or(closed_at);
     let from = shut.min(connection.said_at);
     !connection.lossy && closed_at <= from + AT_ONCE
+}
+
+/// So long a server has nothing to wait for, and says nothing: the rest will not come.
+const SILENT: Duration = Duration::from_secs(10);
+
+/// The server has said less than it announced, and goes on as if that were all: it is silent, though its client has taken everything, and
+/// its application has given the response at once.
+fn truncated(run: &Run, connection: &Connection) -> Lost {
+    let responses = &connection.responses;
+    let last = responses.list.last()?;
+    let request = connection.requests.list.get(last.answers)?;
+    let asks = matches!(
+        request.asks,
+        Asks::Ok | Asks::Echo | Asks::Reject | Asks::Big(_) | Asks::Missing
+    );
+    let at_once = request.plain || (connection.probe_app > 0 && asks);
+    let whole = request.complete_at?;
+    let inside = last.is_final() && last.complete_at.is_none() && responses.inside();
+    let taken = connection.client_read == connection.bytes_out
+        && connection.bytes_out == connection.server_wrote;
+    let excused = connection.disturbed
+        || connection.lossy
+        || connection.panicked.is_some()
+        || responses.broken
+        || connection.requests.broken;
+    if !at_once || !inside || !taken || excused {
+        return None;
+    }
+    let ends = [
+        connection.client_closed,
+        connection.client_shutdown,
+        connection.client_gone,
+        connection.server_shutdown,
+        connection.server_closed.map(|(at, _)| at),
+        connection.killed,
+    ];
+    let end = ends
+        .into_iter()
+        .flatten()
+        .fold(run.search.from, Duration::min);
+    let since = connection
+        .said_at
+        .max(connection.last_progress.min(end))
+        .max(whole);
+    if end < since.saturating_add(SILENT) {
+        return None;
+    }
+    Some((
+        since + SILENT,
+        format!(
+            "response {} began at {} and never came to its end: the server said nothing more after {}, though its client had taken all that \
+             it had said, and did not close (RFC 9112 section 8)",
+            last.answers + 1,
+            spell(last.at),
+            spell(since),
+        ),
+    ))
 }
 
 fn erased(run: &Run, connection: &Connection) -> Lost {

@@ -7,19 +7,23 @@
 //! | a body byte is never read as a request | `smuggled` |
 //! | behind a framing error the server closes, and reads nothing more as a request | `framing` |
 //! | a request without a Host, or with two, is refused | `host` |
+//! | no response carries what another connection sent or asked for | `crosstalk` |
 //! | responses come in the order of their requests | `order` |
 //! | one final response a request, none without one, none for what follows a `close` | `too_many` |
 //! | behind the last response the server closes | `not_closed` |
+//! | the plainest request is not refused, however its bytes are cut | `refused` |
 //! | a whole request that the server had read is not dropped in silence | `unanswered` |
 //!
 //! Behind a request that does not parse little else is judged, since there servers may rightly differ.
 
 mod continues;
+mod crosstalk;
 mod framing;
 mod garbage;
 mod host;
 mod not_closed;
 mod order;
+mod refused;
 mod smuggled;
 mod too_many;
 mod unanswered;
@@ -66,8 +70,10 @@ fn broken(run: &Run, connection: &Connection) -> Option<(&'static str, (Duration
         .or_else(|| named("smuggled", smuggled::judge(connection)))
         .or_else(|| named("framing", framing::judge(run, connection)))
         .or_else(|| named("host", host::judge(connection)))
+        .or_else(|| named("crosstalk", crosstalk::judge(run, connection)))
         .or_else(|| named("order", order::judge(connection)))
         .or_else(|| named("too-many", too_many::judge(connection)))
         .or_else(|| named("not-closed", not_closed::judge(run, connection)))
+        .or_else(|| named("refused", refused::judge(run, connection)))
         .or_else(|| named("unanswered", unanswered::judge(run, connection)))
 }

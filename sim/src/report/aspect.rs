@@ -70,7 +70,7 @@ pub fn explain(kind: Verdict) -> &'static str {
         Verdict::Leftover => "the client is gone, and a task or socket of it is not",
         Verdict::Late => "it did end, but after its deadline",
         Verdict::StuckShutdown => "graceful shutdown did not finish within its bound",
-        Verdict::Deaf => "afterwards a fresh, well-behaved client is not served",
+        Verdict::Deaf => "a fresh, well-behaved client is not served, afterwards or meanwhile",
         Verdict::Spin => "it wakes itself for ever without the clock moving",
         Verdict::Hoard => "more bytes are buffered for a connection than the server's limit says",
         Verdict::Nondeterministic => "two runs of one seed differ",

@@ -80,6 +80,10 @@ pub enum Defect {
     LeavesOrphan,
     /// A response has 20 s in all, however fast its client reads.
     TotalWrite,
+    /// An answer that a client did not wait for stays in a pooled connection, where the next request finds it.
+    PooledAnswer,
+    /// The accept loop itself waits for the first bytes of each connection, to see what it speaks.
+    SniffsInline,
 }
 
 /// A canary, or the twin.
@@ -91,7 +95,7 @@ pub struct Canary {
 }
 
 /// The twin without a defect, and every canary.
-pub const CANARIES: [Canary; 32] = [
+pub const CANARIES: [Canary; 34] = [
     Canary {
         name: "twin",
         about: "the canaries' healthy twin",
@@ -251,6 +255,16 @@ pub const CANARIES: [Canary; 32] = [
         name: "canary-total-write",
         about: "defect: a response has 20 s in all, however fast its client reads (lost)",
         defect: Defect::TotalWrite,
+    },
+    Canary {
+        name: "canary-pooled-answer",
+        about: "defect: an answer that its client did not wait for goes to the next one (protocol)",
+        defect: Defect::PooledAnswer,
+    },
+    Canary {
+        name: "canary-sniffs-inline",
+        about: "defect: the accept loop waits for the first bytes of each connection (deaf, meanwhile)",
+        defect: Defect::SniffsInline,
     },
 ];
 

@@ -8,7 +8,7 @@ use crate::server::app;
 use crate::transport::{Listener, Stream};
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, Semaphore};
@@ -38,6 +38,8 @@ const ACCEPT_ERRORS_MAX: u32 = 3;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Of the canary that is in a hurry: less than a round trip over most networks.
 const HURRY: Duration = Duration::from_millis(30);
+/// Of the canary that looks at first bytes in its accept loop: so long it waits for them.
+const SNIFF: Duration = Duration::from_secs(30);
 /// A deadline longer than any search: none.
 const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -45,6 +47,7 @@ pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: De
     let permits = Arc::new(Semaphore::new(PERMITS));
     let mut connections = JoinSet::new();
     let newcomer = Arc::new(Notify::new());
+    let pooled = Arc::new(Mutex::new(None));
     let mut told = pin!(shutdown.clone().given());
     let mut errors = 0;
     loop {
@@ -72,12 +75,20 @@ pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: De
         newcomer.notify_waiters();
         let mut connection = Connection {
             newcomer: Arc::clone(&newcomer),
+            pooled: Arc::clone(&pooled),
             stream,
             read: Vec::new(),
             shutdown: shutdown.clone(),
             answered: Notify::new(),
             defect,
         };
+        if defect == Defect::SniffsInline {
+            tokio::select! {
+                biased;
+                () = &mut told => break,
+                _ = timeout(SNIFF, connection.fill()) => {}
+            }
+        }
         if defect == Defect::RejectInline && permits.available_permits() == 0 {
             connection.defect = Defect::EndlessDrain;
             let _ = connection.refuse(503).await;
@@ -102,6 +113,8 @@ struct Connection {
     shutdown: Shutdown,
     /// Told when there is a new connection.
     newcomer: Arc<Notify>,
+    /// Of the canary with a pool: an answer that nobody has taken from it.
+    pooled: Arc<Mutex<Option<(u16, Vec<u8>)>>>,
     /// Told when a response has been written.
     answered: Notify,
     defect: Defect,
@@ -218,15 +231,30 @@ impl Connection {
         if self.defect == Defect::Swapped && head.target.starts_with("/slow/") {
             self.overtake().await?;
         }
-        let (status, body) = handled(&head, body).await;
+        let (mut status, mut body) = handled(&head, body).await;
+        if let Some(stale) = self.take_pooled() {
+            (status, body) = stale;
+        }
         let close = match self.defect {
             Defect::CloseIgnored if !self.read.is_empty() => false,
             _ => head.close || self.shutdown.is_given(),
         };
-        self.respond(status, &body, close, head.method == "HEAD")
-            .await?;
+        let responded = self
+            .respond(status, &body, close, head.method == "HEAD")
+            .await;
+        let left = matches!(&responded, Err(error) if error.kind() != io::ErrorKind::TimedOut);
+        if left && self.defect == Defect::PooledAnswer {
+            *self.pooled.lock().unwrap_or_else(PoisonError::into_inner) = Some((status, body));
+        }
+        responded?;
         self.answered.notify_waiters();
         Ok(!close)
+    }
+
+    /// What the pool gives first, if it has an answer that nobody has waited for.
+    fn take_pooled(&self) -> Option<(u16, Vec<u8>)> {
+        let mut pooled = self.pooled.lock().unwrap_or_else(PoisonError::into_inner);
+        pooled.take()
     }
 
     /// Answers the next request, if it is there and has no body.
