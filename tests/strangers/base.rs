@@ -14,37 +14,39 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-pub const HEAD_MAX: usize = 16 * 1024;
-pub const BODY_MAX: usize = 1024 * 1024;
+pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+pub(crate) const HEAD_MAX: usize = 16 * 1024;
+pub(crate) const BODY_MAX: usize = 1024 * 1024;
 /// The size of the answer to `GET /file`.
-pub const FILE: usize = 3 * 1024 * 1024;
+pub(crate) const FILE: usize = 3 * 1024 * 1024;
 /// How long the answer to `GET /report` takes.
-pub const REPORT: Duration = Duration::from_secs(2);
-pub const READ: usize = 8 * 1024;
+pub(crate) const REPORT: Duration = Duration::from_secs(2);
+pub(crate) const READ: usize = 8 * 1024;
 const READ_AHEAD: usize = 64 * 1024;
 const LINE_MAX: usize = 4096;
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long each step may take.
 #[derive(Clone, Copy)]
-pub struct Clocks {
+pub(crate) struct Clocks {
     /// From a connection's first wait to the end of its head.
-    pub head: Duration,
+    pub(crate) head: Duration,
     /// Between two requests.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// Between two reads of a body.
-    pub gap: Duration,
+    pub(crate) gap: Duration,
     /// A whole body.
-    pub body: Duration,
-    /// One write, until the socket takes some of it.
-    pub write: Duration,
-    pub handler: Duration,
-    pub linger: Duration,
+    pub(crate) body: Duration,
+    /// The longest that a client may take nothing of a response.
+    pub(crate) write: Duration,
+    /// A whole response.
+    pub(crate) response: Duration,
+    pub(crate) handler: Duration,
+    pub(crate) linger: Duration,
     /// A graceful shutdown.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 impl Default for Clocks {
@@ -53,8 +55,9 @@ impl Default for Clocks {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             gap: Duration::from_secs(15),
-            body: Duration::from_secs(600),
+            body: Duration::from_secs(240),
             write: Duration::from_secs(30),
+            response: Duration::from_secs(280),
             handler: Duration::from_secs(4),
             linger: Duration::from_secs(2),
             grace: Duration::from_secs(10),
@@ -63,7 +66,7 @@ impl Default for Clocks {
 }
 
 /// Why a connection ends early.
-pub enum End {
+pub(crate) enum End {
     /// The client is told with this status.
     Status(u16),
     /// Nothing can be told.
@@ -77,23 +80,23 @@ impl From<io::Error> for End {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum Framing {
+pub(crate) enum Framing {
     Length(usize),
     Chunked,
 }
 
-pub struct Request {
-    pub method: String,
-    pub target: String,
-    pub http10: bool,
-    pub close: bool,
-    pub expect: bool,
-    pub framing: Framing,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) http10: bool,
+    pub(crate) close: bool,
+    pub(crate) expect: bool,
+    pub(crate) framing: Framing,
 }
 
 impl Request {
     /// Stands for a request that could not be read.
-    pub fn unread() -> Self {
+    pub(crate) fn unread() -> Self {
         Self {
             method: "GET".into(),
             target: "/".into(),
@@ -105,13 +108,13 @@ impl Request {
     }
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
             body: body.into(),
@@ -120,20 +123,20 @@ impl Answer {
 }
 
 /// A connection.
-pub struct Conn {
-    pub stream: TcpStream,
-    pub peer: SocketAddr,
+pub(crate) struct Conn {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
     /// Bytes that were read and not yet used.
-    pub buf: Vec<u8>,
+    pub(crate) buf: Vec<u8>,
     /// How many responses were sent.
-    pub served: u32,
-    pub stop: Shutdown,
-    pub clocks: Clocks,
+    pub(crate) served: u32,
+    pub(crate) stop: Shutdown,
+    pub(crate) clocks: Clocks,
 }
 
 impl Conn {
     /// Reads once; 0 at the end of the stream.
-    pub async fn fill(&mut self) -> io::Result<usize> {
+    pub(crate) async fn fill(&mut self) -> io::Result<usize> {
         (&mut self.stream)
             .take(READ as u64)
             .read_buf(&mut self.buf)
@@ -141,7 +144,7 @@ impl Conn {
     }
 
     /// Reads once of a body. The end of the stream is an error.
-    pub async fn more(&mut self) -> Result<(), End> {
+    pub(crate) async fn more(&mut self) -> Result<(), End> {
         match timeout(self.clocks.gap, self.fill()).await {
             Err(_) => Err(End::Status(408)),
             Ok(Ok(0)) => Err(End::Status(400)),
@@ -150,7 +153,7 @@ impl Conn {
     }
 
     /// The first `count` bytes.
-    pub async fn exactly(&mut self, count: usize) -> Result<Vec<u8>, End> {
+    pub(crate) async fn exactly(&mut self, count: usize) -> Result<Vec<u8>, End> {
         while self.buf.len() < count {
             self.more().await?;
         }
@@ -158,7 +161,7 @@ impl Conn {
     }
 
     /// The next line, without its CRLF.
-    pub async fn line(&mut self) -> Result<Vec<u8>, End> {
+    pub(crate) async fn line(&mut self) -> Result<Vec<u8>, End> {
         loop {
             if let Some(end) = self.buf.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.buf.drain(..=end).collect();
@@ -172,23 +175,32 @@ impl Conn {
         }
     }
 
-    /// Writes all of it, as long as the socket takes some within each write clock.
-    pub async fn send(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+    /// Writes all of it, as long as the client takes some within each write clock. A socket becomes writable only when a
+    /// third of its queue is free, so the queue is looked at, too.
+    pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+        let whole = Instant::now() + self.clocks.response;
+        let mut queued = self.stream.send_queue()?;
         while !bytes.is_empty() {
-            match timeout(self.clocks.write, self.stream.write(bytes)).await {
+            let clock = self.clocks.write.min(whole - Instant::now());
+            match timeout(clock, self.stream.write(bytes)).await {
                 Ok(written) => bytes = &bytes[written?..],
-                Err(_) => {
-                    let _ = self.stream.set_zero_linger();
-                    return Err(End::Gone);
-                }
+                Err(_) if self.stream.send_queue()? < queued && Instant::now() < whole => {}
+                Err(_) => return self.abort(),
             }
+            queued = self.stream.send_queue()?;
         }
         Ok(())
+    }
+
+    /// Closes with a reset, so that the kernel keeps nothing.
+    pub(crate) fn abort(&mut self) -> Result<(), End> {
+        self.stream.set_zero_linger()?;
+        Err(End::Gone)
     }
 }
 
 /// The steps of the server.
-pub trait Hooks: Default + Send + Sync + 'static {
+pub(crate) trait Hooks: Default + Send + Sync + 'static {
     fn clocks(&self) -> Clocks {
         Clocks::default()
     }
@@ -256,16 +268,16 @@ pub trait Hooks: Default + Send + Sync + 'static {
 
 /// The server itself.
 #[derive(Default)]
-pub struct Plain;
+pub(crate) struct Plain;
 
 impl Hooks for Plain {}
 
 /// Runs a server that is made of hooks.
-pub fn run<H: Hooks>(listener: TcpListener, stop: Shutdown) -> Serving {
+pub(crate) fn run<H: Hooks>(listener: TcpListener, stop: Shutdown) -> Serving {
     Box::pin(Arc::new(H::default()).listen(listener, stop))
 }
 
-pub fn opened<H: Hooks>(hooks: &H, stream: TcpStream, peer: SocketAddr, stop: &Shutdown) -> Conn {
+pub(crate) fn opened<H: Hooks>(hooks: &H, stream: TcpStream, peer: SocketAddr, stop: &Shutdown) -> Conn {
     Conn {
         stream,
         peer,
@@ -276,7 +288,7 @@ pub fn opened<H: Hooks>(hooks: &H, stream: TcpStream, peer: SocketAddr, stop: &S
     }
 }
 
-pub async fn listen<H: Hooks>(hooks: Arc<H>, listener: TcpListener, stop: Shutdown) {
+pub(crate) async fn listen<H: Hooks>(hooks: Arc<H>, listener: TcpListener, stop: Shutdown) {
     let mut connections = JoinSet::new();
     let mut stopped = pin!(stop.clone().given());
     loop {
@@ -298,11 +310,11 @@ pub async fn listen<H: Hooks>(hooks: Arc<H>, listener: TcpListener, stop: Shutdo
     let _ = timeout(hooks.clocks().grace, all).await;
 }
 
-pub async fn connection<H: Hooks>(hooks: Arc<H>, mut conn: Conn) {
+pub(crate) async fn connection<H: Hooks>(hooks: Arc<H>, mut conn: Conn) {
     let _ = exchanges(&*hooks, &mut conn).await;
 }
 
-pub async fn exchanges<H: Hooks>(hooks: &H, conn: &mut Conn) -> Result<(), End> {
+pub(crate) async fn exchanges<H: Hooks>(hooks: &H, conn: &mut Conn) -> Result<(), End> {
     loop {
         match hooks.exchange(conn).await {
             Ok(true) => {}
@@ -319,20 +331,20 @@ pub async fn exchanges<H: Hooks>(hooks: &H, conn: &mut Conn) -> Result<(), End> 
     }
 }
 
-pub async fn exchange<H: Hooks>(hooks: &H, conn: &mut Conn) -> Result<bool, End> {
+pub(crate) async fn exchange<H: Hooks>(hooks: &H, conn: &mut Conn) -> Result<bool, End> {
     if !hooks.wait(conn).await? {
         return Ok(false);
     }
     let request = hooks.head(conn).await?;
     let body = hooks.body(conn, &request).await?;
     let answer = hooks.handle(conn, &request, body).await?;
-    let close = request.close || conn.stop.is_given();
+    let close = request.close || conn.stop.is_given() || is_left(&request);
     hooks.respond(conn, &request, answer, close).await?;
     conn.served += 1;
     Ok(!close)
 }
 
-pub async fn wait(conn: &mut Conn) -> Result<bool, End> {
+pub(crate) async fn wait(conn: &mut Conn) -> Result<bool, End> {
     if !conn.buf.is_empty() {
         return Ok(true);
     }
@@ -351,14 +363,14 @@ pub async fn wait(conn: &mut Conn) -> Result<bool, End> {
     }
 }
 
-pub async fn head(conn: &mut Conn) -> Result<Request, End> {
+pub(crate) async fn head(conn: &mut Conn) -> Result<Request, End> {
     let clock = conn.clocks.head;
     let reading = timeout(clock, unclocked_head(conn));
     reading.await.unwrap_or(Err(End::Status(408)))
 }
 
 /// A head, however long it takes.
-pub async fn unclocked_head(conn: &mut Conn) -> Result<Request, End> {
+pub(crate) async fn unclocked_head(conn: &mut Conn) -> Result<Request, End> {
     loop {
         if let Some((request, length)) = parse(&conn.buf)? {
             conn.buf.drain(..length);
@@ -377,7 +389,7 @@ pub async fn unclocked_head(conn: &mut Conn) -> Result<Request, End> {
 }
 
 /// The request at the front of `bytes` and the length of its head; none while it is not complete.
-pub fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, End> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, End> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Request::new(&mut fields);
     let length = match parsed.parse(bytes) {
@@ -435,7 +447,15 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, End> {
     Ok(Some((request, length)))
 }
 
-pub async fn body(conn: &mut Conn, request: &Request) -> Result<Vec<u8>, End> {
+/// Nobody reads the body of this request, so that the connection cannot go on behind it.
+pub(crate) fn is_left(request: &Request) -> bool {
+    request.target == "/form" && request.framing != Framing::Length(0)
+}
+
+pub(crate) async fn body(conn: &mut Conn, request: &Request) -> Result<Vec<u8>, End> {
+    if is_left(request) {
+        return Ok(Vec::new());
+    }
     if matches!(request.framing, Framing::Length(length) if length > BODY_MAX) {
         return Err(End::Status(413));
     }
@@ -448,14 +468,14 @@ pub async fn body(conn: &mut Conn, request: &Request) -> Result<Vec<u8>, End> {
 }
 
 /// A body without a clock for the whole.
-pub async fn unclocked_body(conn: &mut Conn, framing: Framing) -> Result<Vec<u8>, End> {
+pub(crate) async fn unclocked_body(conn: &mut Conn, framing: Framing) -> Result<Vec<u8>, End> {
     match framing {
         Framing::Length(length) => conn.exactly(length).await,
         Framing::Chunked => chunked(conn).await,
     }
 }
 
-pub async fn chunked(conn: &mut Conn) -> Result<Vec<u8>, End> {
+pub(crate) async fn chunked(conn: &mut Conn) -> Result<Vec<u8>, End> {
     let mut body = Vec::new();
     loop {
         let size = chunk_size(&conn.line().await?)?;
@@ -481,7 +501,7 @@ pub async fn chunked(conn: &mut Conn) -> Result<Vec<u8>, End> {
     }
 }
 
-pub fn chunk_size(line: &[u8]) -> Result<usize, End> {
+pub(crate) fn chunk_size(line: &[u8]) -> Result<usize, End> {
     let size = line.split(|&byte| byte == b';').next().unwrap_or_default();
     let size = size.trim_ascii_end();
     if !size.iter().all(u8::is_ascii_hexdigit) {
@@ -492,7 +512,7 @@ pub fn chunk_size(line: &[u8]) -> Result<usize, End> {
 }
 
 /// The application.
-pub async fn app(method: String, target: String, body: Vec<u8>) -> Answer {
+pub(crate) async fn app(method: String, target: String, body: Vec<u8>) -> Answer {
     panic_if_asked();
     match (method.as_str(), target.as_str()) {
         ("GET" | "HEAD", "/") => Answer::new(200, "hello"),
@@ -510,7 +530,7 @@ pub async fn app(method: String, target: String, body: Vec<u8>) -> Answer {
 }
 
 /// Waits for the application, and reads ahead meanwhile, since a reset shows there.
-pub async fn handle(
+pub(crate) async fn handle(
     conn: &mut Conn,
     app: impl Future<Output = Answer> + Send,
 ) -> Result<Answer, End> {
@@ -527,7 +547,7 @@ pub async fn handle(
 }
 
 /// The head of a response.
-pub fn response_head(answer: &Answer, close: bool) -> Vec<u8> {
+pub(crate) fn response_head(answer: &Answer, close: bool) -> Vec<u8> {
     let connection = if close { "close" } else { "keep-alive" };
     format!(
         "HTTP/1.1 {} Status\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n",
@@ -537,7 +557,7 @@ pub fn response_head(answer: &Answer, close: bool) -> Vec<u8> {
     .into_bytes()
 }
 
-pub async fn respond(
+pub(crate) async fn respond(
     conn: &mut Conn,
     request: &Request,
     answer: Answer,
@@ -550,7 +570,7 @@ pub async fn respond(
     conn.send(&bytes).await
 }
 
-pub async fn finish(conn: &mut Conn) -> Result<(), End> {
+pub(crate) async fn finish(conn: &mut Conn) -> Result<(), End> {
     conn.stream.shutdown().await?;
     let clock = conn.clocks.linger;
     let _ = timeout(clock, until_end(conn)).await;
@@ -558,7 +578,7 @@ pub async fn finish(conn: &mut Conn) -> Result<(), End> {
 }
 
 /// Reads and drops until the end of the stream.
-pub async fn until_end(conn: &mut Conn) -> Result<(), End> {
+pub(crate) async fn until_end(conn: &mut Conn) -> Result<(), End> {
     loop {
         conn.buf.clear();
         if conn.fill().await? == 0 {
