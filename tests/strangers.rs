@@ -91,10 +91,16 @@ impl Stranger {
 
 fn says(cell: &Cell) -> String {
     let told = |finding: &hangup::finding::Finding| {
-        let part = finding.part.map_or(String::new(), |part| format!(" ({part})"));
+        let part = finding
+            .part
+            .map_or(String::new(), |part| format!(" ({part})"));
         format!("{}{part}: {}", finding.kind.name(), finding.says)
     };
-    cell.findings.iter().map(told).collect::<Vec<_>>().join(" || ")
+    cell.findings
+        .iter()
+        .map(told)
+        .collect::<Vec<_>>()
+        .join(" || ")
 }
 
 fn incidents(server: &dyn Server) -> impl Iterator<Item = Cell> {
@@ -119,7 +125,10 @@ fn plan(cases: u64) -> Plan {
 #[ignore = "it is for people"]
 fn survey() {
     let only = std::env::var("STRANGER").ok();
-    let wanted = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|it| it == name));
+    let wanted = |name: &str| {
+        only.as_ref()
+            .is_none_or(|only| only.split(',').any(|it| it == name))
+    };
     let cases = std::env::var("CASES").map_or(20_000, |cases| cases.parse().unwrap());
     for (stranger, _) in guilty::all() {
         if wanted(stranger.name) {
@@ -141,7 +150,9 @@ fn tell(letter: &str, stranger: &Stranger, cases: u64) {
     let mut count = 0;
     for cell in incidents(&*server) {
         count += 1;
-        if !cell.findings.is_empty() && (kinds.insert((cell.verdict(), cell.findings[0].part)) || letter == "I") {
+        if !cell.findings.is_empty()
+            && (kinds.insert((cell.verdict(), cell.findings[0].part)) || letter == "I")
+        {
             println!("    {:24} {}", cell.scenario.name, says(&cell));
         }
     }
@@ -154,7 +165,10 @@ fn tell(letter: &str, stranger: &Stranger, cases: u64) {
         }
     }
     if convictions.is_empty() {
-        println!("    clean for {} cases and {count} incidents less those above", totals.cases);
+        println!(
+            "    clean for {} cases and {count} incidents less those above",
+            totals.cases
+        );
     }
     println!("    {:?}, {:?}", middle, start.elapsed() - middle);
 }

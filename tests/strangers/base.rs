@@ -247,7 +247,10 @@ pub(crate) trait Hooks: Default + Send + Sync + 'static {
         request: &Request,
         body: Vec<u8>,
     ) -> impl Future<Output = Result<Answer, End>> + Send {
-        handle(conn, app(request.method.clone(), request.target.clone(), body))
+        handle(
+            conn,
+            app(request.method.clone(), request.target.clone(), body),
+        )
     }
 
     fn respond(
@@ -277,7 +280,12 @@ pub(crate) fn run<H: Hooks>(listener: TcpListener, stop: Shutdown) -> Serving {
     Box::pin(Arc::new(H::default()).listen(listener, stop))
 }
 
-pub(crate) fn opened<H: Hooks>(hooks: &H, stream: TcpStream, peer: SocketAddr, stop: &Shutdown) -> Conn {
+pub(crate) fn opened<H: Hooks>(
+    hooks: &H,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: &Shutdown,
+) -> Conn {
     Conn {
         stream,
         peer,

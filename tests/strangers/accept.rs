@@ -334,7 +334,8 @@ impl Hooks for RefusesInline {
                     continue;
                 };
                 if self.0.load(Ordering::Relaxed) >= 16 {
-                    let refusal = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+                    let refusal =
+                        b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
                     let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, refusal).await;
                     let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
                     let mut rest = Vec::new();

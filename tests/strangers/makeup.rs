@@ -17,21 +17,17 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
 
-/// Accepts until the shutdown, and gives each connection to `take`; an error is waited out.
-async fn accept_with(
-    listener: &TcpListener,
-    stop: &Shutdown,
-    mut take: impl AsyncFnMut(TcpStream, SocketAddr),
-) {
-    let mut stopped = std::pin::pin!(stop.clone().given());
+/// The next connection, `None` at the shutdown; an error is waited out.
+async fn accepted(listener: &TcpListener, stop: &Shutdown) -> Option<(TcpStream, SocketAddr)> {
     loop {
-        tokio::select! {
+        let accepted = tokio::select! {
             biased;
-            () = &mut stopped => return,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => take(stream, peer).await,
-                Err(_) => sleep(ACCEPT_PAUSE).await,
-            }
+            () = stop.clone().given() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok(accepted) => return Some(accepted),
+            Err(_) => sleep(ACCEPT_PAUSE).await,
         }
     }
 }
@@ -136,11 +132,16 @@ impl Hooks for LogTask {
         close: bool,
     ) -> Result<(), End> {
         let status = answer.status;
-        let log = self.0.lock().unwrap().get_or_insert_with(|| {
-            let (log, mut lines) = mpsc::unbounded_channel();
-            tokio::spawn(async move { while lines.recv().await.is_some() {} });
-            log
-        }).clone();
+        let log = self
+            .0
+            .lock()
+            .unwrap()
+            .get_or_insert_with(|| {
+                let (log, mut lines) = mpsc::unbounded_channel();
+                tokio::spawn(async move { while lines.recv().await.is_some() {} });
+                log
+            })
+            .clone();
         let _ = log.send(status);
         respond(conn, request, answer, close).await
     }
@@ -222,10 +223,9 @@ impl Hooks for Workers {
                 }
             });
         }
-        accept_with(&listener, &stop, async |stream, peer| {
+        while let Some((stream, peer)) = accepted(&listener, &stop).await {
             let _ = queue.send(opened(&*self, stream, peer, &stop)).await;
-        })
-        .await;
+        }
         drop((listener, queue));
         let all = async { while workers.join_next().await.is_some() {} };
         let _ = timeout(self.clocks().grace, all).await;
@@ -257,20 +257,19 @@ impl WorkersOnDemand {
 
 impl Hooks for WorkersOnDemand {
     async fn listen(self: Arc<Self>, listener: TcpListener, stop: Shutdown) {
-        accept_with(&listener, &stop, async |stream, peer| {
+        while let Some((stream, peer)) = accepted(&listener, &stop).await {
             let mut conn = opened(&*self, stream, peer, &stop);
             loop {
                 let Some(free) = self.free.lock().unwrap().pop_back() else {
                     tokio::spawn(Arc::clone(&self).work(conn));
-                    return;
+                    break;
                 };
                 match free.send(conn) {
-                    Ok(()) => return,
+                    Ok(()) => break,
                     Err(refused) => conn = refused,
                 }
             }
-        })
-        .await;
+        }
         drop(listener);
         let _ = timeout(self.clocks().grace, self.open.none()).await;
     }
@@ -350,8 +349,8 @@ impl Hooks for HandsBack {
                     Ok(false) => drop(finish(&mut conn).await),
                     Err(End::Status(status)) => {
                         let answer = Answer::new(status, "");
-                        let refusal = respond(&mut conn, &Request::unread(), answer, true);
-                        if refusal.await.is_ok() {
+                        let unread = Request::unread();
+                        if respond(&mut conn, &unread, answer, true).await.is_ok() {
                             let _ = finish(&mut conn).await;
                         }
                     }
@@ -412,7 +411,11 @@ impl Hooks for TwoTasks {
                         let close = request.close
                             || request.framing != Framing::Length(0)
                             || stop.is_given();
-                        let status = if request.framing == Framing::Length(0) { 200 } else { 411 };
+                        let status = if request.framing == Framing::Length(0) {
+                            200
+                        } else {
+                            411
+                        };
                         (Answer::new(status, "hello"), request, close)
                     }
                     Err(_) => (Answer::new(400, ""), Request::unread(), true),
@@ -525,7 +528,10 @@ impl Hooks for Refuses {
             return connection(self, conn).await;
         }
         let answer = Answer::new(503, "");
-        if respond(&mut conn, &Request::unread(), answer, true).await.is_ok() {
+        if respond(&mut conn, &Request::unread(), answer, true)
+            .await
+            .is_ok()
+        {
             let _ = finish(&mut conn).await;
         }
     }
@@ -724,7 +730,7 @@ impl Hooks for FourAcceptors {
 pub(crate) fn hyper_clocked(listener: TcpListener, stop: Shutdown) -> Serving {
     Box::pin(async move {
         let mut connections = JoinSet::new();
-        accept_with(&listener, &stop, async |stream, _| {
+        while let Some((stream, _)) = accepted(&listener, &stop).await {
             let service = TowerToHyperService::new(router());
             let stopped = stop.clone();
             connections.spawn(async move {
@@ -744,8 +750,7 @@ pub(crate) fn hyper_clocked(listener: TcpListener, stop: Shutdown) -> Serving {
                 };
                 let _ = timeout(Duration::from_secs(60), gracefully).await;
             });
-        })
-        .await;
+        }
         drop(listener);
         let all = async { while connections.join_next().await.is_some() {} };
         let _ = timeout(Duration::from_secs(10), all).await;
@@ -756,7 +761,7 @@ pub(crate) fn hyper_clocked(listener: TcpListener, stop: Shutdown) -> Serving {
 pub(crate) fn lines(listener: TcpListener, stop: Shutdown) -> Serving {
     Box::pin(async move {
         let mut connections = JoinSet::new();
-        accept_with(&listener, &stop, async |stream, _| {
+        while let Some((stream, _)) = accepted(&listener, &stop).await {
             connections.spawn(async move {
                 let (reader, mut writer) = stream.into_split();
                 let mut lines = BufReader::new(reader.take(64 * 1024));
@@ -773,8 +778,7 @@ pub(crate) fn lines(listener: TcpListener, stop: Shutdown) -> Serving {
                     }
                 }
             });
-        })
-        .await;
+        }
         drop(listener);
         let all = async { while connections.join_next().await.is_some() {} };
         let _ = timeout(Duration::from_secs(10), all).await;

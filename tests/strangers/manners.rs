@@ -137,7 +137,10 @@ pub(crate) struct AlwaysContinues;
 
 impl Hooks for AlwaysContinues {
     async fn body(&self, conn: &mut Conn, request: &Request) -> Result<Vec<u8>, End> {
-        let wanted = matches!(request.framing, Framing::Chunked | Framing::Length(1..=BODY_MAX));
+        let wanted = matches!(
+            request.framing,
+            Framing::Chunked | Framing::Length(1..=BODY_MAX)
+        );
         if !request.expect || !wanted || is_left(request) || conn.buf.is_empty() {
             return body(conn, request).await;
         }
@@ -360,29 +363,27 @@ pub(crate) struct ReadsBytes;
 
 impl Hooks for ReadsBytes {
     async fn head(&self, conn: &mut Conn) -> Result<Request, End> {
-        let reading = async {
-            let mut head = std::mem::take(&mut conn.buf);
-            while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
-                if head.len() > HEAD_MAX {
-                    return Err(End::Status(431));
-                }
-                match conn.stream.read_u8().await {
-                    Ok(byte) => head.push(byte),
-                    Err(_) => return Err(End::Status(400)),
-                }
-            }
-            conn.buf = head;
-            Ok(())
-        };
         // A pipelined head may be there whole.
-        if parse(&[]).is_ok() && !conn.buf.windows(4).any(|four| four == b"\r\n\r\n") {
-            let clock = Duration::from_secs(10);
-            timeout(clock, reading)
-                .await
-                .unwrap_or(Err(End::Status(408)))?;
+        if !conn.buf.windows(4).any(|four| four == b"\r\n\r\n") {
+            let clock = conn.clocks.head;
+            let reading = timeout(clock, read_bytes(conn)).await;
+            reading.unwrap_or(Err(End::Status(408)))?;
         }
         head(conn).await
     }
+}
+
+async fn read_bytes(conn: &mut Conn) -> Result<(), End> {
+    while !conn.buf.ends_with(b"\r\n\r\n") && !conn.buf.ends_with(b"\n\n") {
+        if conn.buf.len() > HEAD_MAX {
+            return Err(End::Status(431));
+        }
+        let Ok(byte) = conn.stream.read_u8().await else {
+            return Err(End::Status(400));
+        };
+        conn.buf.push(byte);
+    }
+    Ok(())
 }
 
 /// One read takes up to a MiB.
@@ -544,7 +545,8 @@ impl Hooks for EndsByClose {
         _: bool,
     ) -> Result<(), End> {
         let status = answer.status;
-        let mut bytes = format!("HTTP/1.1 {status} Status\r\nConnection: close\r\n\r\n").into_bytes();
+        let mut bytes =
+            format!("HTTP/1.1 {status} Status\r\nConnection: close\r\n\r\n").into_bytes();
         if request.method != "HEAD" {
             bytes.extend(answer.body);
         }
@@ -721,8 +723,10 @@ impl Hooks for ClockedUpgrade {
             return exchange(self, conn).await;
         }
         head(conn).await?;
-        conn.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
-            .await?;
+        conn.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
+        )
+        .await?;
         let echoing = async {
             loop {
                 let bytes = std::mem::take(&mut conn.buf);

@@ -296,15 +296,20 @@ impl Hooks for LastLengthCounts {
             let end = conn.buf.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {
                 let text = String::from_utf8_lossy(&conn.buf[..end]).into_owned();
-                let is_length = |line: &&str| line.to_ascii_lowercase().starts_with("content-length:");
+                let is_length =
+                    |line: &&str| line.to_ascii_lowercase().starts_with("content-length:");
                 let last = text.split("\r\n").filter(is_length).last();
                 if let Some(last) = last {
                     let framing = |line: &str| {
                         let line = line.to_ascii_lowercase();
-                        line.starts_with("content-length:") || line.starts_with("transfer-encoding:")
+                        line.starts_with("content-length:")
+                            || line.starts_with("transfer-encoding:")
                     };
                     let others = text.split("\r\n").filter(|line| !framing(line));
-                    let head = others.chain([last, "", ""]).collect::<Vec<_>>().join("\r\n");
+                    let head = others
+                        .chain([last, "", ""])
+                        .collect::<Vec<_>>()
+                        .join("\r\n");
                     conn.buf.splice(..end + 4, head.into_bytes());
                 }
                 return head(conn).await;
@@ -414,7 +419,10 @@ impl Hooks for FieldsInHashOrder {
     ) -> Result<(), End> {
         let mut fields = HashMap::new();
         fields.insert("Content-Length", answer.body.len().to_string());
-        fields.insert("Connection", if close { "close" } else { "keep-alive" }.to_owned());
+        fields.insert(
+            "Connection",
+            if close { "close" } else { "keep-alive" }.to_owned(),
+        );
         fields.insert("Server", "stranger".to_owned());
         fields.insert("Cache-Control", "no-store".to_owned());
         let mut bytes = format!("HTTP/1.1 {} Status\r\n", answer.status);
