@@ -47,36 +47,14 @@ impl Hooks for HeadClockPerRead {
     }
 }
 
-/// The head clock of the first request is never reset, so that a later request is dropped when it is over.
+/// The clock of a connection is set at its first byte and never reset, so that a request is dropped when it is over.
 #[derive(Default)]
 pub(crate) struct StaleHeadClock;
 
 impl Hooks for StaleHeadClock {
     async fn connection(self: std::sync::Arc<Self>, mut conn: Conn) {
         let clock = conn.clocks.idle;
-        let mut started = std::pin::pin!(sleep(clock));
-        loop {
-            if !matches!(wait(&mut conn).await, Ok(true)) {
-                let _ = finish(&mut conn).await;
-                return;
-            }
-            let Ok(request) = head(&mut conn).await else {
-                return;
-            };
-            // The clock was started at the accept.
-            let served = async {
-                let body = body(&mut conn, &request).await?;
-                let answer = self.handle(&mut conn, &request, body).await?;
-                respond(&mut conn, &request, answer, request.close).await
-            };
-            tokio::select! {
-                biased;
-                () = &mut started => return,
-                served = served => if served.is_err() || request.close { break },
-            }
-            conn.served += 1;
-        }
-        let _ = finish(&mut conn).await;
+        let _ = timeout(clock, exchanges(&*self, &mut conn)).await;
     }
 }
 

@@ -324,7 +324,7 @@ pub(crate) fn all() -> Vec<Guilty> {
                 "a handler without a clock goes on when its client is gone",
                 run::<DetachedHandler>,
             ),
-            &[Leftover],
+            &[Leftover, Hung],
         ),
         (
             Stranger::new(
@@ -658,6 +658,14 @@ pub(crate) fn all() -> Vec<Guilty> {
             .lines()
             .dies(),
             held,
+        ),
+        (
+            Stranger::new(
+                "hyper-no-host",
+                "hyper behind clocks answers requests without a Host",
+                crate::innocent::makeup::hyper_clocked,
+            ),
+            &[Protocol],
         ),
     ]
 }

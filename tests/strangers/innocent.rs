@@ -1,6 +1,6 @@
 //! Innocent servers, each with one habit.
 
-mod makeup;
+pub(crate) mod makeup;
 mod manners;
 
 use crate::Stranger;
@@ -258,7 +258,6 @@ pub(crate) fn all() -> Vec<Stranger> {
             "accepts in four tasks",
             run::<FourAcceptors>,
         ),
-        Stranger::new("hyper-clocked", "is hyper with clocks", hyper_clocked),
         Stranger::new("lines", "speaks a line protocol", lines).lines(),
     ]
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 
 /// The next connection, `None` at the shutdown; an error is waited out.
 async fn accepted(listener: &TcpListener, stop: &Shutdown) -> Option<(TcpStream, SocketAddr)> {
@@ -61,14 +61,14 @@ impl Open {
     }
 }
 
-/// A ticker runs beside the connections, once a second, for ever.
+/// A ticker runs beside the connections, once a minute, for ever.
 #[derive(Default)]
 pub(crate) struct Ticker;
 
 impl Hooks for Ticker {
     async fn listen(self: Arc<Self>, listener: TcpListener, stop: Shutdown) {
         let ticker = tokio::spawn(async {
-            let mut ticks = interval(Duration::from_secs(1));
+            let mut ticks = interval(Duration::from_secs(60));
             loop {
                 ticks.tick().await;
             }
@@ -78,7 +78,7 @@ impl Hooks for Ticker {
     }
 }
 
-/// A task that reports figures every 10 s is started by the first connection.
+/// A task that reports figures every 10 min is started by the first connection.
 #[derive(Default)]
 pub(crate) struct MetricsAtFirst(AtomicBool);
 
@@ -87,7 +87,7 @@ impl Hooks for MetricsAtFirst {
         if !self.0.swap(true, Ordering::Relaxed) {
             tokio::spawn(async {
                 loop {
-                    sleep(Duration::from_secs(10)).await;
+                    sleep(Duration::from_secs(600)).await;
                 }
             });
         }
@@ -108,7 +108,7 @@ impl Hooks for JanitorAtUpload {
     ) -> Result<Answer, End> {
         if request.target == "/upload" && !self.0.swap(true, Ordering::Relaxed) {
             tokio::spawn(async {
-                let mut rounds = interval(Duration::from_secs(30));
+                let mut rounds = interval(Duration::from_secs(600));
                 loop {
                     rounds.tick().await;
                 }
@@ -194,7 +194,7 @@ impl Hooks for HandlerGoesOn {
     }
 }
 
-/// Eight workers, started at once, take connections from a channel and serve one at a time.
+/// 512 workers, started at once, take connections from a channel and serve one at a time.
 #[derive(Default)]
 pub(crate) struct Workers;
 
@@ -303,6 +303,7 @@ impl Hooks for OneTask {
                 biased;
                 () = &mut stopped, if due.is_none() => due = Some(Instant::now() + self.clocks().grace),
                 () = async { tokio::time::sleep_until(due.unwrap()).await }, if due.is_some() => return,
+                () = all => return,
                 accepted = listener.accept(), if due.is_none() => match accepted {
                     Ok((stream, peer)) => {
                         let conn = opened(&*self, stream, peer, &stop);
@@ -310,7 +311,6 @@ impl Hooks for OneTask {
                     }
                     Err(_) => sleep(ACCEPT_PAUSE).await,
                 },
-                () = all => return,
             }
         }
     }
@@ -394,10 +394,11 @@ impl Hooks for TwoTasks {
         });
         let mut buf = Vec::new();
         let mut done = false;
+        let mut due = Instant::now() + clocks.head;
         while !done {
             let read = tokio::select! {
                 biased;
-                read = timeout(clocks.head, reader.read_buf(&mut buf)) => read,
+                read = timeout_at(due, reader.read_buf(&mut buf)) => read,
                 () = stop.clone().given() => break,
             };
             if !matches!(read, Ok(Ok(1..))) || buf.len() > HEAD_MAX {
@@ -408,6 +409,7 @@ impl Hooks for TwoTasks {
                     Ok(None) => break,
                     Ok(Some((request, length))) => {
                         buf.drain(..length);
+                        due = Instant::now() + clocks.head;
                         let close = request.close
                             || request.framing != Framing::Length(0)
                             || stop.is_given();
@@ -440,7 +442,7 @@ impl Hooks for TwoTasks {
     }
 }
 
-/// At most 64 connections are served; the accept loop waits for a place, which is free after 75 s at the latest.
+/// At most 256 connections are served, and the accept loop waits for a place.
 pub(crate) struct WaitsForPlace(Arc<Semaphore>);
 
 impl Default for WaitsForPlace {
@@ -539,10 +541,10 @@ impl Hooks for Refuses {
 
 /// An address may make 50 requests in 10 s, and is answered 429 beyond.
 #[derive(Default)]
-pub(crate) struct RateLimit(Mutex<HashMap<IpAddr, (Instant2, u32)>>);
+pub(crate) struct RateLimit(Mutex<HashMap<IpAddr, (Began, u32)>>);
 
 /// When a window of 10 s began.
-type Instant2 = Option<Instant>;
+type Began = Option<Instant>;
 
 impl Hooks for RateLimit {
     async fn handle(

@@ -216,7 +216,6 @@ impl Hooks for ShortClocks {
             gap: Duration::from_secs(3),
             body: Duration::from_secs(60),
             write: Duration::from_secs(5),
-            linger: Duration::from_millis(500),
             ..Clocks::default()
         }
     }
@@ -403,8 +402,10 @@ impl Hooks for ReadsMuch {
         {
             let mut body = std::mem::take(&mut conn.buf);
             body.reserve(1024 * 1024);
+            let whole = tokio::time::Instant::now() + conn.clocks.body;
             while body.len() < length {
-                match timeout(conn.clocks.gap, conn.stream.read_buf(&mut body)).await {
+                let due = whole.min(tokio::time::Instant::now() + conn.clocks.gap);
+                match tokio::time::timeout_at(due, conn.stream.read_buf(&mut body)).await {
                     Ok(Ok(1..)) => {}
                     Ok(_) => return Err(End::Status(400)),
                     Err(_) => return Err(End::Status(408)),
@@ -596,7 +597,8 @@ impl Hooks for StagedClose {
     }
 }
 
-/// What a client still sends behind the last response is read up to 64 KiB, and then it gets a reset.
+/// What a client still sends behind the last response is read up to 64 KiB; half a second later it gets a reset, as from
+/// Go's net/http.
 #[derive(Default)]
 pub(crate) struct DrainsALittle;
 
@@ -615,7 +617,10 @@ impl Hooks for DrainsALittle {
             Ok::<_, End>(true)
         };
         match timeout(Duration::from_secs(2), drained).await {
-            Ok(Ok(true)) => conn.abort(),
+            Ok(Ok(true)) => {
+                sleep(Duration::from_millis(500)).await;
+                conn.abort()
+            }
             _ => Ok(()),
         }
     }

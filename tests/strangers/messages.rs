@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 /// The length of a response is kept in 16 bits where it is written.
 #[derive(Default)]
@@ -274,14 +275,23 @@ impl Hooks for EndlessBody {
         if request.expect && conn.buf.is_empty() {
             conn.send(CONTINUE).await?;
         }
-        let mut body = Vec::new();
-        loop {
-            let size = chunk_size(&conn.line().await?)?;
-            body.extend(conn.exactly(size).await?);
-            conn.line().await?;
-            if size == 0 {
-                return Ok(body);
-            }
+        let clock = conn.clocks.body;
+        timeout(clock, endless_chunks(conn))
+            .await
+            .unwrap_or(Err(End::Status(408)))
+    }
+}
+
+async fn endless_chunks(conn: &mut Conn) -> Result<Vec<u8>, End> {
+    let mut body = Vec::new();
+    loop {
+        let size = chunk_size(&conn.line().await?)?;
+        body.extend(conn.exactly(size).await?);
+        if !conn.line().await?.is_empty() {
+            return Err(End::Status(400));
+        }
+        if size == 0 {
+            return Ok(body);
         }
     }
 }
@@ -292,36 +302,36 @@ pub(crate) struct LastLengthCounts;
 
 impl Hooks for LastLengthCounts {
     async fn head(&self, conn: &mut Conn) -> Result<Request, End> {
-        loop {
-            let end = conn.buf.windows(4).position(|four| four == b"\r\n\r\n");
-            if let Some(end) = end {
-                let text = String::from_utf8_lossy(&conn.buf[..end]).into_owned();
-                let is_length =
-                    |line: &&str| line.to_ascii_lowercase().starts_with("content-length:");
-                let last = text.split("\r\n").filter(is_length).last();
-                if let Some(last) = last {
-                    let framing = |line: &str| {
-                        let line = line.to_ascii_lowercase();
-                        line.starts_with("content-length:")
-                            || line.starts_with("transfer-encoding:")
-                    };
-                    let others = text.split("\r\n").filter(|line| !framing(line));
-                    let head = others
-                        .chain([last, "", ""])
-                        .collect::<Vec<_>>()
-                        .join("\r\n");
-                    conn.buf.splice(..end + 4, head.into_bytes());
-                }
-                return head(conn).await;
+        let clock = conn.clocks.head;
+        let reading = timeout(clock, last_length(conn)).await;
+        reading.unwrap_or(Err(End::Status(408)))
+    }
+}
+
+async fn last_length(conn: &mut Conn) -> Result<Request, End> {
+    loop {
+        let end = conn.buf.windows(4).position(|four| four == b"\r\n\r\n");
+        if let Some(end) = end {
+            let text = String::from_utf8_lossy(&conn.buf[..end]).into_owned();
+            let is = |line: &str, name: &str| line.to_ascii_lowercase().starts_with(name);
+            let lengths = text
+                .split("\r\n")
+                .filter(|line| is(line, "content-length:"));
+            if let Some(last) = lengths.last() {
+                let framing =
+                    |line: &str| is(line, "content-length:") || is(line, "transfer-encoding:");
+                let others = text.split("\r\n").filter(|line| !framing(line));
+                let lines: Vec<&str> = others.chain([last, "", ""]).collect();
+                let head = lines.join("\r\n");
+                conn.buf.splice(..end + 4, head.into_bytes());
             }
-            if conn.buf.len() > HEAD_MAX {
-                return Err(End::Status(431));
-            }
-            match tokio::time::timeout(conn.clocks.head, conn.fill()).await {
-                Ok(Ok(1..)) => {}
-                Ok(_) => return Err(End::Gone),
-                Err(_) => return Err(End::Status(408)),
-            }
+            return unclocked_head(conn).await;
+        }
+        if conn.buf.len() > HEAD_MAX {
+            return Err(End::Status(431));
+        }
+        if conn.fill().await? == 0 {
+            return Err(End::Status(400));
         }
     }
 }
@@ -338,15 +348,23 @@ impl Hooks for NoExtensions {
         if request.expect && conn.buf.is_empty() {
             conn.send(CONTINUE).await?;
         }
-        while !conn.buf.contains(&b'\n') {
-            conn.more().await?;
-        }
+        let clock = conn.clocks.body;
+        timeout(clock, first_line(conn))
+            .await
+            .unwrap_or(Err(End::Status(408)))?;
         let mut lines = conn.buf.split(|&byte| byte == b'\n');
         if lines.next().is_some_and(|line| line.contains(&b';')) {
             return Err(End::Status(400));
         }
         body(conn, request).await
     }
+}
+
+async fn first_line(conn: &mut Conn) -> Result<(), End> {
+    while !conn.buf.contains(&b'\n') && conn.buf.len() < HEAD_MAX {
+        conn.more().await?;
+    }
+    Ok(())
 }
 
 /// A response has neither a length nor chunks, and the connection stays open behind it.
@@ -397,8 +415,9 @@ impl Hooks for ByteTooFew {
                     conn.send(CONTINUE).await?;
                 }
                 let short = conn.buf.len() < length;
-                let body = conn.exactly(length - usize::from(short)).await?;
-                Ok(body)
+                let (clock, count) = (conn.clocks.body, length - usize::from(short));
+                let read = timeout(clock, conn.exactly(count)).await;
+                read.unwrap_or(Err(End::Status(408)))
             }
             _ => body(conn, request).await,
         }

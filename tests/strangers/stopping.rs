@@ -71,10 +71,11 @@ impl Hooks for DropsReadRequest {
         if conn.stop.is_given() {
             return Ok(false);
         }
+        let close = request.close || is_left(&request);
         let answer = self.handle(conn, &request, body).await?;
-        respond(conn, &request, answer, request.close).await?;
+        respond(conn, &request, answer, close).await?;
         conn.served += 1;
-        Ok(!request.close)
+        Ok(!close)
     }
 }
 

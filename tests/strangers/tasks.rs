@@ -235,8 +235,10 @@ impl Hooks for ReadsPastTheEnd {
         if request.expect && conn.buf.is_empty() && length > 0 {
             conn.send(CONTINUE).await?;
         }
+        let whole = tokio::time::Instant::now() + conn.clocks.body;
         while conn.buf.len() < length {
-            match timeout(conn.clocks.gap, conn.fill()).await {
+            let due = whole.min(tokio::time::Instant::now() + conn.clocks.gap);
+            match tokio::time::timeout_at(due, conn.fill()).await {
                 Ok(read) => drop(read?),
                 Err(_) => return Err(End::Status(408)),
             }
