@@ -31,6 +31,8 @@ pub(crate) struct Stranger {
     serve: fn(TcpListener, Shutdown) -> Serving,
     contract: Contract,
     speaks_lines: bool,
+    /// It wakes periodically, which makes each run some hundred times dearer.
+    ticks: bool,
 }
 
 impl Stranger {
@@ -49,6 +51,7 @@ impl Stranger {
             serve,
             contract,
             speaks_lines: false,
+            ticks: false,
         }
     }
 
@@ -71,6 +74,20 @@ impl Stranger {
     pub(crate) fn lines(mut self) -> Self {
         self.speaks_lines = true;
         self
+    }
+
+    /// It has a task that wakes periodically, for ever.
+    pub(crate) fn ticks(mut self) -> Self {
+        self.ticks = true;
+        self
+    }
+
+    /// Every so many-th incident is run, and so many cases.
+    fn effort(&self) -> (usize, u64) {
+        match self.ticks {
+            true => (25, 10),
+            false => (1, CASES),
+        }
     }
 
     fn bed(&self) -> Bed {
@@ -122,10 +139,13 @@ fn found(cell: &Cell, expected: &[Verdict]) -> Option<String> {
     Some(format!("`{}`{part}", finding.kind.name()))
 }
 
-fn incidents(server: &dyn Server) -> impl Iterator<Item = Cell> {
+/// Every so many-th incident of the book, judged.
+fn incidents(server: &dyn Server, step: usize) -> impl Iterator<Item = Cell> {
     let all = incident::all().iter();
     let apply = all.filter(|scenario| server.inapplicable(scenario).is_none());
-    apply.map(|scenario| Cell::twice(Engine::Leap, scenario, server, Detail::default()))
+    apply
+        .step_by(step)
+        .map(|scenario| Cell::twice(Engine::Leap, scenario, server, Detail::default()))
 }
 
 /// How many cases were run to the first finding, and that.
@@ -231,7 +251,8 @@ fn the_innocent_are_clean() {
             continue;
         }
         let server: Arc<dyn Server> = stranger.bed().into();
-        for cell in incidents(&*server) {
+        let (step, cases) = stranger.effort();
+        for cell in incidents(&*server, step) {
             let what = (stranger.name, &cell.scenario.name);
             assert_eq!(
                 cell.verdict(),
@@ -240,7 +261,7 @@ fn the_innocent_are_clean() {
                 cell.findings
             );
         }
-        let (_, cell) = fuzzed(&*server, CASES);
+        let (_, cell) = fuzzed(&*server, cases);
         if let Some(cell) = cell {
             panic!(
                 "{}: {:?}\n{}",
@@ -262,7 +283,7 @@ fn the_misjudged_are_still_misjudged() {
         if let Some((stranger, expected)) = guilty {
             let server: Arc<dyn Server> = stranger.bed().into();
             if by == "-" {
-                for cell in incidents(&*server) {
+                for cell in incidents(&*server, 1) {
                     let told = (name, &cell.scenario.name, found(&cell, expected));
                     assert_eq!(told.2, None, "{told:?}: is it rightly judged now?");
                 }
@@ -323,7 +344,7 @@ fn tell(stranger: &Stranger, expected: &[Verdict], cases: u64) {
         expected
     };
     let mut others = Vec::new();
-    for cell in incidents(&*server) {
+    for cell in incidents(&*server, stranger.effort().0) {
         match found(&cell, all) {
             Some(found) => {
                 println!("| `{name}` | {about} | {found} | {} |", cell.scenario.name);
@@ -339,6 +360,11 @@ fn tell(stranger: &Stranger, expected: &[Verdict], cases: u64) {
     for other in others {
         println!("    by luck? {} {}", other.scenario.name, says(&other));
     }
+    let cases = if stranger.ticks {
+        stranger.effort().1
+    } else {
+        cases
+    };
     let (case, cell) = fuzzed(&*server, cases);
     match &cell {
         None => println!("| `{name}` | {about} | {case} |"),

@@ -148,7 +148,10 @@ impl Conn {
         match timeout(self.clocks.gap, self.fill()).await {
             Err(_) => Err(End::Status(408)),
             Ok(Ok(0)) => Err(End::Status(400)),
-            Ok(read) => Ok(drop(read?)),
+            Ok(read) => {
+                read?;
+                Ok(())
+            }
         }
     }
 

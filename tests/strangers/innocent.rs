@@ -162,17 +162,19 @@ pub(crate) fn all() -> Vec<Stranger> {
             "answers 503 at shutdown to clients that have not asked",
             run::<Farewell>,
         ),
-        Stranger::new("ticker", "runs a background ticker", run::<Ticker>),
+        Stranger::new("ticker", "runs a background ticker", run::<Ticker>).ticks(),
         Stranger::new(
             "metrics-at-first",
             "starts a metrics task at the first connection",
             run::<MetricsAtFirst>,
-        ),
+        )
+        .ticks(),
         Stranger::new(
             "janitor-at-upload",
             "starts a janitor at the first upload",
             run::<JanitorAtUpload>,
-        ),
+        )
+        .ticks(),
         Stranger::new(
             "log-task",
             "writes its log in a task that the first response starts",
