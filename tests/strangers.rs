@@ -111,7 +111,182 @@ const CASES: u64 = 200;
 
 /// What the bed misjudges today: the server, what is right, what comes instead, and what brings that out (an incident, `case N` of
 /// `fuzz --seed 1`, or `-` where no incident and no case finds anything).
-const MISJUDGED: &[(&str, &str, &str, &str)] = &[];
+const MISJUDGED: &[(&str, &str, &str, &str)] = &[
+    (
+        "empty-lines-restart",
+        "convicted: `late`, a client that sends an empty line every 9 s stays for ever",
+        "nothing",
+        "-",
+    ),
+    (
+        "unclocked-upgrade",
+        "convicted: `hung`, a client that is silent behind its 101 stays for ever",
+        "nothing",
+        "-",
+    ),
+    (
+        "no-pongs",
+        "convicted: `late`, the server's own pings are no progress of the client",
+        "nothing",
+        "-",
+    ),
+    (
+        "inline-sniff",
+        "convicted: `deaf`, an honest client waits 10 s for each silent one before it",
+        "nothing",
+        "-",
+    ),
+    (
+        "slots-while-idle",
+        "convicted: `deaf`, four idle clients shut out an honest one for 30 s",
+        "`late` (stall)",
+        "connection-crowd",
+    ),
+    (
+        "panic-stays-counted",
+        "convicted: `deaf`, eight panics have every later request answered 503",
+        "nothing",
+        "-",
+    ),
+    (
+        "address-never-forgotten",
+        "convicted: `deaf`, the address of a fresh client is answered 429 for ever",
+        "nothing",
+        "-",
+    ),
+    (
+        "registry-grows",
+        "convicted: `hoard`, each failed connection leaves 64 KiB",
+        "nothing",
+        "-",
+    ),
+    (
+        "select-drops-head",
+        "convicted: `protocol`, a head in two halves is not answered as one",
+        "`protocol` (host)",
+        "case 142",
+    ),
+    (
+        "lock-across-handler",
+        "convicted: `deaf`, one slow handler holds up all others for 4 s each",
+        "nothing",
+        "-",
+    ),
+    (
+        "audit-blocks",
+        "convicted: `deaf`, sixteen responses behind a 503 nobody is answered",
+        "`leftover` (drain)",
+        "case 9",
+    ),
+    (
+        "drops-read-request",
+        "convicted: `protocol`, a request that was read is not answered",
+        "nothing",
+        "-",
+    ),
+    (
+        "keeps-listening",
+        "convicted: `protocol`, clients that connect during the shutdown are neither refused nor served",
+        "nothing",
+        "-",
+    ),
+    (
+        "chunked-to-old",
+        "convicted: `protocol`, Transfer-Encoding to HTTP/1.0 (a MUST NOT of RFC 9112 section 6.1)",
+        "`protocol` (garbage)",
+        "case 1305",
+    ),
+    (
+        "shared-slot",
+        "convicted: `protocol`, one client gets what is another's",
+        "`lost` (slow)",
+        "case 402",
+    ),
+    (
+        "endless-head",
+        "convicted: `hoard`, more than the 2 MiB that the contract allows",
+        "nothing",
+        "-",
+    ),
+    (
+        "endless-body",
+        "convicted: `hoard`, more than the 2 MiB that the contract allows",
+        "nothing",
+        "-",
+    ),
+    (
+        "no-extensions",
+        "convicted: `protocol`, an unknown extension is to be ignored (a MUST of RFC 9112 section 7.1.1)",
+        "nothing",
+        "-",
+    ),
+    (
+        "no-framing",
+        "convicted: `protocol`, the response to the second request is part of the first",
+        "nothing",
+        "-",
+    ),
+    (
+        "short-clocks",
+        "clean: it promised nothing to a client that reads 300 B/s",
+        "`lost` (slow)",
+        "download-slow-steady",
+    ),
+    (
+        "send-timeout",
+        "clean: it promised nothing to a client that reads 300 B/s",
+        "`lost` (slow)",
+        "download-slow-steady",
+    ),
+    (
+        "drains-a-little",
+        "clean: it waits for 12 round trips before the reset",
+        "`lost` (erased)",
+        "early-reply-erased",
+    ),
+    (
+        "metrics-at-first",
+        "clean: the task is the server's own",
+        "`leftover` (drain)",
+        "case 9",
+    ),
+    (
+        "janitor-at-upload",
+        "clean: the task is the server's own",
+        "`hung` (stall)",
+        "case 2",
+    ),
+    (
+        "log-task",
+        "clean: the task is the server's own",
+        "`leftover` (drain)",
+        "case 9",
+    ),
+    (
+        "job-behind",
+        "clean: the job holds nothing of the connection, and ends",
+        "`late` (drain)",
+        "expect-body-races-echo",
+    ),
+    (
+        "workers-on-demand",
+        "clean: an idle worker holds nothing of a connection, and ends",
+        "`late` (stall)",
+        "connect-silence",
+    ),
+    (
+        "hands-back",
+        "clean: the task that is held against connection 2 serves connection 1",
+        "`late` (drain)",
+        "case 41",
+    ),
+    (
+        "upstream",
+        "clean: the connection that is held is the server's own, to its backend",
+        "`hung` (stall)",
+        "connect-silence",
+    ),
+];
 
 fn says(cell: &Cell) -> String {
     let told = |finding: &hangup::finding::Finding| {
