@@ -1,7 +1,7 @@
 //! Servers as strangers write them, each from the description of a defect or of a habit alone.
 //!
-//! The page `strangers.md` has a row for each. What the bed misjudges is in [`MISJUDGED`], and a test fails as soon as
-//! one of these is judged rightly, so that the list stays true.
+//! The page `strangers.md` has a row for each. What the bed misjudges is in [`MISJUDGED`], and a
+//! test fails as soon as one of these is judged rightly, so that the list stays true.
 
 #[path = "strangers/base.rs"]
 mod base;
@@ -109,8 +109,9 @@ impl Stranger {
 /// How many generated cases the regular tests run where nothing is to be found.
 const CASES: u64 = 200;
 
-/// What the bed misjudges today: the server, what is right, what comes instead, and what brings that out (an incident, `case N` of
-/// `fuzz --seed 1`, or `-` where no incident and no case finds anything).
+/// What the bed misjudges today: the server, what is right, what comes instead, and what brings
+/// that out (an incident, `case N` of `fuzz --seed 1`, or `-` where no incident and no case finds
+/// anything).
 const MISJUDGED: &[(&str, &str, &str, &str)] = &[
     (
         "empty-lines-restart",
@@ -494,8 +495,8 @@ fn the_misjudged_are_still_misjudged() {
     }
 }
 
-/// Prints the rows of the page: `cargo test --test strangers -- --ignored --nocapture survey`. `STRANGER=NAME,NAME` names the
-/// servers, and `CASES=N` how many cases are tried at most.
+/// Prints the rows of the page: `cargo test --test strangers -- --ignored --nocapture survey`.
+/// `STRANGER=NAME,NAME` names the servers, and `CASES=N` how many cases are tried at most.
 #[test]
 #[ignore = "it takes minutes, and is for people"]
 fn survey() {

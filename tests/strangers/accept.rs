@@ -13,7 +13,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// The accept loop looks at the first byte of each connection before it spawns, with a clock of 10 s.
+/// The accept loop looks at the first byte of each connection before it spawns, with a clock of 10
+/// s.
 #[derive(Default)]
 pub(crate) struct InlineSniff;
 
@@ -43,7 +44,8 @@ impl Hooks for InlineSniff {
     }
 }
 
-/// The accept loop reads a PROXY line before it spawns, if the first byte is a `P`, and has no clock for that.
+/// The accept loop reads a PROXY line before it spawns, if the first byte is a `P`, and has no
+/// clock for that.
 #[derive(Default)]
 pub(crate) struct InlinePreface;
 
@@ -73,7 +75,8 @@ impl Hooks for InlinePreface {
     }
 }
 
-/// There are four slots, which a connection holds also while it is idle; the accept loop waits for one.
+/// There are four slots, which a connection holds also while it is idle; the accept loop waits for
+/// one.
 pub(crate) struct SlotsWhileIdle(Arc<Semaphore>);
 
 impl Default for SlotsWhileIdle {
@@ -295,7 +298,8 @@ impl Hooks for OneWorker {
     }
 }
 
-/// Each connection is entered in a registry, with 64 KiB for its statistics; one that fails stays there.
+/// Each connection is entered in a registry, with 64 KiB for its statistics; one that fails stays
+/// there.
 #[derive(Default)]
 pub(crate) struct RegistryGrows(Mutex<HashMap<usize, Vec<u8>>>, AtomicUsize);
 
@@ -309,7 +313,8 @@ impl Hooks for RegistryGrows {
     }
 }
 
-/// A socket that could not be answered is kept in a list of those to be closed later, and nobody ever does.
+/// A socket that could not be answered is kept in a list of those to be closed later, and nobody
+/// ever does.
 #[derive(Default)]
 pub(crate) struct KeepsFailedSockets(Mutex<Vec<Conn>>);
 
@@ -321,7 +326,8 @@ impl Hooks for KeepsFailedSockets {
     }
 }
 
-/// A client that is over the limit of 16 is told so by the accept loop, which then waits for its end.
+/// A client that is over the limit of 16 is told so by the accept loop, which then waits for its
+/// end.
 #[derive(Default)]
 pub(crate) struct RefusesInline(Arc<AtomicUsize>);
 

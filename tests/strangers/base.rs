@@ -1,7 +1,8 @@
 //! A small HTTP/1.1 server that is correct: a task for each connection, and a clock for each wait.
 //!
-//! Every step of a connection is a hook with this server's code as its default. A guilty server overrides a hook with
-//! a version that has one defect, an innocent one with a version that has one habit.
+//! Every step of a connection is a hook with this server's code as its default. A guilty server
+//! overrides a hook with a version that has one defect, an innocent one with a version that has one
+//! habit.
 
 use hangup::net::{TcpListener, TcpStream};
 use hangup::server::app::panic_if_asked;
@@ -178,8 +179,8 @@ impl Conn {
         }
     }
 
-    /// Writes all of it, as long as the client takes some within each write clock. A socket becomes writable only when a
-    /// third of its queue is free, so the queue is looked at, too.
+    /// Writes all of it, as long as the client takes some within each write clock. A socket becomes
+    /// writable only when a third of its queue is free, so the queue is looked at, too.
     pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), End> {
         let whole = Instant::now() + self.clocks.response;
         let mut queued = self.stream.send_queue()?;

@@ -47,7 +47,8 @@ impl Hooks for HeadClockPerRead {
     }
 }
 
-/// The clock of a connection is set at its first byte and never reset, so that a request is dropped when it is over.
+/// The clock of a connection is set at its first byte and never reset, so that a request is dropped
+/// when it is over.
 #[derive(Default)]
 pub(crate) struct StaleHeadClock;
 
@@ -315,7 +316,8 @@ impl Hooks for NoPongs {
     }
 }
 
-/// A slow answer is preceded by `102 Processing` every 5 s, and the clock of the handler restarts with each.
+/// A slow answer is preceded by `102 Processing` every 5 s, and the clock of the handler restarts
+/// with each.
 #[derive(Default)]
 pub(crate) struct ProcessingRestarts;
 

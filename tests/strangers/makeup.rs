@@ -119,7 +119,8 @@ impl Hooks for JanitorAtUpload {
     }
 }
 
-/// Lines of the access log go to a task that waits for them on a channel, started by the first response.
+/// Lines of the access log go to a task that waits for them on a channel, started by the first
+/// response.
 #[derive(Default)]
 pub(crate) struct LogTask(Mutex<Option<mpsc::UnboundedSender<u16>>>);
 
@@ -275,7 +276,8 @@ impl Hooks for WorkersOnDemand {
     }
 }
 
-/// All connections are served by the accept loop's own task, in a `JoinSet` that is polled in one `select!`.
+/// All connections are served by the accept loop's own task, in a `JoinSet` that is polled in one
+/// `select!`.
 #[derive(Default)]
 pub(crate) struct OneTask;
 
@@ -316,7 +318,8 @@ impl Hooks for OneTask {
     }
 }
 
-/// An idle connection goes back to the accept loop, which hands it to a new task when its next request begins.
+/// An idle connection goes back to the accept loop, which hands it to a new task when its next
+/// request begins.
 #[derive(Default)]
 pub(crate) struct HandsBack {
     open: Arc<Open>,
@@ -371,7 +374,8 @@ impl Hooks for HandsBack {
     }
 }
 
-/// A connection is two tasks, a reader that parses and a writer that answers, with a channel between.
+/// A connection is two tasks, a reader that parses and a writer that answers, with a channel
+/// between.
 #[derive(Default)]
 pub(crate) struct TwoTasks;
 
@@ -594,7 +598,8 @@ impl Hooks for CatchesPanics {
     }
 }
 
-/// Figures are kept with an `AtomicU64` for each connection in a registry, which forgets it when it is dropped.
+/// Figures are kept with an `AtomicU64` for each connection in a registry, which forgets it when it
+/// is dropped.
 #[derive(Default)]
 pub(crate) struct Registry(Arc<Mutex<HashMap<SocketAddr, Arc<AtomicU64>>>>);
 
@@ -630,7 +635,8 @@ impl Hooks for Watchdog {
     }
 }
 
-/// The application is behind a proxy of the server's own: each request goes to a backend over a connection from a pool.
+/// The application is behind a proxy of the server's own: each request goes to a backend over a
+/// connection from a pool.
 #[derive(Default)]
 pub(crate) struct Upstream(tokio::sync::Mutex<Vec<TcpStream>>);
 

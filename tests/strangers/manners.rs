@@ -30,7 +30,8 @@ impl Hooks for FiveRequests {
     }
 }
 
-/// A line of a head that ends with a bare LF is refused (RFC 9112 section 2.2: a recipient MAY accept it).
+/// A line of a head that ends with a bare LF is refused (RFC 9112 section 2.2: a recipient MAY
+/// accept it).
 #[derive(Default)]
 pub(crate) struct StrictLines;
 
@@ -107,7 +108,8 @@ impl Hooks for RefusesExpect {
     }
 }
 
-/// Expectations are answered with the final status at once; the body is read behind it, and the connection closed.
+/// Expectations are answered with the final status at once; the body is read behind it, and the
+/// connection closed.
 #[derive(Default)]
 pub(crate) struct FinalBeforeBody;
 
@@ -597,8 +599,8 @@ impl Hooks for StagedClose {
     }
 }
 
-/// What a client still sends behind the last response is read up to 64 KiB; half a second later it gets a reset, as from
-/// Go's net/http.
+/// What a client still sends behind the last response is read up to 64 KiB; half a second later it
+/// gets a reset, as from Go's net/http.
 #[derive(Default)]
 pub(crate) struct DrainsALittle;
 

@@ -204,8 +204,8 @@ impl Hooks for ChunkedToOld {
     }
 }
 
-/// Read buffers come from a pool, and one that goes back is not cleared: the next client's request begins with what
-/// the last one left.
+/// Read buffers come from a pool, and one that goes back is not cleared: the next client's request
+/// begins with what the last one left.
 #[derive(Default)]
 pub(crate) struct DirtyBuffers(Mutex<Vec<Vec<u8>>>);
 
@@ -217,7 +217,8 @@ impl Hooks for DirtyBuffers {
     }
 }
 
-/// An answer is kept in a slot of the server's until it is written, and another connection's answer may come between.
+/// An answer is kept in a slot of the server's until it is written, and another connection's answer
+/// may come between.
 #[derive(Default)]
 pub(crate) struct SharedSlot(Mutex<Vec<u8>>);
 
@@ -263,7 +264,8 @@ impl Hooks for EndlessHead {
     }
 }
 
-/// A chunked body may be of any length, though the server claims to keep 2 MiB of a connection at most.
+/// A chunked body may be of any length, though the server claims to keep 2 MiB of a connection at
+/// most.
 #[derive(Default)]
 pub(crate) struct EndlessBody;
 
@@ -478,7 +480,8 @@ impl Hooks for RefusedBodyIsRequest {
     }
 }
 
-/// A response is written in two parts, and an error of the second is taken for the end of an HTTP/1.0 response.
+/// A response is written in two parts, and an error of the second is taken for the end of an
+/// HTTP/1.0 response.
 #[derive(Default)]
 pub(crate) struct HalfOfAFile;
 

@@ -147,7 +147,8 @@ impl Hooks for StopsAtNextClient {
     }
 }
 
-/// A client that is connected when the shutdown comes, and has not said anything, is told 503 with a body that is cut.
+/// A client that is connected when the shutdown comes, and has not said anything, is told 503 with
+/// a body that is cut.
 #[derive(Default)]
 pub(crate) struct HalfAFarewell;
 

@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{interval, sleep, timeout};
 
-/// Each connection has a watcher that waits for the shutdown, and that nobody ends with the connection.
+/// Each connection has a watcher that waits for the shutdown, and that nobody ends with the
+/// connection.
 #[derive(Default)]
 pub(crate) struct WatcherStays;
 
@@ -36,7 +37,8 @@ impl Hooks for ReaperStays {
     }
 }
 
-/// A connection looks every 5 s whether it is told to reload, and loses the part of a head that it has read.
+/// A connection looks every 5 s whether it is told to reload, and loses the part of a head that it
+/// has read.
 #[derive(Default)]
 pub(crate) struct SelectDropsHead;
 
@@ -72,8 +74,8 @@ async fn read_head(conn: &mut Conn, mut head: Vec<u8>) -> Result<Request, End> {
     }
 }
 
-/// A handler runs in a task of its own, which says that it is done with `notify_waiters`; who is not yet waiting does not
-/// hear of it.
+/// A handler runs in a task of its own, which says that it is done with `notify_waiters`; who is
+/// not yet waiting does not hear of it.
 #[derive(Default)]
 pub(crate) struct LostWakeUp;
 
@@ -113,8 +115,8 @@ impl Hooks for DetachedHandler {
     }
 }
 
-/// Responses are written by a task of their own, which ends when nobody can send to it; a list of all writers, kept for
-/// broadcasts, can.
+/// Responses are written by a task of their own, which ends when nobody can send to it; a list of
+/// all writers, kept for broadcasts, can.
 #[derive(Default)]
 pub(crate) struct WriterInList(Mutex<Vec<mpsc::Sender<Vec<u8>>>>);
 
@@ -194,7 +196,8 @@ impl Hooks for HalfCloseAborts {
     }
 }
 
-/// The end of the stream between two requests is not looked for: it reads again in a second, for ever.
+/// The end of the stream between two requests is not looked for: it reads again in a second, for
+/// ever.
 #[derive(Default)]
 pub(crate) struct HalfCloseIgnored;
 
@@ -248,8 +251,8 @@ impl Hooks for ReadsPastTheEnd {
     }
 }
 
-/// A shared cache is locked while a handler waits for its backend, and the handler's clock does not run while it waits
-/// for the lock.
+/// A shared cache is locked while a handler waits for its backend, and the handler's clock does not
+/// run while it waits for the lock.
 #[derive(Default)]
 pub(crate) struct LockAcrossHandler(tokio::sync::Mutex<()>);
 
@@ -266,8 +269,8 @@ impl Hooks for LockAcrossHandler {
     }
 }
 
-/// Every response is also sent to an audit task over a channel that holds 64 of them, and that task waits for a second
-/// copy of each which never comes.
+/// Every response is also sent to an audit task over a channel that holds 64 of them, and that task
+/// waits for a second copy of each which never comes.
 #[derive(Default)]
 pub(crate) struct AuditBlocks(Mutex<Option<mpsc::Sender<u16>>>);
 
@@ -298,7 +301,8 @@ fn audit() -> mpsc::Sender<u16> {
     audit
 }
 
-/// Bodies are spooled by a task of their own, which the connection waits for also when the body has failed.
+/// Bodies are spooled by a task of their own, which the connection waits for also when the body has
+/// failed.
 #[derive(Default)]
 pub(crate) struct SpoolWaits;
 
