@@ -17,6 +17,7 @@
 //! | `determinism` | the same seed gives the same trace, in this process and in a fresh one |
 //! | `sealed` | what depends on hash order or on the time of day is convicted, and acquitted where both are sealed |
 //! | `engines` | two network models, one verdict |
+//! | `strangers` | servers that others wrote: each is judged rightly, or stands on a list |
 //! | `truth` | the simulation and kernel TCP, one verdict |
 
 use hangup::cell::Cell;

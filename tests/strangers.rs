@@ -1,0 +1,731 @@
+//! Servers as strangers write them, each from the description of a defect or of a habit alone.
+//!
+//! The page `strangers.md` has a row for each. What the bed misjudges is in [`MISJUDGED`], and a
+//! test fails as soon as one of these is judged rightly, so that the list stays true.
+
+#[path = "strangers/base.rs"]
+mod base;
+#[path = "strangers/guilty.rs"]
+mod guilty;
+#[path = "strangers/innocent.rs"]
+mod innocent;
+
+use hangup::Bed;
+use hangup::bed::Route;
+use hangup::campaign::fuzz::{Plan, fuzz};
+use hangup::cell::Cell;
+use hangup::contract::Contract;
+use hangup::engine::Engine;
+use hangup::incident;
+use hangup::net::TcpListener;
+use hangup::run::Detail;
+use hangup::server::{Server, Serving, Shutdown};
+use hangup_scenario::Verdict;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A server that somebody else wrote.
+pub(crate) struct Stranger {
+    name: &'static str,
+    about: &'static str,
+    serve: fn(TcpListener, Shutdown) -> Serving,
+    contract: Contract,
+    speaks_lines: bool,
+    /// It wakes periodically, which makes each run some hundred times dearer.
+    ticks: bool,
+}
+
+impl Stranger {
+    pub(crate) fn new(
+        name: &'static str,
+        about: &'static str,
+        serve: fn(TcpListener, Shutdown) -> Serving,
+    ) -> Self {
+        let contract = Contract {
+            shutdown: Some(Duration::from_secs(15)),
+            ..Contract::default()
+        };
+        Self {
+            name,
+            about,
+            serve,
+            contract,
+            speaks_lines: false,
+            ticks: false,
+        }
+    }
+
+    pub(crate) fn stall(mut self, stall: Duration) -> Self {
+        self.contract.stall = stall;
+        self
+    }
+
+    pub(crate) fn buffer(mut self, bytes: u64) -> Self {
+        self.contract.buffer = Some(bytes);
+        self
+    }
+
+    /// It has no graceful shutdown.
+    pub(crate) fn dies(mut self) -> Self {
+        self.contract.shutdown = None;
+        self
+    }
+
+    pub(crate) fn lines(mut self) -> Self {
+        self.speaks_lines = true;
+        self
+    }
+
+    /// It has a task that wakes periodically, for ever.
+    pub(crate) fn ticks(mut self) -> Self {
+        self.ticks = true;
+        self
+    }
+
+    /// Every so many-th incident is run, and so many cases.
+    fn effort(&self) -> (usize, u64) {
+        match self.ticks {
+            true => (25, 10),
+            false => (1, CASES),
+        }
+    }
+
+    fn bed(&self) -> Bed {
+        let bed = Bed::new(self.name, self.serve)
+            .contract(self.contract)
+            .keep_nothing();
+        if self.speaks_lines {
+            return bed.not_http("hello\n");
+        }
+        bed.route(Route::ReadsBody, "/upload")
+            .route(Route::LeavesBody, "/form")
+            .route(Route::Big, "/file")
+            .route(Route::Slow, "/report")
+            .route(Route::Never, "/wait")
+            .route(Route::Panics, "/broken")
+    }
+}
+
+/// How many generated cases the regular tests run where nothing is to be found.
+const CASES: u64 = 200;
+
+/// What the bed misjudges today: the server, what is right, what comes instead, and what brings
+/// that out (an incident, `case N` of `fuzz --seed 1`, or `-` where no incident and no case finds
+/// anything).
+const MISJUDGED: &[(&str, &str, &str, &str)] = &[
+    (
+        "empty-lines-restart",
+        "convicted: `late`, a client that sends an empty line every 9 s stays for ever",
+        "nothing",
+        "-",
+    ),
+    (
+        "unclocked-upgrade",
+        "convicted: `hung`, a client that is silent behind its 101 stays for ever",
+        "nothing",
+        "-",
+    ),
+    (
+        "no-pongs",
+        "convicted: `late`, the server's own pings are no progress of the client",
+        "nothing",
+        "-",
+    ),
+    (
+        "inline-sniff",
+        "convicted: `deaf`, an honest client waits 10 s for each silent one before it",
+        "nothing",
+        "-",
+    ),
+    (
+        "slots-while-idle",
+        "convicted: `deaf`, four idle clients shut out an honest one for 30 s",
+        "`late` (stall)",
+        "connection-crowd",
+    ),
+    (
+        "panic-stays-counted",
+        "convicted: `deaf`, eight panics have every later request answered 503",
+        "nothing",
+        "-",
+    ),
+    (
+        "address-never-forgotten",
+        "convicted: `deaf`, the address of a fresh client is answered 429 for ever",
+        "nothing",
+        "-",
+    ),
+    (
+        "registry-grows",
+        "convicted: `hoard`, each failed connection leaves 64 KiB",
+        "nothing",
+        "-",
+    ),
+    (
+        "continue-is-all",
+        "convicted: `protocol`, a whole request that was read is not answered",
+        "`protocol` (garbage)",
+        "case 17",
+    ),
+    (
+        "select-drops-head",
+        "convicted: `protocol`, a head in two halves is not answered as one",
+        "`protocol` (host)",
+        "case 142",
+    ),
+    (
+        "lock-across-handler",
+        "convicted: `deaf`, one slow handler holds up all others for 4 s each",
+        "nothing",
+        "-",
+    ),
+    (
+        "audit-blocks",
+        "convicted: `deaf`, sixteen responses behind a 503 nobody is answered",
+        "`leftover` (drain)",
+        "case 9",
+    ),
+    (
+        "drops-read-request",
+        "convicted: `protocol`, a request that was read is not answered",
+        "nothing",
+        "-",
+    ),
+    (
+        "keeps-listening",
+        "convicted: `protocol`, clients that connect during the shutdown are neither refused nor served",
+        "nothing",
+        "-",
+    ),
+    (
+        "chunked-to-old",
+        "convicted: `protocol`, Transfer-Encoding to HTTP/1.0 (a MUST NOT of RFC 9112 section 6.1)",
+        "`protocol` (garbage)",
+        "case 1305",
+    ),
+    (
+        "shared-slot",
+        "convicted: `protocol`, one client gets what is another's",
+        "`lost` (slow)",
+        "case 402",
+    ),
+    (
+        "endless-head",
+        "convicted: `hoard`, more than the 2 MiB that the contract allows",
+        "nothing",
+        "-",
+    ),
+    (
+        "endless-body",
+        "convicted: `hoard`, more than the 2 MiB that the contract allows",
+        "nothing",
+        "-",
+    ),
+    (
+        "no-extensions",
+        "convicted: `protocol`, an unknown extension is to be ignored (a MUST of RFC 9112 section 7.1.1)",
+        "nothing",
+        "-",
+    ),
+    (
+        "no-framing",
+        "convicted: `protocol`, the response to the second request is part of the first",
+        "nothing",
+        "-",
+    ),
+    (
+        "short-clocks",
+        "clean: it promised nothing to a client that reads 300 B/s",
+        "`lost` (slow)",
+        "download-slow-steady",
+    ),
+    (
+        "send-timeout",
+        "clean: it promised nothing to a client that reads 300 B/s",
+        "`lost` (slow)",
+        "download-slow-steady",
+    ),
+    (
+        "drains-a-little",
+        "clean: it waits for 12 round trips before the reset",
+        "`lost` (erased)",
+        "early-reply-erased",
+    ),
+    (
+        "metrics-at-first",
+        "clean: the task is the server's own",
+        "`leftover` (drain)",
+        "case 9",
+    ),
+    (
+        "janitor-at-upload",
+        "clean: the task is the server's own",
+        "`hung` (stall)",
+        "case 2",
+    ),
+    (
+        "log-task",
+        "clean: the task is the server's own",
+        "`leftover` (drain)",
+        "case 9",
+    ),
+    (
+        "job-behind",
+        "clean: the job holds nothing of the connection, and ends",
+        "`late` (drain)",
+        "expect-body-races-echo",
+    ),
+    (
+        "workers-on-demand",
+        "clean: an idle worker holds nothing of a connection, and ends",
+        "`late` (stall)",
+        "connect-silence",
+    ),
+    (
+        "hands-back",
+        "clean: the task that is held against connection 2 serves connection 1",
+        "`late` (drain)",
+        "case 41",
+    ),
+    (
+        "upstream",
+        "clean: the connection that is held is the server's own, to its backend",
+        "`hung` (stall)",
+        "connect-silence",
+    ),
+];
+
+fn says(cell: &Cell) -> String {
+    let told = |finding: &hangup::finding::Finding| {
+        let part = finding
+            .part
+            .map_or(String::new(), |part| format!(" ({part})"));
+        format!("{}{part}: {}", finding.kind.name(), finding.says)
+    };
+    cell.findings
+        .iter()
+        .map(told)
+        .collect::<Vec<_>>()
+        .join(" || ")
+}
+
+/// The findings of a cell, as the page has them.
+fn found(cell: &Cell, expected: &[Verdict]) -> Option<String> {
+    let finding = cell
+        .findings
+        .iter()
+        .find(|finding| expected.contains(&finding.kind))?;
+    let part = finding
+        .part
+        .map_or(String::new(), |part| format!(" ({part})"));
+    Some(format!("`{}`{part}", finding.kind.name()))
+}
+
+/// Every so many-th incident of the book, judged.
+fn incidents(server: &dyn Server, step: usize) -> impl Iterator<Item = Cell> {
+    let all = incident::all().iter();
+    let apply = all.filter(|scenario| server.inapplicable(scenario).is_none());
+    apply
+        .step_by(step)
+        .map(|scenario| Cell::twice(Engine::Leap, scenario, server, Detail::default()))
+}
+
+/// How many cases were run to the first finding, and that.
+fn fuzzed(server: &dyn Server, cases: u64) -> (u64, Option<Cell>) {
+    let plan = Plan {
+        seed: 1,
+        cases,
+        jobs: 1,
+        shard: Default::default(),
+        keep_going: false,
+    };
+    let (totals, convictions) = fuzz(Engine::Leap, server, plan, |_| {});
+    let first = convictions.into_iter().next();
+    (totals.cases, first.map(|conviction| conviction.minimal))
+}
+
+/// What convicts a server, as the page has it: an incident's name, or `case N` of `fuzz --seed 1`.
+fn convicted_by(server: &dyn Server, what: &str) -> Option<Cell> {
+    match what.strip_prefix("case ") {
+        Some(case) => {
+            let case: u64 = case.parse().expect("a case has a number");
+            let (cases, cell) = fuzzed(server, case);
+            cell.filter(|_| cases == case)
+        }
+        None => {
+            let scenario = incident::named(what).unwrap_or_else(|| panic!("no incident {what}"));
+            let cell = Cell::twice(Engine::Leap, &scenario, server, Detail::default());
+            (!cell.findings.is_empty()).then_some(cell)
+        }
+    }
+}
+
+/// The rows of the page's table with this many columns: the name, and the columns behind it.
+fn rows(columns: usize) -> Vec<Vec<&'static str>> {
+    let lines = include_str!("strangers.md").lines();
+    let rows = lines.filter_map(|line| line.strip_prefix("| `"));
+    let cells = rows.map(|row| {
+        let (name, others) = row.split_once('`').expect("a name ends");
+        let others = others.trim_start_matches(" | ").trim_end_matches(" |");
+        std::iter::once(name).chain(others.split(" | ")).collect()
+    });
+    cells.filter(|row: &Vec<_>| row.len() == columns).collect()
+}
+
+fn is_misjudged(name: &str) -> bool {
+    MISJUDGED.iter().any(|(misjudged, ..)| *misjudged == name)
+}
+
+#[test]
+fn the_page_is_whole() {
+    let listed: Vec<&str> = rows(4).iter().map(|row| row[0]).collect();
+    let guilty = guilty::all().into_iter().map(|(stranger, _)| stranger.name);
+    let guilty: Vec<&str> = guilty.filter(|name| !is_misjudged(name)).collect();
+    assert_eq!(listed, guilty);
+    let listed: Vec<&str> = rows(3).iter().map(|row| row[0]).collect();
+    let innocent = innocent::all().into_iter().map(|stranger| stranger.name);
+    let innocent: Vec<&str> = innocent.filter(|name| !is_misjudged(name)).collect();
+    assert_eq!(listed, innocent);
+    let listed: Vec<[&str; 4]> = rows(5)
+        .iter()
+        .map(|row| [row[0], row[2], row[3], row[4]])
+        .collect();
+    let misjudged = MISJUDGED
+        .iter()
+        .map(|&(name, right, came, by)| [name, right, came, by]);
+    assert_eq!(listed, misjudged.collect::<Vec<_>>());
+    for row in rows(5) {
+        let mut all = guilty::all()
+            .into_iter()
+            .map(|(stranger, _)| stranger)
+            .chain(innocent::all());
+        assert!(
+            all.any(|stranger| (stranger.name, stranger.about) == (row[0], row[1])),
+            "{row:?}"
+        );
+    }
+}
+
+#[test]
+fn the_guilty_are_convicted_as_the_page_says() {
+    for (stranger, expected) in guilty::all() {
+        let Some(row) = rows(4).into_iter().find(|row| row[0] == stranger.name) else {
+            continue;
+        };
+        let server: Arc<dyn Server> = stranger.bed().into();
+        let cell = convicted_by(&*server, row[3]);
+        let found = cell.as_ref().and_then(|cell| found(cell, expected));
+        assert_eq!(
+            (stranger.about, found.as_deref()),
+            (row[1], Some(row[2])),
+            "{}, {}: {:?}",
+            stranger.name,
+            row[3],
+            cell.map(|cell| cell.findings)
+        );
+    }
+}
+
+#[test]
+fn the_innocent_are_clean() {
+    for stranger in innocent::all() {
+        if is_misjudged(stranger.name) {
+            continue;
+        }
+        let server: Arc<dyn Server> = stranger.bed().into();
+        let (step, cases) = stranger.effort();
+        for cell in incidents(&*server, step) {
+            let what = (stranger.name, &cell.scenario.name);
+            assert_eq!(
+                cell.verdict(),
+                Verdict::Clean,
+                "{what:?}: {:?}",
+                cell.findings
+            );
+        }
+        let (_, cell) = fuzzed(&*server, cases);
+        if let Some(cell) = cell {
+            panic!(
+                "{}: {:?}\n{}",
+                stranger.name,
+                cell.findings,
+                cell.scenario.to_toml()
+            );
+        }
+    }
+}
+
+/// Fails as soon as one of them is judged rightly: it is then to go to the other table.
+#[test]
+fn the_misjudged_are_still_misjudged() {
+    for &(name, right, came, by) in MISJUDGED {
+        let guilty = guilty::all()
+            .into_iter()
+            .find(|(stranger, _)| stranger.name == name);
+        if let Some((stranger, expected)) = guilty {
+            let server: Arc<dyn Server> = stranger.bed().into();
+            if by == "-" {
+                for cell in incidents(&*server, 1) {
+                    let told = (name, &cell.scenario.name, found(&cell, expected));
+                    assert_eq!(told.2, None, "{told:?}: is it rightly judged now?");
+                }
+                let (case, cell) = fuzzed(&*server, CASES);
+                let cell = cell.and_then(|cell| found(&cell, expected));
+                assert_eq!(cell, None, "{name}, case {case}: is it rightly judged now?");
+                continue;
+            }
+            let cell =
+                convicted_by(&*server, by).unwrap_or_else(|| panic!("{name}, {by}: clean now"));
+            let all = Verdict::ALL;
+            assert_eq!(found(&cell, &all).as_deref(), Some(came), "{name}: {right}");
+            continue;
+        }
+        let mut innocent = innocent::all().into_iter();
+        let stranger = innocent
+            .find(|stranger| stranger.name == name)
+            .expect("it is one of them");
+        let server: Arc<dyn Server> = stranger.bed().into();
+        let cell = convicted_by(&*server, by);
+        let cell = cell.unwrap_or_else(|| panic!("{name}, {by}: is it rightly judged now?"));
+        assert_eq!(
+            found(&cell, &Verdict::ALL).as_deref(),
+            Some(came),
+            "{name}: {right}"
+        );
+    }
+}
+
+/// Prints the rows of the page: `cargo test --test strangers -- --ignored --nocapture survey`.
+/// `STRANGER=NAME,NAME` names the servers, and `CASES=N` how many cases are tried at most.
+#[test]
+#[ignore = "it takes minutes, and is for people"]
+fn survey() {
+    let only = std::env::var("STRANGER").ok();
+    let wanted = |name: &str| {
+        only.as_ref()
+            .is_none_or(|only| only.split(',').any(|it| it == name))
+    };
+    let cases = std::env::var("CASES").map_or(20_000, |cases| cases.parse().expect("a number"));
+    let guilty = guilty::all().into_iter();
+    let innocent = innocent::all().into_iter();
+    let innocent = innocent.map(|stranger| (stranger, &[] as &[Verdict]));
+    for (stranger, expected) in guilty.chain(innocent) {
+        if wanted(stranger.name) {
+            tell(&stranger, expected, cases);
+        }
+    }
+}
+
+fn tell(stranger: &Stranger, expected: &[Verdict], cases: u64) {
+    let server: Arc<dyn Server> = stranger.bed().into();
+    let start = Instant::now();
+    let (name, about) = (stranger.name, stranger.about);
+    let all: &[Verdict] = if expected.is_empty() {
+        &Verdict::ALL
+    } else {
+        expected
+    };
+    let mut others = Vec::new();
+    for cell in incidents(&*server, stranger.effort().0) {
+        match found(&cell, all) {
+            Some(found) => {
+                println!("| `{name}` | {about} | {found} | {} |", cell.scenario.name);
+                println!("    {}", says(&cell));
+                if !expected.is_empty() {
+                    return;
+                }
+            }
+            None if !cell.findings.is_empty() => others.push(cell),
+            None => {}
+        }
+    }
+    for other in others {
+        println!("    by luck? {} {}", other.scenario.name, says(&other));
+    }
+    let cases = if stranger.ticks {
+        stranger.effort().1
+    } else {
+        cases
+    };
+    let (case, cell) = fuzzed(&*server, cases);
+    match &cell {
+        None => println!("| `{name}` | {about} | {case} |"),
+        Some(cell) => {
+            let found = found(cell, all);
+            println!(
+                "| `{name}` | {about} | {} | case {case} |",
+                found.as_deref().unwrap_or("BY LUCK")
+            );
+            println!("    {}\n{}", says(cell), cell.scenario.to_toml());
+        }
+    }
+    println!("    {:?}", start.elapsed());
+}
+
+/// For each defect that nothing finds, a client that brings it out, and what the rules say of it.
+const PROVOCATIONS: &[(&str, &str)] = &[
+    (
+        "continue-is-all",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", head = { method = "POST", target = "/echo", length = 5, expect = "100-continue" } },
+  { do = "await", status = 100, within = "2s" }, { do = "send", body = 5 }, { do = "await", status = "final", within = "60s" } ]"#,
+    ),
+    (
+        "empty-lines-restart",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", bytes = "<crlf>", size = 2, every = "9s" } ]"#,
+    ),
+    (
+        "unclocked-upgrade",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n" },
+  { do = "await", status = 101, within = "2s" }, { do = "stall", for = "29h" } ]"#,
+    ),
+    (
+        "no-pongs",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n" },
+  { do = "await", status = 101, within = "2s" }, { do = "read", bytes = 100000, size = 100, every = "1s" }, { do = "stall", for = "29h" } ]"#,
+    ),
+    (
+        "no-pongs",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n" },
+  { do = "await", status = 101, within = "2s" }, { do = "vanish" } ]"#,
+    ),
+    (
+        "inline-sniff",
+        r#"[[client]]
+count = 20
+steps = [ { do = "connect" }, { do = "stall", for = "1h" } ]
+[[client]]
+steps = [ { do = "stall", for = "100ms" }, { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "10m" }, { do = "close" } ]"#,
+    ),
+    (
+        "panic-stays-counted",
+        r#"[[client]]
+count = 9
+stagger = "10ms"
+steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/panic" } }, { do = "await", eof = true, within = "10s" } ]"#,
+    ),
+    (
+        "address-never-forgotten",
+        r#"[[client]]
+count = 101
+stagger = "10ms"
+steps = [ { do = "connect" }, { do = "close" } ]"#,
+    ),
+    (
+        "lock-across-handler",
+        r#"[[client]]
+count = 10
+steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/never" } }, { do = "await", status = "final", within = "10m" }, { do = "close" } ]"#,
+    ),
+    (
+        "lock-across-handler",
+        r#"[[client]]
+count = 40
+steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/never" } }, { do = "await", status = "final", within = "10m" }, { do = "close" } ]"#,
+    ),
+    (
+        "audit-blocks",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/never", connection = "close" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]
+[[client]]
+count = 20
+steps = [ { do = "stall", for = "10s" }, { do = "connect" }, { do = "send", head = { method = "GET", target = "/", connection = "close" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]"#,
+    ),
+    (
+        "drops-read-request",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", head = { method = "POST", target = "/echo", length = 5 } }, { do = "stall", for = "2s" }, { do = "send", body = 5 }, { do = "await", status = "final", within = "10s" } ]
+[[server_event]]
+at = "1s"
+do = "shutdown""#,
+    ),
+    (
+        "keeps-listening",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/slow/3000" } }, { do = "await", status = "final", within = "10s" }, { do = "stall", for = "1s" } ]
+[[client]]
+steps = [ { do = "stall", for = "1500ms" }, { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "10s" } ]
+[[server_event]]
+at = "1s"
+do = "shutdown""#,
+    ),
+    (
+        "chunked-to-old",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/", version = "1.0" } }, { do = "await", status = "final", within = "10s" }, { do = "await", eof = true, within = "10s" } ]"#,
+    ),
+    (
+        "endless-head",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nX: " }, { do = "send", body = 4000000 }, { do = "await", eof = true, within = "20s" } ]"#,
+    ),
+    (
+        "endless-body",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", head = { method = "POST", target = "/echo", chunked = true } }, { do = "send", chunk = 4000000 }, { do = "stall", for = "5s" }, { do = "await", eof = true, within = "60s" } ]"#,
+    ),
+    (
+        "no-extensions",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", bytes = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n" }, { do = "await", status = "final", within = "10s" } ]"#,
+    ),
+    (
+        "no-framing",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", bytes = 20, within = "5s" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", eof = true, within = "60s" } ]"#,
+    ),
+    (
+        "registry-grows",
+        r#"[[client]]
+count = 100
+stagger = "10ms"
+steps = [ { do = "connect" }, { do = "send", bytes = "GET /" }, { do = "reset" } ]"#,
+    ),
+    (
+        "select-drops-head",
+        r#"[[client]]
+steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\n" }, { do = "stall", for = "6s" }, { do = "send", bytes = "Host: a\r\n\r\n" }, { do = "await", status = "final", within = "20s" } ]"#,
+    ),
+    (
+        "shared-slot",
+        r#"[network]
+latency = "0ms"
+[[client]]
+count = 20
+steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]
+[[client]]
+count = 20
+steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/missing" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]"#,
+    ),
+];
+
+/// Prints what the rules say where a client brings each defect out.
+#[test]
+#[ignore = "it is for people"]
+fn provoked() {
+    for (name, text) in PROVOCATIONS {
+        let (stranger, _) = guilty::all()
+            .into_iter()
+            .find(|(one, _)| one.name == *name)
+            .expect("it is one of them");
+        let server: Arc<dyn Server> = stranger.bed().into();
+        let text = format!(
+            "name = \"provoked\"\n{}\n",
+            text.replace("<crlf>", &"\\r\\n".repeat(12_000))
+        );
+        let scenario = hangup_tests::scenario(&text);
+        let cell = Cell::twice(Engine::Leap, &scenario, &*server, Detail::default());
+        println!("{name}: {}", says(&cell));
+        let (again, _) = (
+            Cell::varied(Engine::Leap, &scenario, &*server, Detail::default()),
+            0,
+        );
+        if again.findings.len() != cell.findings.len() {
+            println!("    varied: {}", says(&again));
+        }
+    }
+}
