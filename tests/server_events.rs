@@ -131,7 +131,7 @@ fn a_shutdown_that_takes_too_long_is_told_with_what_it_waits_for() {
     assert_eq!(finding.kind, Verdict::StuckShutdown, "{finding:?}");
     let says = &finding.says;
     assert!(
-        says.contains("connection 1 (handler), and it took 4.06 s"),
+        says.contains("connection 1 (handler), and it took 4.26 s"),
         "{says}"
     );
 

@@ -7,6 +7,7 @@ mod seen;
 
 pub use self::connection::{Connection, Kernel};
 use self::due::Queue;
+pub(crate) use self::pace::GRACE;
 pub use self::pace::Pace;
 pub use self::seen::Seen;
 use crate::contract::{Contract, Promise};

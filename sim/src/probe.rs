@@ -59,7 +59,12 @@ pub(crate) async fn is_well(
 
 /// An honest client comes at `at`, from this address, makes the server's fresh request, and goes when it is
 /// answered or out of patience.
-pub(crate) async fn honest_client(dialer: Dialer, at: Duration, from: IpAddr, request: Option<Vec<u8>>) {
+pub(crate) async fn honest_client(
+    dialer: Dialer,
+    at: Duration,
+    from: IpAddr,
+    request: Option<Vec<u8>>,
+) {
     sleep(at).await;
     let ask = Ask::Response(request.as_deref().unwrap_or(GET));
     let asked = pin!(asked(dialer, Some(from), ask));

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 fn hunt(arguments: &[&str], input: &str) -> Output {
     let out = format!("{}/hunt", env!("CARGO_TARGET_TMPDIR"));
@@ -31,7 +30,6 @@ fn the_incident_is_found_from_its_frame_and_its_age() {
         ("ContinueReadBody", "hangup-unbounded"),
         ("Decoder", "hyper"),
     ] {
-        let start = Instant::now();
         let output = hunt(&["--stack", stack, "--age", "29h", "--server", server], "");
         let text = text(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
@@ -42,9 +40,6 @@ fn the_incident_is_found_from_its_frame_and_its_age() {
         );
         assert!(text.contains("hung in body"), "{text}");
         assert!(text.contains("saved: "), "{text}");
-        // It takes a second or two; the rest is for a machine under load.
-        let took = start.elapsed();
-        assert!(took < Duration::from_secs(60), "{took:?}");
     }
 }
 

@@ -34,7 +34,7 @@ pub fn is_rare(phase: Phase, clock: Clock) -> bool {
         (phase, clock),
         (Phase::Opening, Clock::Shutdown)
             | (Phase::Response, Clock::Gap | Clock::HalfClose)
-            | (Phase::Kernel, Clock::Gap | Clock::Age)
+            | (Phase::Kernel, Clock::Gap)
             | (Phase::Idle, Clock::Gap)
     )
 }
@@ -56,7 +56,9 @@ pub fn next(phase: Phase, clock: Clock) -> Result<(), &'static str> {
         (Phase::Upgrade, _) => Err("the probe app switches to no other protocol"),
         (_, Clock::Read) => Err("a request may take an hour, and a connection is no older"),
         (Phase::Opening, Clock::Age) => Err("the connection is new"),
-        (Phase::Kernel, Clock::Total) => Err("it is an hour, and a connection is no older"),
+        (Phase::Kernel, Clock::Total | Clock::Age) => {
+            Err("they do not count while bytes wait for the client")
+        }
         (Phase::Linger, Clock::Age) => Err("it leaves a whole lingering close"),
         (Phase::Expect, Clock::Gap | Clock::Rate) => Err("they are no shorter than the total"),
         (Phase::Response, Clock::Total) => Err("it is an hour, and a connection is no older"),

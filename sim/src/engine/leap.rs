@@ -436,7 +436,12 @@ async fn drive(
     for (number, at) in detail.honest.into_iter().enumerate() {
         let Some(at) = at else { continue };
         let (dialer, from) = (Dialer::Leap(ADDRESS), honest::address(number));
-        tokio::spawn(probe::honest_client(dialer, at, from, server.fresh_request()));
+        tokio::spawn(probe::honest_client(
+            dialer,
+            at,
+            from,
+            server.fresh_request(),
+        ));
     }
     let clients = client::run_all(scenario, Dialer::Leap(ADDRESS));
     let open = if scenario.server_events.is_empty() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long a client may take nothing before its rate counts.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// How fast a client reads while there is something to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@
 use super::echo;
 use crate::exchange::asks::Asks;
 use crate::finding::{Finding, spell};
-use crate::ledger::Connection;
+use crate::ledger::{Connection, GRACE};
 use crate::run::Run;
 use crate::server::UNCLAIMED;
 use hangup_scenario::Verdict;
@@ -68,8 +68,13 @@ fn at_its_bound(run: &Run, connection: &Connection, at: Duration) -> bool {
     let ends = connection
         .accepted
         .map(|from| from.saturating_add(run.contract.residence));
+    // The residence has the rate's grace on top of the age, which ends a response that nobody waits for.
+    let grace = run
+        .contract
+        .residence_rate
+        .map_or(Duration::ZERO, |_| GRACE);
     shutdowns.any(|shutdown| shutdown.at_least <= at)
-        || ends.is_some_and(|ends| ends <= at.saturating_add(STAGED))
+        || ends.is_some_and(|ends| ends <= at.saturating_add(STAGED + grace))
 }
 
 /// The longest that a client may hold a connection does not end this response: by the contract its bytes
