@@ -222,11 +222,12 @@ fn a_close_behind_a_request_is_no_end_of_its_handler() {
     assert_eq!(reset.verdict(), Verdict::Late, "{:?}", reset.findings);
 }
 
-/// An hour is the longest that our server has for any connection, and a response that has just begun then is cut as one that began long ago:
-/// a client that takes it late is not robbed of it. Any earlier, nothing excuses that.
+/// An hour is the longest that our server has for a connection whose client takes nothing. A response that has just begun then,
+/// and of which nothing more comes, is cut as soon as the server knows that all of it was taken: the rate's grace is the longest
+/// that this needs.
 #[test]
 fn what_is_under_way_when_a_connection_is_too_old_is_cut() {
-    let steps = r#"{ do = "send", all = [ <asks> ], size = 37, every = "74985ms" }, { do = "send", head = { method = "GET", target = "/big/20000" } },
+    let steps = r#"{ do = "send", all = [ <asks> ], size = 37, every = "74985ms" }, { do = "send", head = { method = "GET", target = "/events" } },
         { do = "send", head = { method = "GET", target = "/" }, size = 1, every = "500ms" }"#;
     let asks = vec![r#"{ head = { method = "GET", target = "/" } }"#; 48].join(", ");
     let steps = steps.replace("<asks>", &asks);
@@ -235,10 +236,5 @@ fn what_is_under_way_when_a_connection_is_too_old_is_cut() {
     assert_eq!(cell.verdict(), Verdict::Clean, "{:?}", cell.findings);
     let cut = &cell.run.connections[0];
     let (began, closed) = (cut.responses.list[48].at, cut.server_closed.unwrap().0);
-    assert!(cut.responses.inside() && closed < began + Duration::from_secs(1));
-    // The same from a server that would have a day for it.
-    let mut promised = (*honest(&steps, network)).clone();
-    promised.contract.residence = Some(Duration::from_secs(24 * 60 * 60));
-    let cell = judged(&Arc::new(promised), "hangup");
-    assert_eq!(cell.verdict(), Verdict::Lost, "{:?}", cell.findings);
+    assert!(cut.responses.inside() && closed < began + Duration::from_secs(5));
 }

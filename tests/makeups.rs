@@ -420,8 +420,17 @@ fn a_bounded_connection_is_acquitted_whoever_accepts_and_serves_it() {
             // Most are hyper within, which does not linger, and does not look for a Host.
             let of_hyper = incident.expect.get("hyper");
             let within = of_hyper.filter(|kind| matches!(kind, Verdict::Lost | Verdict::Protocol));
+            // Its few workers wait for idle clients, and nobody else is served meanwhile.
+            let mut findings = cell.findings.iter();
+            if server.name == "prefork" && findings.all(|one| one.part == Some("shut-out")) {
+                continue;
+            }
             let allowed = |verdict| match known {
                 Some(known) => verdict == known.2,
+                // All of them end after a minute, and serve no rate that an incident asks a server for.
+                None if incident.contract.rate.is_some() => {
+                    matches!(verdict, Verdict::Clean | Verdict::Lost)
+                }
                 None => verdict == Verdict::Clean || within == Some(&verdict),
             };
             if !allowed(cell.verdict()) {

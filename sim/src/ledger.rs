@@ -7,7 +7,6 @@ mod seen;
 
 pub use self::connection::{Connection, Kernel};
 use self::due::Queue;
-pub(crate) use self::pace::GRACE;
 pub use self::pace::Pace;
 pub use self::seen::Seen;
 use crate::contract::{Contract, Promise};
@@ -330,11 +329,11 @@ impl Ledger {
                 to: Side::Client,
                 bytes,
             } => {
+                connection.bytes_out += bytes.len() as u64;
+                connection.last_progress = at;
                 if let Some(rate) = contract.rate {
                     connection.paces(at, rate);
                 }
-                connection.bytes_out += bytes.len() as u64;
-                connection.last_progress = at;
                 if !connection.opaque {
                     connection.responses.feed(at, bytes, &connection.requests);
                 }

@@ -102,10 +102,7 @@ fn a_server_that_wakes_every_millisecond_is_not_followed_for_ever() {
         },
     });
     let caveats = cell.run.caveats.join(" ");
-    assert!(
-        caveats.contains("the server was polled 5000000 times"),
-        "{caveats}"
-    );
+    assert!(caveats.contains("was polled 5000000 times"), "{caveats}");
     // What was past its deadline by then is told.
     assert_eq!(
         cell.verdict(),

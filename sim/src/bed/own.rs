@@ -73,7 +73,13 @@ impl Server for Own {
     }
 
     fn fit(&self, scenario: &Arc<Scenario>) -> Arc<Scenario> {
-        self.routes.fit(scenario)
+        let mut fitted = self.routes.fit(scenario);
+        // How slow a client it serves is its own promise, whatever an incident asks of a server.
+        let claimed = self.contract().rate;
+        if (fitted.contract.rate).is_some_and(|asked| claimed.is_none_or(|own| asked < own)) {
+            Arc::make_mut(&mut fitted).contract.rate = None;
+        }
+        fitted
     }
 
     fn inapplicable(&self, scenario: &Scenario) -> Option<String> {

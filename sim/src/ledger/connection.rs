@@ -162,7 +162,7 @@ impl Connection {
         self.accepted.is_some() && self.released.is_none() && !self.own
     }
 
-    /// Looks at how fast the client reads, before anything arrives and after it has read.
+    /// Looks at how fast the client reads, whenever something has arrived or was read.
     pub(super) fn paces(&mut self, now: Duration, rate: u64) {
         let taken = (self.client_read, self.bytes_out);
         self.pace.look(now, taken, rate);

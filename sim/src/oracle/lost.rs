@@ -17,7 +17,7 @@
 use super::echo;
 use crate::exchange::asks::Asks;
 use crate::finding::{Finding, spell};
-use crate::ledger::{Connection, GRACE};
+use crate::ledger::Connection;
 use crate::run::Run;
 use crate::server::UNCLAIMED;
 use hangup_scenario::Verdict;
@@ -61,6 +61,9 @@ type Lost = Option<(Duration, String)>;
 /// A staged close takes so long at most, and a server that claims an end for any connection begins it so long before.
 const STAGED: Duration = UNCLAIMED.drain;
 
+/// The longest grace of a rate that a residence has on top of the age.
+const RATE_GRACE: Duration = Duration::from_secs(5);
+
 /// The server was at a bound at which it cuts what is under way, and which has nothing to do with what that is: its shutdown's, or
 /// the longest that any client may hold a connection.
 fn at_its_bound(run: &Run, connection: &Connection, at: Duration) -> bool {
@@ -72,9 +75,17 @@ fn at_its_bound(run: &Run, connection: &Connection, at: Duration) -> bool {
     let grace = run
         .contract
         .residence_rate
-        .map_or(Duration::ZERO, |_| GRACE);
+        .map_or(Duration::ZERO, |_| RATE_GRACE);
     shutdowns.any(|shutdown| shutdown.at_least <= at)
         || ends.is_some_and(|ends| ends <= at.saturating_add(STAGED + grace))
+}
+
+/// The server had more to send all the time, and the link brought less than the rate: the server cannot tell that from a
+/// slow client.
+fn link_is_slower(connection: &Connection, rate: u64, since: Duration, until: Duration) -> bool {
+    let waits = connection.server_wrote > connection.bytes_out;
+    let due = until.saturating_sub(since).as_millis() * u128::from(rate) / 1000;
+    waits && u128::from(connection.bytes_out) < due
 }
 
 /// The longest that a client may hold a connection does not end this response: by the contract its bytes
@@ -249,6 +260,7 @@ fn slow(run: &Run, connection: &Connection) -> Lost {
         || !inside
         || !whole
         || !connection.pace.is_kept(began)
+        || link_is_slower(connection, rate, last.at, began)
         // The FIN of a client that closed looks the same as this one's.
         || (connection.client_shutdown.is_some() && request.asks == Asks::Paced)
         || (at_its_bound(run, connection, at) && !has_time(run, connection, at))

@@ -33,9 +33,12 @@ const REQUESTS: u64 = 48;
 /// So little room there is for a response that it soon waits for its client.
 const BUFFER: usize = 4 << 10;
 /// More than that room, and so much of it taken that the rest fits.
-const HELD: (u64, u64) = (12_000, 9_000);
+const HELD: (u64, u64) = (12_000, 11_000);
 /// Between the reads of a response that lasts to the very end. What was read before pays for the next pause.
 const DRAIN_PAUSES_MS: [u64; 2] = [12_000, 25_000];
+/// Within this a server finds that all it has sent is acknowledged: until then it is not the age that
+/// comes next, but the rate.
+const LOOK_MS: u64 = 20_000;
 /// After a shutdown, so late that no clock of a phase is earlier than the shutdown's.
 const AFTER_SHUTDOWN_MS: (u64, u64) = (8_100, 9_000);
 
@@ -55,9 +58,11 @@ enum Spot {
     Drain,
     /// The response is taken at last, and nothing else was said.
     Idle,
+    /// Within a response of which nothing more comes.
+    Silent,
 }
 
-const BEFORE_AGE: [Spot; 7] = [
+const BEFORE_AGE: [Spot; 8] = [
     Spot::In(Phase::Head),
     Spot::In(Phase::Expect),
     Spot::In(Phase::Body),
@@ -65,6 +70,7 @@ const BEFORE_AGE: [Spot; 7] = [
     Spot::In(Phase::Response),
     Spot::Drain,
     Spot::Idle,
+    Spot::Silent,
 ];
 
 const IN_SHUTDOWN: [Spot; 7] = [
@@ -186,6 +192,15 @@ impl Draw<'_> {
                 steps.push(Step::Send(message.part(0, message.end)));
                 steps.push(stall(self.stream.between(8_000, 12_000)));
                 steps.push(Step::Read(Read::Bytes(HELD.1)));
+                steps.push(stall(LOOK_MS));
+                let end = message.end;
+                (message, end)
+            }
+            Spot::Silent => {
+                ask(REQUESTS - 1);
+                let message = Message::of(vec![Piece::Head(Head::new("GET", "/events"))]);
+                steps.push(Step::Send(message.part(0, message.end)));
+                steps.push(stall(LOOK_MS));
                 let end = message.end;
                 (message, end)
             }
@@ -218,7 +233,7 @@ impl Draw<'_> {
                 let at = held.end + at;
                 (held.then(behind), at)
             }
-            Spot::Drain | Spot::Idle => {
+            Spot::Drain | Spot::Idle | Spot::Silent => {
                 let message = held("POST", HELD.0, 1000);
                 let at = message.end - self.stream.between(1, 900);
                 (message, at)

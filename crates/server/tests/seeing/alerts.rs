@@ -117,7 +117,7 @@ async fn a_trickle_that_no_clock_ends_grows_old() {
     assert_eq!(
         told(&list),
         [(
-            3610.0,
+            3620.0,
             "1 connection older than any may be: #1 from 10.0.0.1:1 is 1h00m old, in idle"
                 .to_owned()
         )]

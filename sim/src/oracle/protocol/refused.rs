@@ -69,6 +69,12 @@ fn ignored(run: &Run, connection: &Connection) -> Broken {
     if last.is_some_and(|last| last.close || last.status >= 400) {
         return None;
     }
+    // While the client does not take what was said before, the server cannot say more.
+    if responses.inside() || connection.server_wrote > connection.bytes_out {
+        return None;
+    }
+    // Who is not answered when all is over is the fresh client, of which `deaf` speaks.
+    connection.client?;
     let clients = run.connections.iter().filter(|one| one.client.is_some());
     let request = requests
         .list
