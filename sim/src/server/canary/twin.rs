@@ -106,6 +106,9 @@ pub(super) async fn serve(mut listener: Listener, shutdown: Shutdown, defect: De
     let _ = timeout(bound, all_gone).await;
 }
 
+/// A status and a body.
+type Answer = (u16, Vec<u8>);
+
 struct Connection {
     stream: Stream,
     /// What has been read and not been used.
@@ -114,7 +117,7 @@ struct Connection {
     /// Told when there is a new connection.
     newcomer: Arc<Notify>,
     /// Of the canary with a pool: an answer that nobody has taken from it.
-    pooled: Arc<Mutex<Option<(u16, Vec<u8>)>>>,
+    pooled: Arc<Mutex<Option<Answer>>>,
     /// Told when a response has been written.
     answered: Notify,
     defect: Defect,
