@@ -17,17 +17,18 @@ use std::time::Duration;
 const SERVERS: [&str; 3] = ["hangup", "hyper-timeouts", "axum"];
 
 /// What differs, and why it must.
-const DIFFERENCES: [(&str, &str, &str); 6] = [
+const DIFFERENCES: [(&str, &str, &str); 7] = [
     ("half-close-after-request", "hyper-timeouts", FIN_AT_ONCE),
     ("half-close-after-request", "axum", FIN_AT_ONCE),
     ("early-reply-erased", "hyper-timeouts", ERASED),
     ("early-reply-erased", "axum", ERASED),
     ("early-reply-expect", "hyper-timeouts", ERASED),
     ("early-reply-expect", "axum", ERASED),
+    ("response-never-read", "hyper-timeouts", BUFFERED),
 ];
 
 /// Incidents that kernel TCP on one machine cannot tell, and why.
-const UNTOLD: [(&str, &str); 5] = [
+const UNTOLD: [(&str, &str); 6] = [
     ("idle-race", "without latency no request crosses a close"),
     (
         "vanish-mid-body",
@@ -39,11 +40,18 @@ const UNTOLD: [(&str, &str); 5] = [
         "a peer that is there answers keepalive probes",
     ),
     ("events-ticks-vanishes", "a peer that is there acknowledges"),
+    (
+        "download-past-the-age",
+        "an hour and a half takes minutes, though time is 50 times faster",
+    ),
 ];
 
 const FIN_AT_ONCE: &str = "hyper drops its response when it sees the FIN before it has answered. On leap request and FIN \
      arrive together. On the wire tokio reads a socket that was accepted just now before epoll has told it of the FIN, so that the \
      answer goes out first. Where the connection has stood for a moment it is lost there, too: see the test below";
+
+const BUFFERED: &str = "loopback's segments of 64 KiB let the send queue take the whole million bytes: the server is done with the response, and its \
+     timer for the next head ends the connection";
 
 const ERASED: &str = "the incident is of a client whose stack erases what it has not read when a reset comes. Linux lets it be read";
 
