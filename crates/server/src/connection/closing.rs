@@ -161,6 +161,8 @@ where
             let _ = Pin::new(&mut self.io).poll_shutdown(cx);
             self.life.closes(now);
             self.stage = Stage::Silent { closed: true };
+            // Over a short path the FIN is acknowledged by the next poll, before the first look of the phase.
+            cx.waker().wake_by_ref();
         }
         match self.is_delivered(now) {
             // Its place is needed now.
