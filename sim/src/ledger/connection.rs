@@ -20,6 +20,9 @@ pub struct Kernel {
     pub until: Option<Duration>,
 }
 
+/// A server that has sent its FIN in time may wait so long for it to be acknowledged.
+const CLOSING: Duration = Duration::from_millis(100);
+
 /// One connection, as an observer at both hosts sees it.
 #[derive(Debug, Default)]
 pub struct Connection {
@@ -236,6 +239,9 @@ impl Connection {
                     promise: Promise::Drain,
                 };
             }
+        }
+        if let Some(shut) = self.server_shutdown.filter(|shut| *shut <= first.at) {
+            first.at = first.at.max(shut.saturating_add(CLOSING));
         }
         first
     }
