@@ -20,8 +20,9 @@ pub struct Kernel {
     pub until: Option<Duration>,
 }
 
-/// A server that has sent its FIN in time may wait so long for it to be acknowledged.
-const CLOSING: Duration = Duration::from_millis(100);
+/// A server that has sent its FIN in time may wait so long for it to be acknowledged: some round trips of a
+/// long path.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// One connection, as an observer at both hosts sees it.
 #[derive(Debug, Default)]
