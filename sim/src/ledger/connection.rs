@@ -20,9 +20,9 @@ pub struct Kernel {
     pub until: Option<Duration>,
 }
 
-/// A server that has sent its FIN in time may wait so long for it to be acknowledged: some round trips of a
-/// long path.
-const CLOSING: Duration = Duration::from_secs(2);
+/// A server that has sent its FIN in time may wait so long for it to be acknowledged, as long as any staged
+/// close may take: some round trips of a long path.
+const CLOSING: Duration = UNCLAIMED.drain;
 
 /// One connection, as an observer at both hosts sees it.
 #[derive(Debug, Default)]
