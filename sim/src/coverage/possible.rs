@@ -35,6 +35,7 @@ pub fn is_rare(phase: Phase, clock: Clock) -> bool {
         (Phase::Opening, Clock::Shutdown)
             | (Phase::Response, Clock::Gap | Clock::HalfClose)
             | (Phase::Kernel, Clock::Gap)
+            | (Phase::Linger, Clock::Age)
             | (Phase::Idle, Clock::Gap)
     )
 }
@@ -59,7 +60,6 @@ pub fn next(phase: Phase, clock: Clock) -> Result<(), &'static str> {
         (Phase::Kernel, Clock::Total | Clock::Age) => {
             Err("they do not count while bytes wait for the client")
         }
-        (Phase::Linger, Clock::Age) => Err("it leaves a whole lingering close"),
         (Phase::Expect, Clock::Gap | Clock::Rate) => Err("they are no shorter than the total"),
         (Phase::Response, Clock::Total) => Err("it is an hour, and a connection is no older"),
         (Phase::Body, Clock::Total) => Err("only pauses of the application bring it near"),

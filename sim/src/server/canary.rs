@@ -284,7 +284,11 @@ impl Server for Canary {
             drain: Duration::from_secs(30),
             shutdown: Some(twin::SHUTDOWN),
             buffer: Some((twin::HEAD_MAX + twin::READ_MAX) as u64),
-            rate: Some(300),
+            rate: Some(match self.defect {
+                // Within its write deadline a slower client may open its window by no step: of two jumbo segments, say.
+                Defect::None => 16 << 10,
+                _ => 300,
+            }),
             kernel: Some(Duration::from_secs(10)),
             ..Contract::default()
         }
