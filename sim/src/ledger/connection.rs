@@ -180,7 +180,9 @@ impl Connection {
     /// The deadline of what its kernel holds, if the server claims one: as long after the last byte that the client took.
     fn kernel_due(&self, contract: &Contract) -> Option<Due> {
         // The kernel of a process that was killed delivers what it can.
-        let kernel = self.kernel.filter(|_| self.killed.is_none() && !self.own);
+        // Nor has a handler that panics a choice of how its connection is closed.
+        let excused = self.killed.is_some() || self.panicked.is_some() || self.own;
+        let kernel = self.kernel.filter(|_| !excused);
         let from = kernel.filter(|kernel| kernel.until.is_none())?.from;
         let since = from.max(self.last_progress);
         Some(Due {
