@@ -20,8 +20,8 @@ pub struct Kernel {
     pub until: Option<Duration>,
 }
 
-/// A server that has sent its FIN in time may wait so long for it to be acknowledged, as long as any staged
-/// close may take: some round trips of a long path.
+/// A server that has sent its FIN in time may wait so long for it to be acknowledged, unless it claims to be
+/// done with its clients sooner: as long as any staged close may take, some round trips of a long path.
 const CLOSING: Duration = UNCLAIMED.drain;
 
 /// One connection, as an observer at both hosts sees it.
@@ -244,7 +244,7 @@ impl Connection {
             }
         }
         if let Some(shut) = self.server_shutdown.filter(|shut| *shut <= first.at) {
-            first.at = first.at.max(shut.saturating_add(CLOSING));
+            first.at = first.at.max(shut.saturating_add(contract.drain.min(CLOSING)));
         }
         first
     }
