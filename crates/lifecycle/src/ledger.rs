@@ -19,7 +19,33 @@ pub struct Entry {
     /// Requests whose head was whole.
     pub requests: u32,
     statuses: Statuses,
-    phases: [Stay; Phase::ALL.len()],
+    stays: Stays,
+}
+
+/// The [`Stay`] in each phase, without the room that a `Duration` leaves: every idle connection has it.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+struct Stays {
+    times: [u32; Phase::ALL.len()],
+    nanoseconds: [u64; Phase::ALL.len()],
+}
+
+impl Stays {
+    fn of(&self, phase: Phase) -> Stay {
+        Stay {
+            times: self.times[phase.index()],
+            time: Duration::from_nanos(self.nanoseconds[phase.index()]),
+        }
+    }
+
+    fn add(&mut self, phase: Phase, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let (times, sum) = (
+            &mut self.times[phase.index()],
+            &mut self.nanoseconds[phase.index()],
+        );
+        *times = times.saturating_add(1);
+        *sum = sum.saturating_add(nanoseconds);
+    }
 }
 
 /// How often a connection waited in a phase, and for how long in all.
@@ -51,7 +77,7 @@ impl Entry {
             bytes_out: 0,
             requests: 0,
             statuses: Statuses::default(),
-            phases: Default::default(),
+            stays: Stays::default(),
         }
     }
 
@@ -59,7 +85,7 @@ impl Entry {
     pub fn phases(&self) -> impl Iterator<Item = (Phase, Stay)> + '_ {
         Phase::ALL
             .into_iter()
-            .zip(self.phases)
+            .map(|phase| (phase, self.stays.of(phase)))
             .filter(|(_, stay)| stay.times > 0)
     }
 
@@ -81,8 +107,6 @@ impl Entry {
     }
 
     pub(crate) fn stay(&mut self, phase: Phase, time: Duration) {
-        let stay = &mut self.phases[phase.index()];
-        stay.times = stay.times.saturating_add(1);
-        stay.time = stay.time.saturating_add(time);
+        self.stays.add(phase, time);
     }
 }

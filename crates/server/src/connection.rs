@@ -68,7 +68,7 @@ where
     output: Output<B::Data>,
     stage: Stage,
     exchange: Exchange,
-    work: Pin<Box<Work<S::Future, B>>>,
+    work: Work<S::Future, B>,
     stopping: bool,
     /// It makes room for another connection as soon as it waits with nothing under way.
     leaving: Option<Leave>,
@@ -164,7 +164,7 @@ where
             output: Output::default(),
             stage: Stage::New,
             exchange: Exchange::none(),
-            work: Box::pin(Work::Nothing),
+            work: Work::nothing(),
             stopping: false,
             leaving: None,
             kernel: None,
@@ -382,7 +382,7 @@ where
         let span = self.account.span.clone();
         let _in = span.enter();
         // What the application says as it goes is said in the connection's span, too.
-        self.work.set(Work::Nothing);
+        self.work.end();
         self.abandon_upgrade();
         // Nobody is left to wait for what is under way, which must not look as if it were complete.
         if !matches!(

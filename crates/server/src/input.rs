@@ -20,26 +20,53 @@ pub const READ_MAX: usize = 416 * 1024;
 /// back to the kernel, and take it again page by page: for a megabyte that cost twice as much as all the rest.
 mod spare {
     use bytes::BytesMut;
-    use std::cell::Cell;
+    use std::cell::RefCell;
+
+    /// Buffers are so much larger than asked for, so that what is as long as some pages together does not begin at the same offset
+    /// of a page: an application that joins its pieces copies between such two at a ninth of the speed (416 KiB: 143 us in place
+    /// of 16 us, AMD EPYC, glibc 2.36).
+    const APART: usize = 1024;
+
+    /// A spare buffer makes room for a smaller one when so many reads in a row could not use it.
+    const MISSES_MAX: u32 = 16;
+
+    /// A buffer, and how much it has room for once nobody holds what was read into it.
+    #[derive(Debug, Default)]
+    pub(super) struct Buffer {
+        pub(super) bytes: BytesMut,
+        size: usize,
+    }
 
     thread_local! {
-        static SPARE: Cell<BytesMut> = Cell::default();
+        static SPARE: RefCell<(Buffer, u32)> = RefCell::default();
     }
 
     /// An empty buffer with room for `length`: the spare one, unless an application still holds what was last read into it.
-    pub(super) fn take(length: usize) -> BytesMut {
-        let mut spare = SPARE.take();
-        spare.clear();
-        if spare.try_reclaim(length) {
-            spare
-        } else {
-            BytesMut::with_capacity(length)
-        }
+    pub(super) fn take(length: usize) -> Buffer {
+        SPARE.with_borrow_mut(|(spare, misses)| {
+            let size = spare.size;
+            if size >= length && spare.bytes.try_reclaim(size) {
+                *misses = 0;
+                let bytes = std::mem::take(&mut spare.bytes);
+                return Buffer { bytes, size };
+            }
+            *misses += 1;
+            Buffer {
+                bytes: BytesMut::with_capacity(length + APART),
+                size: length,
+            }
+        })
     }
 
-    /// The next one to take.
-    pub(super) fn keep(buffer: BytesMut) {
-        SPARE.set(buffer);
+    /// The next one to take. A large one stays while it is of use: a heap whose top comes and goes with each body
+    /// is given back to the system and faulted in again.
+    pub(super) fn keep(mut buffer: Buffer) {
+        buffer.bytes.clear();
+        SPARE.with_borrow_mut(|(spare, misses)| {
+            if buffer.size >= spare.size || *misses > MISSES_MAX {
+                (*spare, *misses) = (buffer, 0);
+            }
+        });
     }
 }
 
@@ -73,14 +100,14 @@ impl Input {
         let mut asked = self.ask.clamp(SCRATCH, most.max(SCRATCH));
         let read = if asked > SCRATCH && self.bytes.is_empty() {
             let mut piece = spare::take(asked);
-            let read = pin!(io.read_buf(&mut (&mut piece).limit(asked))).poll(cx);
+            let bytes = &mut piece.bytes;
+            let read = pin!(io.read_buf(&mut (&mut *bytes).limit(asked))).poll(cx);
             // A wait may be long, and an application may keep what it gets: neither holds more than there is.
-            if piece.len() < asked / 2 {
-                self.bytes = BytesMut::from(&piece[..]);
-                piece.clear();
+            self.bytes = if bytes.len() < asked / 2 {
+                BytesMut::from(&bytes[..])
             } else {
-                self.bytes = piece.split();
-            }
+                bytes.split()
+            };
             spare::keep(piece);
             read
         } else {
@@ -158,5 +185,50 @@ impl Input {
         }
         // Half an empty line is none of a request either.
         !matches!(&self.bytes[..], [] | [b'\r'])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spare;
+
+    const LARGE: usize = 400 * 1024;
+    const SMALL: usize = 100 * 1024;
+
+    /// Reads as much into the next buffer, and gives what an application then holds.
+    fn read(length: usize) -> bytes::BytesMut {
+        let mut buffer = spare::take(length);
+        buffer.bytes.resize(length, b'x');
+        let held = buffer.bytes.split();
+        spare::keep(buffer);
+        held
+    }
+
+    #[test]
+    fn a_large_buffer_is_used_again_though_a_smaller_one_came_while_it_was_held() {
+        let first = read(LARGE);
+        let (place, held) = (first.as_ptr(), read(SMALL));
+        assert_ne!(held.as_ptr(), place);
+        drop((first, held));
+        assert_eq!(read(LARGE).as_ptr(), place);
+    }
+
+    #[test]
+    fn a_large_buffer_that_is_held_on_makes_room_for_smaller_ones() {
+        let kept = read(LARGE);
+        let places: Vec<_> = (0..20).map(|_| read(SMALL).as_ptr()).collect();
+        let (before, last) = places.split_at(18);
+        assert!(last.iter().all(|place| Some(place) == before.last()));
+        drop(kept);
+    }
+
+    #[test]
+    fn what_is_held_is_never_written_over() {
+        let mut held = read(SMALL);
+        held.fill(b'y');
+        for _ in 0..40 {
+            let _ = read(SMALL);
+        }
+        assert!(held.iter().all(|byte| *byte == b'y'));
     }
 }

@@ -244,7 +244,9 @@ impl Connection {
             }
         }
         if let Some(shut) = self.server_shutdown.filter(|shut| *shut <= first.at) {
-            first.at = first.at.max(shut.saturating_add(contract.drain.min(CLOSING)));
+            first.at = first
+                .at
+                .max(shut.saturating_add(contract.drain.min(CLOSING)));
         }
         first
     }

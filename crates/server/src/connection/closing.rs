@@ -1,6 +1,5 @@
 //! The ends of a connection: an answer of our own, a drain, the lingering close, silence.
 
-use super::work::Work;
 use super::{Connection, Gone, Stage, Step};
 use crate::Body;
 use crate::admission::Leave;
@@ -131,7 +130,7 @@ where
 
     fn end_work(&mut self, reason: CloseReason, cx: &mut Context<'_>) {
         self.life.because(reason);
-        self.work.set(Work::Nothing);
+        self.work.end();
         let error = match reason {
             CloseReason::Refused(Refusal::BodyTooLarge) => BodyError::TooLarge,
             CloseReason::Refused(Refusal::BodyIncomplete) => BodyError::Incomplete,

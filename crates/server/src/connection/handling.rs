@@ -1,7 +1,7 @@
 //! The application works, reads the body, and answers.
 
 use super::exchange::{Expect, Fed};
-use super::work::{Chain, Fault, Work};
+use super::work::{Chain, Fault};
 use super::{Connection, Gone, Stage, Step};
 use crate::Body;
 use crate::body::{BodyError, Reader};
@@ -28,8 +28,7 @@ where
     pub(super) fn handle(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
         self.worked = true;
         let explain = self.errors.service;
-        let work = self.work.as_mut();
-        match work.poll_response(&mut self.service, explain, cx) {
+        match self.work.poll_response(&mut self.service, explain, cx) {
             Poll::Ready(Ok(response)) => {
                 self.begin_response(response, cx, now);
                 Step::Again
@@ -61,13 +60,13 @@ where
         if let Some(limits) = parts.extensions.get::<Arc<Limits>>() {
             self.life.limit(limits.clone());
         }
-        self.work.set(Work::Streaming { body });
+        self.work.stream(body);
 
         // The response's body may be made of the request's. Then its first poll asks for that, and the 100 must go out
         // before the final status does (RFC 9110 section 15.2).
         let may_read = framing != Framing::None && self.exchange.reader() != Reader::Gone;
         let first = if may_read && self.exchange.expect == Expect::Waits {
-            let first = self.work.as_mut().poll_frame(self.errors.body, cx);
+            let first = self.work.poll_frame(self.errors.body, cx);
             if self.exchange.reader() == Reader::Waits {
                 self.invite(now);
             }
@@ -111,7 +110,7 @@ where
         if let Some(limits) = parts.extensions.get::<Arc<Limits>>() {
             self.life.limit(limits.clone());
         }
-        self.work.set(Work::Nothing);
+        self.work.end();
         let at = self.opened + now;
         let cache = self.config.date.as_ref();
         let date = cache.map(|cache| cache.line(&mut self.date, at));
@@ -157,7 +156,7 @@ where
     pub(super) fn respond(&mut self, cx: &mut Context<'_>, now: Duration) -> Step {
         while self.stage == Stage::Response && self.output.has_room() {
             self.worked = true;
-            match self.work.as_mut().poll_frame(self.errors.body, cx) {
+            match self.work.poll_frame(self.errors.body, cx) {
                 Poll::Ready(frame) => self.produce(frame, cx),
                 Poll::Pending => break,
             }
@@ -233,7 +232,7 @@ where
 
     /// The response is given in full, though perhaps not yet accepted by the peer.
     fn end_response(&mut self, cx: &mut Context<'_>) {
-        self.work.set(Work::Nothing);
+        self.work.end();
         self.exchange.abandon_body(BodyError::Over, cx.waker());
         if self.exchange.ending.is_some() {
             self.stage = Stage::Last;

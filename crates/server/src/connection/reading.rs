@@ -1,7 +1,7 @@
 //! Between two requests, and in a request's head.
 
 use super::exchange::Exchange;
-use super::work::{Work, guarded};
+use super::work::guarded;
 use super::{Connection, Gone, Stage, Step};
 use crate::Body;
 use crate::admission::Admitted;
@@ -149,9 +149,7 @@ where
             let reason = self.blame(fault);
             return self.answer(reason, cx, now);
         }
-        self.work.set(Work::Request {
-            request: Some(request),
-        });
+        self.work.begin(request);
         self.stage = Stage::Handler;
     }
 }

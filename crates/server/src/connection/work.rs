@@ -11,11 +11,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
+/// The application's part. While it has nothing to do, which is most of a connection's life, it takes no room.
+pub(super) struct Work<F, B>(Option<Pin<Box<Part<F, B>>>>);
+
 pin_project_lite::pin_project! {
-    /// The application's part: nothing, a request that its service is not ready for, its future, its response's body.
+    /// A request that its service is not ready for, its future, its response's body.
     #[project = Doing]
-    pub(super) enum Work<F, B> {
-        Nothing,
+    enum Part<F, B> {
         Request { request: Option<Request<Body>> },
         Calling { #[pin] future: F },
         Streaming { #[pin] body: B },
@@ -71,13 +73,40 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Fault> {
     })
 }
 
+impl<F, B> Work<F, B> {
+    pub(super) const fn nothing() -> Self {
+        Work(None)
+    }
+
+    pub(super) fn begin(&mut self, request: Request<Body>) {
+        self.set(Part::Request {
+            request: Some(request),
+        });
+    }
+
+    pub(super) fn stream(&mut self, body: B) {
+        self.set(Part::Streaming { body });
+    }
+
+    pub(super) fn end(&mut self) {
+        self.0 = None;
+    }
+
+    fn set(&mut self, part: Part<F, B>) {
+        match &mut self.0 {
+            Some(room) => room.set(part),
+            None => self.0 = Some(Box::pin(part)),
+        }
+    }
+}
+
 impl<F, B> Work<F, B>
 where
     B: http_body::Body,
 {
     /// Goes on with the request, up to its response.
     pub(super) fn poll_response<S>(
-        mut self: Pin<&mut Self>,
+        &mut self,
         service: &mut S,
         explain: fn(S::Error) -> BoxError,
         cx: &mut Context<'_>,
@@ -86,7 +115,10 @@ where
         S: Service<Request<Body>, Response = Response<B>, Future = F>,
         F: Future<Output = Result<Response<B>, S::Error>>,
     {
-        if let Doing::Request { request } = self.as_mut().project() {
+        let Some(part) = &mut self.0 else {
+            return Poll::Ready(Err(Fault::Error("there is no request".into())));
+        };
+        if let Doing::Request { request } = part.as_mut().project() {
             match guarded(|| service.poll_ready(cx)) {
                 Ok(Poll::Ready(Ok(()))) => {}
                 Ok(Poll::Ready(Err(error))) => {
@@ -99,11 +131,11 @@ where
                 return Poll::Ready(Err(Fault::Error("the request was given already".into())));
             };
             match guarded(|| service.call(request)) {
-                Ok(future) => self.set(Work::Calling { future }),
+                Ok(future) => part.set(Part::Calling { future }),
                 Err(fault) => return Poll::Ready(Err(fault)),
             }
         }
-        let Doing::Calling { future } = self.project() else {
+        let Doing::Calling { future } = part.as_mut().project() else {
             return Poll::Ready(Err(Fault::Error("there is no request".into())));
         };
         match guarded(|| future.poll(cx)) {
@@ -116,11 +148,12 @@ where
 
     /// The next frame of the response's body.
     pub(super) fn poll_frame(
-        self: Pin<&mut Self>,
+        &mut self,
         explain: fn(B::Error) -> BoxError,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, Fault>>> {
-        let Doing::Streaming { body } = self.project() else {
+        let Some(Doing::Streaming { body }) = self.0.as_mut().map(|part| part.as_mut().project())
+        else {
             return Poll::Ready(None);
         };
         match guarded(|| body.poll_frame(cx)) {
