@@ -4,7 +4,7 @@ use hangup::campaign::fuzz::{Plan, fuzz};
 use hangup::engine::Engine;
 use hangup::{incident, server};
 use hangup_scenario::{Scenario, Verdict};
-use hangup_tests::{judged, scenario};
+use hangup_tests::{judged, on_all_cores, scenario};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -186,7 +186,7 @@ fn provocation(canary: &str) -> Arc<Scenario> {
 
 #[test]
 fn every_canary_is_convicted_and_its_twin_acquitted() {
-    for (canary, verdict) in CANARIES {
+    on_all_cores(&CANARIES, |&(canary, verdict)| {
         let provocation = provocation(canary);
         let convicted = judged(&provocation, canary);
         assert_eq!(
@@ -202,7 +202,7 @@ fn every_canary_is_convicted_and_its_twin_acquitted() {
             "twin of {canary}: {:?}",
             acquitted.findings
         );
-    }
+    });
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn the_page_is_whole() {
 
 #[test]
 fn the_fuzzer_finds_every_canary_by_itself() {
-    for (canary, _) in CANARIES {
+    on_all_cores(&CANARIES, |&(canary, _)| {
         let server = server::named(canary).expect("it is built in");
         let plan = Plan {
             seed: 1,
@@ -251,7 +251,7 @@ fn the_fuzzer_finds_every_canary_by_itself() {
             "{canary} went free for {} cases",
             totals.cases
         );
-    }
+    });
 }
 
 #[test]

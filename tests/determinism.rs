@@ -6,7 +6,7 @@ use hangup::run::Detail;
 use hangup::{campaign::fuzz, incident, server};
 use hangup_scenario::Verdict;
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 const CHILD: &str = "HANGUP_TESTS_PRINT_HASHES";
@@ -56,16 +56,19 @@ fn print_hashes() {
 
 #[test]
 fn a_fresh_process_gives_the_same_hashes() {
+    let program = std::env::current_exe().expect("this test has a path");
+    // The two processes work at the same time.
+    let fresh = Command::new(program)
+        .args(["print_hashes", "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this test's own program can be started");
     let here: Vec<String> = hashes()
         .iter()
         .map(|(run, hash)| format!("hash {run} = {hash:016x}"))
         .collect();
-    let program = std::env::current_exe().expect("this test has a path");
-    let output = Command::new(program)
-        .args(["print_hashes", "--exact", "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .expect("this test's own program can be started");
+    let output = fresh.wait_with_output().expect("it ends");
     let text = String::from_utf8(output.stdout).expect("hashes are ASCII");
     let there: Vec<String> = text
         .lines()

@@ -7,10 +7,9 @@ use hangup::run::Detail;
 use hangup::server::Server;
 use hangup::{incident, server};
 use hangup_scenario::{Scenario, Step, Verdict};
-use std::process::Command;
+use hangup_tests::on_all_cores;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 /// Servers whose defect the turmoil engine cannot see, and why.
@@ -90,25 +89,12 @@ fn on_every_pair<R: Send>(
         |scenario: &&Arc<Scenario>| !UNWALKED.iter().any(|(name, _)| *name == scenario.name);
     let incidents: Vec<_> = incident::all().iter().filter(walked).collect();
     let servers = servers();
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let pairs = incidents.len() * servers.len();
-        let taken = std::iter::from_fn(|| {
-            Some(next.fetch_add(1, Ordering::Relaxed)).filter(|pair| *pair < pairs)
-        });
-        taken
-            .filter_map(|pair| {
-                let (incident, server) = (pair / servers.len(), pair % servers.len());
-                work(incidents[incident], &*servers[server])
-            })
-            .collect::<Vec<R>>()
-    };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
-        let done = workers.into_iter().map(|worker| worker.join());
-        done.flat_map(|part| part.expect("no run panics")).collect()
-    })
+    let pairs: Vec<_> = incidents
+        .iter()
+        .flat_map(|incident| servers.iter().map(move |server| (*incident, server)))
+        .collect();
+    let done = on_all_cores(&pairs, |(incident, server)| work(incident, &***server));
+    done.into_iter().flatten().collect()
 }
 
 /// How the connections of the clients came out: whether they reached the server, were answered, and in which order, and how, it
@@ -535,53 +521,59 @@ fn a_hang_on_turmoil_is_not_called_proved_and_the_cut_is_told() {
 
 const CHILD: &str = "HANGUP_TESTS_PRINT_TURMOIL_HASHES";
 
-/// Trace hashes of what takes little time and moves many bytes or clients.
-fn hashes() -> Vec<String> {
-    let mut hashes = Vec::new();
-    for name in [
+/// What takes little time and moves many bytes or clients.
+fn hashed() -> Vec<(Arc<Scenario>, Arc<dyn Server>)> {
+    let names = [
         "fasthttp-1834-storm",
         "reset-mid-body",
         "half-close-mid-body",
         "response-never-read",
-    ] {
-        let incident = incident::named(name).unwrap_or_else(|| panic!("no incident {name}"));
-        for server in server::built_in() {
-            let cell = judged(Engine::Turmoil, &incident, &*server);
-            hashes.push(format!(
-                "hash {} {name} = {:016x}",
-                server.name(),
-                cell.run.hash
-            ));
-        }
-    }
-    hashes
+    ];
+    let incidents =
+        names.map(|name| incident::named(name).unwrap_or_else(|| panic!("no incident {name}")));
+    let pairs = incidents.iter().flat_map(|incident| {
+        let servers = server::built_in().into_iter();
+        servers.map(move |server| (Arc::clone(incident), server))
+    });
+    pairs.collect()
 }
 
-/// Not a test of its own: what the fresh process of the test below runs.
+/// The line that says the trace hash of a run.
+fn hash((incident, server): &(Arc<Scenario>, Arc<dyn Server>)) -> String {
+    let cell = judged(Engine::Turmoil, incident, &**server);
+    let (server, name) = (server.name(), &incident.name);
+    format!("hash {server} {name} = {:016x}", cell.run.hash)
+}
+
+/// Not a test of its own: what the fresh process of the test below runs, in the opposite order.
 #[test]
 fn print_hashes() {
     if std::env::var_os(CHILD).is_some() {
-        for line in hashes() {
-            println!("{line}");
+        for pair in hashed().iter().rev() {
+            println!("{}", hash(pair));
         }
     }
 }
 
+/// A trace depends neither on the process nor on the runs before it: what comes first here comes last in the
+/// fresh process.
 #[test]
-fn the_same_seed_gives_the_same_trace_twice_and_in_a_fresh_process() {
-    let here = hashes();
-    assert_eq!(here, hashes());
+fn the_same_seed_gives_the_same_trace_in_another_order_and_in_a_fresh_process() {
     let program = std::env::current_exe().expect("this test has a path");
-    let output = Command::new(program)
+    let fresh = Command::new(program)
         .args(["print_hashes", "--exact", "--nocapture"])
         .env(CHILD, "1")
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
         .expect("this test's own program can be started");
+    let here: Vec<String> = hashed().iter().map(hash).collect();
+    let output = fresh.wait_with_output().expect("it ends");
     let text = String::from_utf8(output.stdout).expect("hashes are ASCII");
-    let there: Vec<&str> = text
+    let mut there: Vec<&str> = text
         .lines()
         .filter(|line| line.starts_with("hash "))
         .collect();
+    there.reverse();
     assert!(here.len() >= 20);
     assert_eq!(here, there);
 }

@@ -27,6 +27,8 @@ use hangup::run::Detail;
 use hangup::server;
 use hangup_scenario::Scenario;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// Runs a scenario against the built-in server with this name, on the default engine, twice, with its timeline.
 ///
@@ -56,4 +58,43 @@ pub fn plain(cell: &Cell) -> String {
 /// When it is none; the message says why.
 pub fn scenario(text: &str) -> Arc<Scenario> {
     Arc::new(Scenario::from_toml("test", text).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Works on every item, with one thread for each core. The results are in the order of the items.
+///
+/// # Panics
+/// When the work on an item does.
+pub fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    at_once(cores, items, work)
+}
+
+/// Works on every item, with so many threads. The results are in the order of the items.
+///
+/// # Panics
+/// When the work on an item does.
+pub fn at_once<T: Sync, R: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let take = || Some(next.fetch_add(1, Ordering::Relaxed));
+        let taken = std::iter::from_fn(|| take().filter(|index| *index < items.len()));
+        taken
+            .map(|index| (index, work(&items[index])))
+            .collect::<Vec<_>>()
+    };
+    let mut done: Vec<(usize, R)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.min(items.len()))
+            .map(|_| scope.spawn(worker))
+            .collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        let parts =
+            joined.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        parts.flatten().collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }

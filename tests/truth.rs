@@ -1,6 +1,5 @@
 //! One truth: what the simulation says of a server, kernel TCP says, too.
 
-use hangup::campaign::check::check;
 use hangup::cell::Cell;
 use hangup::engine::Engine;
 use hangup::healthy;
@@ -9,7 +8,7 @@ use hangup::ledger::Connection;
 use hangup::run::Detail;
 use hangup::server::{self, Server};
 use hangup_scenario::{Scenario, Verdict};
-use hangup_tests::scenario;
+use hangup_tests::{at_once, on_all_cores, scenario};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,18 +88,33 @@ fn courses(cell: &Cell) -> BTreeMap<u32, Vec<Course>> {
     all
 }
 
+/// What a run must have in common with the same run on the other network.
+struct Seen {
+    verdict: Verdict,
+    courses: BTreeMap<u32, Vec<Course>>,
+}
+
+impl Seen {
+    fn of(cell: &Cell) -> Self {
+        Self {
+            verdict: cell.verdict(),
+            courses: courses(cell),
+        }
+    }
+}
+
 /// Says what is different, if anything is.
-fn same(leap: &Cell, wire: &Cell) -> Result<(), String> {
-    if leap.verdict() != wire.verdict() {
+fn same(leap: &Seen, wire: &Cell) -> Result<(), String> {
+    if leap.verdict != wire.verdict() {
         let says = wire.findings.first().map(|finding| &finding.says);
         return Err(format!(
             "{} on leap, {} on the wire ({says:?})",
-            leap.verdict(),
+            leap.verdict,
             wire.verdict()
         ));
     }
-    let (one, other) = (courses(leap), courses(wire));
-    let mut clients = one.iter().zip(&other);
+    let other = courses(wire);
+    let mut clients = leap.courses.iter().zip(&other);
     match clients.find(|(one, other)| one != other) {
         Some((leap, wire)) => Err(format!("leap {leap:?}, wire {wire:?}")),
         None => Ok(()),
@@ -112,74 +126,91 @@ fn servers() -> Vec<Arc<dyn Server>> {
     SERVERS.into_iter().map(named).collect()
 }
 
-fn on(engine: Engine, scenarios: &[Arc<Scenario>], servers: &[Arc<dyn Server>]) -> Vec<Cell> {
-    check(engine, scenarios, servers, Detail::default(), |_| {})
-}
-
 /// How often the wire may be late: a machine under load is.
 const TRIES: usize = 3;
 
-/// A run over kernel TCP, with nothing beside it, of which `holds` is true; else what it says of the last of a few.
+/// So many runs that mostly wait go on at once.
+const AT_ONCE: usize = 64;
+
+/// A scenario and the server that it is run against.
+type Pair = (Arc<Scenario>, Arc<dyn Server>);
+
+/// Every one of these scenarios against every one of these servers.
+fn pairs(scenarios: &[Arc<Scenario>], servers: &[Arc<dyn Server>]) -> Vec<Pair> {
+    let scenarios = scenarios.iter();
+    let each = scenarios.flat_map(|one| servers.iter().map(|server| (one.clone(), server.clone())));
+    each.collect()
+}
+
+fn named((scenario, server): &Pair) -> String {
+    format!("{} x {}", scenario.name, server.name())
+}
+
+fn run(engine: Engine, (scenario, server): &Pair) -> Cell {
+    Cell::twice(engine, scenario, &**server, Detail::default())
+}
+
+/// Runs all of them over kernel TCP at once, and those of which `holds` is not true again, the last time one by one. For each the
+/// run of which it is true, or else what the last one says.
 fn on_the_wire(
-    scenario: &Arc<Scenario>,
-    server: &Arc<dyn Server>,
-    holds: impl Fn(&Cell) -> Result<(), String>,
-) -> Result<Cell, String> {
-    let scenarios = std::slice::from_ref(scenario);
-    let servers = std::slice::from_ref(server);
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let cell = on(Engine::Wire, scenarios, servers).remove(0);
-        match holds(&cell) {
-            Ok(()) => return Ok(cell),
-            Err(says) if tries == TRIES => return Err(says),
-            Err(_) => {}
+    pairs: &[Pair],
+    holds: impl Fn(usize, &Cell) -> Result<(), String> + Sync,
+) -> Vec<Result<Cell, String>> {
+    let mut told: Vec<Result<Cell, String>> = pairs.iter().map(|_| Err(String::new())).collect();
+    for round in 1..=TRIES {
+        let left: Vec<usize> = (0..pairs.len()).filter(|&one| told[one].is_err()).collect();
+        let threads = if round == TRIES { 1 } else { AT_ONCE };
+        let again = at_once(threads, &left, |&one| {
+            let cell = run(Engine::Wire, &pairs[one]);
+            holds(one, &cell).map(|()| cell)
+        });
+        for (one, said) in left.into_iter().zip(again) {
+            told[one] = said;
         }
+    }
+    told
+}
+
+/// Is true of every pair on leap, and on the wire.
+fn holds_on_both(pairs: &[Pair], holds: impl Fn(usize, &Cell) -> Result<(), String> + Sync) {
+    for (place, pair) in pairs.iter().enumerate() {
+        let said = holds(place, &run(Engine::Leap, pair));
+        assert_eq!(said, Ok(()), "{} on leap", named(pair));
+    }
+    for (pair, said) in pairs.iter().zip(on_the_wire(pairs, holds)) {
+        assert_eq!(said.map(drop), Ok(()), "{} on the wire", named(pair));
     }
 }
 
-/// Is true on leap, and on the wire.
-fn holds_on_both(
-    scenario: &Arc<Scenario>,
-    server: &Arc<dyn Server>,
-    holds: impl Fn(&Cell) -> Result<(), String>,
-) {
-    let alone = (std::slice::from_ref(scenario), std::slice::from_ref(server));
-    let said = holds(&on(Engine::Leap, alone.0, alone.1)[0]);
-    let pair = format!("{} x {}", scenario.name, server.name());
-    assert_eq!(said, Ok(()), "{pair} on leap");
-    let said = on_the_wire(scenario, server, holds).map(drop);
-    assert_eq!(said, Ok(()), "{pair} on the wire");
+/// Why this pair may differ, if it may.
+fn known_difference((scenario, server): &Pair) -> Option<&'static str> {
+    let known = DIFFERENCES
+        .iter()
+        .find(|(name, of, _)| *name == scenario.name && *of == server.name());
+    known.map(|(_, _, why)| *why)
 }
 
 #[test]
 fn every_incident_has_the_same_verdict_statuses_and_close_order_on_the_wire() {
-    let servers = servers();
     let told = |incident: &&Arc<Scenario>| UNTOLD.iter().all(|(name, _)| *name != incident.name);
     let incidents: Vec<_> = incident::all().iter().filter(told).cloned().collect();
-    let leap = on(Engine::Leap, &incidents, &servers);
-    let wire = on(Engine::Wire, &incidents, &servers);
-    assert_eq!(leap.len(), wire.len());
-    let mut differences = Vec::new();
-    for (place, (leap, wire)) in leap.iter().zip(&wire).enumerate() {
-        let Err(first) = same(leap, wire) else {
-            continue;
-        };
-        let server = &servers[place % servers.len()];
-        let pair = format!("{} x {}", leap.scenario.name, leap.server);
-        let Err(again) = on_the_wire(&leap.scenario, server, |wire| same(leap, wire)) else {
-            println!("{pair}: only among others: {first}");
-            continue;
-        };
-        let known = DIFFERENCES
-            .iter()
-            .find(|(name, server, _)| *name == leap.scenario.name && *server == leap.server);
-        match known {
-            Some((_, _, why)) => println!("{pair}: {again}, since {why}"),
-            None => differences.push(format!("{pair}: {again}")),
+    let pairs = pairs(&incidents, &servers());
+    let leap = on_all_cores(&pairs, |pair| Seen::of(&run(Engine::Leap, pair)));
+    let told = on_the_wire(&pairs, |place, wire| {
+        match (same(&leap[place], wire), known_difference(&pairs[place])) {
+            // What is known to differ needs no other try.
+            (Err(says), Some(why)) => {
+                println!("{}: {says}, since {why}", named(&pairs[place]));
+                Ok(())
+            }
+            (said, _) => said,
         }
-    }
+    });
+    let differences = pairs.iter().zip(told).filter_map(|(pair, said)| {
+        let says = said.err()?;
+        Some(format!("{}: {says}", named(pair)))
+    });
+    let differences: Vec<String> = differences.collect();
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
@@ -199,12 +230,10 @@ fn a_response_that_hyper_loses_on_leap_is_lost_on_the_wire_too() {
         ]
         "#,
     );
-    for server in &servers()[1..] {
-        holds_on_both(&scenario, server, |cell| {
-            let statuses = &courses(cell)[&0][0].0;
-            said(statuses.is_empty(), || format!("{statuses:?}"))
-        });
-    }
+    holds_on_both(&pairs(&[scenario], &servers()[1..]), |_, cell| {
+        let statuses = &courses(cell)[&0][0].0;
+        said(statuses.is_empty(), || format!("{statuses:?}"))
+    });
 }
 
 /// That, or what there is to say.
@@ -232,31 +261,38 @@ const ASKS_AGAIN: &str = r#"
 
 #[test]
 fn what_happens_to_a_server_has_the_same_end_on_the_wire() {
-    let mut seen = Vec::new();
-    for (steps, events) in EVENTS {
+    let numbered = EVENTS.iter().enumerate();
+    let scenarios = numbered.map(|(number, (steps, events))| {
         let mut text = format!(
-            "name = \"events\"\nseed = 1\n[[client]]\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n"
+            "name = \"event-{number}\"\nseed = 1\n[[client]]\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n"
         );
-        for (at, what) in events {
+        for (at, what) in *events {
             text += &format!("[[server_event]]\nat = \"{at}\"\ndo = \"{what}\"\n");
         }
-        let fate = |cell: &Cell| {
-            let of_client = cell.run.connections.iter().filter(|one| !one.probe);
-            let fates = of_client.map(|one| (one.stillborn, one.accepted.is_some()));
-            (cell.run.life.down, fates.collect::<Vec<_>>())
-        };
-        let scenario = scenario(&text);
-        let leap = on(Engine::Leap, std::slice::from_ref(&scenario), &servers());
-        for (leap, server) in leap.iter().zip(&servers()) {
-            let wire = on_the_wire(&scenario, server, |wire| {
-                same(leap, wire)?;
-                let fates = (fate(leap), fate(wire));
-                said(fates.0 == fates.1, || format!("{fates:?}"))
-            });
-            let wire = wire.unwrap_or_else(|says| panic!("{events:?} x {}: {says}", leap.server));
-            let courses = &courses(&wire)[&0];
-            seen.extend(courses.iter().map(|(statuses, _)| statuses.clone()));
-        }
+        scenario(&text)
+    });
+    let scenarios: Vec<_> = scenarios.collect();
+    let fate = |cell: &Cell| {
+        let of_client = cell.run.connections.iter().filter(|one| !one.probe);
+        let fates = of_client.map(|one| (one.stillborn, one.accepted.is_some()));
+        (cell.run.life.down, fates.collect::<Vec<_>>())
+    };
+    let pairs = pairs(&scenarios, &servers());
+    let leap = on_all_cores(&pairs, |pair| {
+        let cell = run(Engine::Leap, pair);
+        (Seen::of(&cell), fate(&cell))
+    });
+    let told = on_the_wire(&pairs, |place, wire| {
+        let (leap, fate_on_leap) = &leap[place];
+        same(leap, wire)?;
+        let fates = (fate_on_leap.clone(), fate(wire));
+        said(fates.0 == fates.1, || format!("{fates:?}"))
+    });
+    let mut seen = Vec::new();
+    for (pair, wire) in pairs.iter().zip(told) {
+        let wire = wire.unwrap_or_else(|says| panic!("{}: {says}", named(pair)));
+        let courses = &courses(&wire)[&0];
+        seen.extend(courses.iter().map(|(statuses, _)| statuses.clone()));
     }
     // Served before and after, cut, refused, and the panic's own answer.
     for statuses in [&[200][..], &[], &[500]] {
@@ -268,7 +304,7 @@ fn what_happens_to_a_server_has_the_same_end_on_the_wire() {
 fn a_shutdown_that_is_stuck_is_stuck_on_the_wire_too() {
     let incident = incident::named("shutdown-body").expect("it is in the book");
     let server = server::named("hangup-article").expect("it is built in");
-    holds_on_both(&incident, &server, |cell| {
+    holds_on_both(&[(incident, server)], |_, cell| {
         let mut findings = cell.findings.iter();
         let stuck = findings.find(|finding| finding.kind == Verdict::StuckShutdown);
         let named = stuck.is_some_and(|finding| finding.says.contains("connection 1 (body)"));
@@ -278,23 +314,27 @@ fn a_shutdown_that_is_stuck_is_stuck_on_the_wire_too() {
 
 #[test]
 fn a_healthy_client_is_never_cut() {
-    for client in healthy::all() {
-        for server in &servers() {
-            holds_on_both(&client.scenario, server, |cell| {
-                let clean = cell.verdict() == Verdict::Clean;
-                said(clean, || format!("{:?}", cell.findings))?;
-                let seen = &courses(cell)[&0];
-                let served = seen.len() == 1 && seen[0].0 == client.statuses;
-                said(served, || format!("{seen:?}"))
-            });
-        }
-    }
+    let clients: Vec<_> = healthy::all().collect();
+    let servers = servers();
+    let scenarios: Vec<_> = clients.iter().map(|one| one.scenario.clone()).collect();
+    holds_on_both(&pairs(&scenarios, &servers), |place, cell| {
+        let clean = cell.verdict() == Verdict::Clean;
+        said(clean, || format!("{:?}", cell.findings))?;
+        let seen = &courses(cell)[&0];
+        let statuses = &clients[place / servers.len()].statuses;
+        let served = seen.len() == 1 && seen[0].0 == *statuses;
+        said(served, || format!("{seen:?}"))
+    });
 }
 
 /// Is true of our server over the wire.
-fn holds_on_the_wire(scenario: &Arc<Scenario>, holds: impl Fn(&Connection) -> Result<(), String>) {
+fn holds_on_the_wire(
+    scenario: &Arc<Scenario>,
+    holds: impl Fn(&Connection) -> Result<(), String> + Sync,
+) {
     let server = server::named("hangup").expect("it is ours");
-    let said = on_the_wire(scenario, &server, |cell| holds(&cell.run.connections[0]));
+    let pair = [(Arc::clone(scenario), server)];
+    let said = on_the_wire(&pair, |_, cell| holds(&cell.run.connections[0])).remove(0);
     assert_eq!(said.map(drop), Ok(()), "{}", scenario.name);
 }
 
@@ -360,8 +400,8 @@ fn what_the_wire_cannot_express_is_said() {
         ]
         "#,
     );
-    let cells = on(Engine::Wire, &[scenario], &servers()[..1]);
-    let caveats = cells[0].run.caveats.join("\n");
+    let cell = run(Engine::Wire, &(scenario, servers().remove(0)));
+    let caveats = cell.run.caveats.join("\n");
     for what in [
         "for ever",
         "latency",

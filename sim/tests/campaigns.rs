@@ -115,7 +115,7 @@ fn every_sequence_of_three_steps_is_clean_on_our_server_and_not_on_hyper() {
 #[test]
 fn all_shards_together_are_the_whole() {
     for command in [
-        "fuzz --server hyper-timeouts --seed 5 --cases 1000 --keep-going",
+        "fuzz --server hyper-timeouts --seed 5 --cases 300 --keep-going",
         "exhaust --depth 2 --server hyper-timeouts",
         "sweep post --server hyper-timeouts",
     ] {
@@ -134,7 +134,7 @@ fn all_shards_together_are_the_whole() {
 
 #[test]
 fn the_attack_finds_something_as_bad_as_the_incident_by_itself() {
-    let output = hangup("attack --server hyper-timeouts --cases 3000 --json");
+    let output = hangup("attack --server hyper-timeouts --cases 1500 --json");
     assert_eq!(output.status.code(), Some(1));
     let worst: Value = serde_json::from_slice(&output.stdout).expect("a JSON object");
     assert_eq!(worst["unended"], true);
@@ -149,15 +149,15 @@ fn the_attack_finds_something_as_bad_as_the_incident_by_itself() {
 
 #[test]
 fn our_servers_worst_case_keeps_within_its_bound_on_any_number_of_cores() {
-    let attack = |jobs: u32| {
+    let attack = |cases: u32, jobs: u32| {
         let output = hangup(&format!(
-            "attack --server hangup --cases 6000 --jobs {jobs} --json"
+            "attack --server hangup --cases {cases} --jobs {jobs} --json"
         ));
         assert_eq!(output.status.code(), Some(0));
         let worst: Value = serde_json::from_slice(&output.stdout).expect("a JSON object");
         worst
     };
-    let worst = attack(1);
+    let worst = attack(6000, 2);
     let number = |name: &str| worst[name].as_f64().expect("a number");
     assert_eq!(worst["unended"], false);
     assert!(number("longest_held_s") <= number("residence_s"), "{worst}");
@@ -167,7 +167,12 @@ fn our_servers_worst_case_keeps_within_its_bound_on_any_number_of_cores() {
         (40.0..46.0).contains(&number("seconds_per_byte")),
         "{worst}"
     );
-    assert_eq!(attack(2)["seconds_per_byte"], worst["seconds_per_byte"]);
+    // A search on one core takes the same way as one on two.
+    let [one, two] = [1, 2].map(|jobs| attack(1000, jobs));
+    for what in ["seconds_per_byte", "longest_held_s"] {
+        assert!(one[what].is_number(), "{one}");
+        assert_eq!(one[what], two[what], "{what}");
+    }
 }
 
 #[test]

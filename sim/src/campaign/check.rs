@@ -12,8 +12,16 @@ use std::thread;
 /// So many runs go on at once on an engine that mostly waits.
 const AT_ONCE: usize = 64;
 
+/// How many runs go on at once: on an engine that computes, one on each core.
+fn at_once(engine: Engine) -> usize {
+    match engine {
+        Engine::Wire => AT_ONCE,
+        _ => thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
 /// Runs every scenario against every server, each twice where a run can be repeated, keeping of each what `detail` says; `done`
-/// is told of each cell. Row by row.
+/// is told of each cell as soon as it is there. The result is row by row.
 ///
 /// # Panics
 /// When a run does.
@@ -30,19 +38,11 @@ pub fn check(
     let judged = |(scenario, server): (&Arc<Scenario>, &Arc<dyn Server>)| {
         Cell::twice(engine, scenario, &**server, detail)
     };
-    if engine != Engine::Wire {
-        let judged = |pair| {
-            let cell = judged(pair);
-            done(&cell);
-            cell
-        };
-        return pairs.map(judged).collect();
-    }
     let pairs: Vec<_> = pairs.collect();
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
     let mut cells: Vec<(usize, Cell)> = thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(pairs.len()) {
+        for _ in 0..at_once(engine).min(pairs.len()) {
             let (tell, next, pairs) = (tell.clone(), &next, &pairs);
             scope.spawn(move || {
                 loop {

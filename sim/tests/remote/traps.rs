@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 /// A file of its own for a scenario.
@@ -247,16 +247,25 @@ fn a_known_timer_is_told_apart() {
         "--tolerance",
         "300ms",
     ];
-    let open = hangup(&watch);
+    let page = std::env::temp_dir().join(format!("hangup-remote-{}.html", std::process::id()));
+    let html = page.display().to_string();
+    // The probes mostly wait: all of them do at the same time.
+    let [open, known, other] = thread::scope(|scope| {
+        let kinds: [&[&str]; 3] = [
+            &[],
+            &["--known-timer", "idle=75s", "--html", &html],
+            &["--known-timer", "body=75s"],
+        ];
+        let probe = |more| scope.spawn(move || hangup(&[&watch[..], more].concat()));
+        let probes = kinds.map(probe);
+        probes.map(|probe| probe.join().expect("the command ran"))
+    });
     assert_eq!(open.status.code(), Some(1), "{}", text(&open.stderr));
     assert!(
         text(&open.stdout).contains("hung"),
         "{}",
         text(&open.stdout)
     );
-    let page = std::env::temp_dir().join(format!("hangup-remote-{}.html", std::process::id()));
-    let html = page.display().to_string();
-    let known = hangup(&[&watch[..], &["--known-timer", "idle=75s", "--html", &html]].concat());
     assert_eq!(known.status.code(), Some(0), "{}", text(&known.stdout));
     let told = text(&known.stdout);
     assert!(
@@ -267,7 +276,6 @@ fn a_known_timer_is_told_apart() {
     let _ = std::fs::remove_file(&page);
     assert!(html.contains("(connection 1: its idle timer of 75 s runs)"));
     assert!(html.contains("200 at 0s, open after "));
-    let other = hangup(&[&watch[..], &["--known-timer", "body=75s"]].concat());
     assert_eq!(other.status.code(), Some(1), "{}", text(&other.stdout));
 }
 
@@ -305,7 +313,7 @@ fn a_known_timer_that_counts_in_all_explains_a_trickle_and_one_behind_the_last_b
         let why = run["caveats"].to_string();
         (run["verdict"] == "clean").then(|| why.contains("its head timer"))
     };
-    for (incident, timer, due) in [
+    let cases = [
         ("head-trickle", "head=75s", None),
         ("head-trickle", "head=19s,total", None),
         ("head-trickle", "head=75s,total", Some(true)),
@@ -314,9 +322,14 @@ fn a_known_timer_that_counts_in_all_explains_a_trickle_and_one_behind_the_last_b
         // Our reading of a head gives up before this server's does.
         ("head-fields", "head=75s", None),
         ("head-fields", "idle=75s", Some(false)),
-    ] {
-        assert_eq!(explained(incident, timer), due, "{incident} {timer}");
-    }
+    ];
+    // The runs mostly wait: all of them do at the same time.
+    thread::scope(|scope| {
+        for (incident, timer, due) in cases {
+            let explained = &explained;
+            scope.spawn(move || assert_eq!(explained(incident, timer), due, "{incident} {timer}"));
+        }
+    });
 }
 
 #[test]
