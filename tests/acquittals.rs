@@ -237,4 +237,18 @@ fn what_is_under_way_when_a_connection_is_too_old_is_cut() {
     let cut = &cell.run.connections[0];
     let (began, closed) = (cut.responses.list[48].at, cut.server_closed.unwrap().0);
     assert!(cut.responses.inside() && closed < began + Duration::from_secs(5));
+
+    // A client that takes all of its responses is cut at the same age. That is what our server promises, but not what
+    // one does that claims a day.
+    let ask = r#"{ do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "2s" },
+        { do = "stall", for = "74900ms" },"#;
+    let ends = r#"{ do = "send", head = { method = "GET", target = "/events" } }, { do = "await", eof = true, within = "1m" }"#;
+    let takes = honest(&(ask.repeat(48) + ends), "");
+    let mut promised = (*takes).clone();
+    promised.contract.residence = Some(Duration::from_secs(24 * 60 * 60));
+    for (scenario, verdict) in [(takes, Verdict::Clean), (Arc::new(promised), Verdict::Lost)] {
+        let cell = judged(&scenario, "hangup");
+        assert!(cell.run.connections[0].responses.inside());
+        assert_eq!(cell.verdict(), verdict, "{:?}", cell.findings);
+    }
 }

@@ -250,14 +250,14 @@ fn a_known_timer_is_told_apart() {
     let page = std::env::temp_dir().join(format!("hangup-remote-{}.html", std::process::id()));
     let html = page.display().to_string();
     // The probes mostly wait: all of them do at the same time.
+    let kinds: [&[&str]; 3] = [
+        &[],
+        &["--known-timer", "idle=75s", "--html", &html],
+        &["--known-timer", "body=75s"],
+    ];
     let [open, known, other] = thread::scope(|scope| {
-        let kinds: [&[&str]; 3] = [
-            &[],
-            &["--known-timer", "idle=75s", "--html", &html],
-            &["--known-timer", "body=75s"],
-        ];
-        let probe = |more| scope.spawn(move || hangup(&[&watch[..], more].concat()));
-        let probes = kinds.map(probe);
+        let watch = &watch[..];
+        let probes = kinds.map(|more| scope.spawn(move || hangup(&[watch, more].concat())));
         probes.map(|probe| probe.join().expect("the command ran"))
     });
     assert_eq!(open.status.code(), Some(1), "{}", text(&open.stderr));
