@@ -12,6 +12,7 @@
 //! | segmentation | in one segment, split, byte by byte | `message` |
 //! | time | half of all delays sit at a known deadline, -1 ms, 0 or +1 ms | `delay` |
 //! | server event | what happens to the server meanwhile: shutdown, a panic, a crash ... | `event` |
+//! | abuse | now and then many clients, panics or aborts, a large body, a switch of protocols | `abuse` |
 //! | last seconds | now and then a connection that is an hour old, or caught by a shutdown | `last_seconds` |
 //! | noise | steps inserted, left out, repeated, exchanged | `noise` |
 //!
@@ -26,6 +27,7 @@
 //! assert_eq!(scenario, strategy::case(1834, &Options::default()).current());
 //! ```
 
+mod abuse;
 mod delay;
 mod event;
 mod grid;
@@ -79,6 +81,9 @@ pub struct Options {
     /// Whether now and then a connection is in its last seconds: an hour old, or, where something may happen to the server, busy when that is
     /// told to shut down.
     pub last_seconds: bool,
+    /// Whether now and then there is much of something, whatever `clients_max` says: up to 100 clients, hundreds of aborted connections,
+    /// bodies of some MiB. Connections that switch protocols come with it.
+    pub abuse: bool,
 }
 
 /// Most clients of a case that is no crowd.
@@ -100,6 +105,7 @@ impl Default for Options {
             network: false,
             server_events: false,
             last_seconds: false,
+            abuse: false,
         }
     }
 }
@@ -160,6 +166,13 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
         let mut stream = Stream::new(case_seed, "last seconds");
         if stream.chance(1, last_seconds::ONE_IN) {
             draw(stream).last_seconds(&mut scenario);
+            return scenario;
+        }
+    }
+    if options.abuse {
+        let mut stream = Stream::new(case_seed, "abuse");
+        if stream.chance(1, abuse::ONE_IN) {
+            draw(stream).abuse(&mut scenario);
         }
     }
     scenario

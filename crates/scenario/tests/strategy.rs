@@ -190,6 +190,47 @@ fn now_and_then_a_connection_is_in_its_last_seconds_and_nothing_else_is_moved_by
 }
 
 #[test]
+fn now_and_then_there_is_much_of_something_and_nothing_else_is_moved_by_it() {
+    let plain = Options::default();
+    let options = Options {
+        abuse: true,
+        ..plain.clone()
+    };
+    let (mut seen, mut most) = (BTreeMap::new(), 0);
+    for (plain, case) in cases(&plain).zip(cases(&options)) {
+        if case == plain {
+            continue;
+        }
+        assert_eq!(case.seed, plain.seed);
+        most = most.max(case.client_count());
+        let resets = steps(&case)
+            .filter(|step| matches!(step, Step::Reset))
+            .count() as u64;
+        let asks = |target| heads(&case).any(|head| head.target == target);
+        let trickles = sends(&case).any(|send| {
+            send.trickle.is_some() && matches!(send.what[..], [Piece::Bytes(_)])
+        });
+        let sent: u64 = sends(&case).map(Send::whole_len).sum();
+        for (kind, is_one) in [
+            ("burst", case.client_count() >= 20),
+            ("stuck", asks("/never") && case.clients.len() == 1),
+            ("refusal", asks("/never") && case.clients.len() == 2),
+            ("panics", asks("/panic") && case.client_count() > 8),
+            ("aborts", resets * case.client_count() >= 100),
+            ("empty lines", trickles && !asks("/upgrade")),
+            ("upload", sent > 256 << 10),
+            ("tunnel", asks("/upgrade")),
+        ] {
+            *seen.entry(kind).or_insert(0) += u32::from(is_one);
+        }
+        let text = case.to_toml();
+        assert_eq!(Scenario::from_toml("case.toml", &text), Ok(case), "{text}");
+    }
+    assert_eq!(most, 100);
+    assert!(seen.values().all(|count| *count >= 5), "{seen:?}");
+}
+
+#[test]
 fn what_is_left_out_for_one_purpose_moves_no_other() {
     let everything = Options {
         vanish: true,

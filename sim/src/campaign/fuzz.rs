@@ -119,6 +119,7 @@ fn options(server: &dyn Server) -> Options {
         network: true,
         server_events: true,
         last_seconds: true,
+        abuse: true,
         ..Options::default()
     }
 }

@@ -330,7 +330,7 @@ impl Draw<'_> {
     }
 
     /// A read that is slow and honest: 300 B/s or more, in pieces of which each takes less than a gap clock.
-    fn paced(&mut self) -> Read {
+    pub(super) fn paced(&mut self) -> Read {
         let every = Duration::from_millis(*self.stream.pick(&[203, 1003, 3007]));
         let rate = *self.stream.pick(&[300, 1000, 10_000, 100_000]);
         let size = (rate * every.as_millis() as u64).div_ceil(1000);
