@@ -32,6 +32,9 @@ pub struct Contract {
     /// How long a connection may outlive its client's host, where the server waits for its own application and so sends nothing
     /// that would find out: what TCP keepalive takes.
     pub vanished: Duration,
+    /// How long a connection may be held from its `101 Switching Protocols`, whatever its client does. None: as long as any other, by
+    /// `stall` and `residence`.
+    pub upgrade: Option<Duration>,
 }
 
 impl Contract {
@@ -47,6 +50,7 @@ impl Contract {
             rate: by.rate.or(self.rate),
             kernel: self.kernel,
             vanished: by.vanished.unwrap_or(self.vanished),
+            upgrade: self.upgrade,
         }
     }
 }
@@ -90,6 +94,7 @@ impl From<&Limits> for Contract {
             // Who waits for ever for a client leaves it to the kernel, too.
             kernel: bound.gone.finite().map(|_| UNCLAIMED.drain),
             vanished: or(bound.vanished, UNCLAIMED.vanished),
+            upgrade: limits.upgrade.then(limits.linger.total).finite(),
         }
     }
 }
@@ -107,6 +112,8 @@ pub enum Promise {
     Drain,
     /// Held too long after its client's host had vanished, with nothing to send.
     Vanished,
+    /// Held too long after its 101.
+    Upgrade,
 }
 
 impl Promise {
@@ -118,6 +125,7 @@ impl Promise {
             Self::Drain => "drain",
             Self::Vanished => "vanished",
             Self::Kernel => "kernel",
+            Self::Upgrade => "upgrade",
         }
     }
 }

@@ -11,6 +11,7 @@ mod marked;
 mod messages;
 mod request;
 mod response;
+pub mod tunnel;
 
 pub use self::request::{Request, Requests, Targets};
 pub use self::response::{Response, Responses};

@@ -93,12 +93,18 @@ pub trait Server: Send + Sync {
         "/".into()
     }
 
+    /// The target that switches to a protocol in which everything is sent back.
+    fn upgrade_target(&self) -> Option<Arc<str>> {
+        Some(app::tunnel::TARGET.into())
+    }
+
     /// All that is known of its targets.
     fn targets(&self) -> Targets {
         Targets {
             paced: self.paced_targets(),
             whole: self.whole_targets(),
             plain: self.plain_target(),
+            upgrade: self.upgrade_target(),
         }
     }
 
@@ -143,6 +149,7 @@ pub const UNCLAIMED: Contract = Contract {
     rate: Some(64 << 10),
     kernel: None,
     vanished: Duration::from_secs(135 * 60),
+    upgrade: None,
 };
 
 /// How long a graceful shutdown may take where a server claims no bound of its own: so long Kubernetes waits, unless told

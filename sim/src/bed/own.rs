@@ -114,6 +114,11 @@ impl Server for Own {
         target.map_or("/", String::as_str).into()
     }
 
+    fn upgrade_target(&self) -> Option<Arc<str>> {
+        let target = self.routes.targets.get(&Route::Upgrade)?;
+        Some(target.as_str().into())
+    }
+
     fn tolerates(&self, kind: Verdict) -> bool {
         self.tolerated.contains(&kind)
     }

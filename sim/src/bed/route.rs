@@ -33,11 +33,13 @@ pub enum Route {
     Ticks,
     /// Answers a GET with bytes that have no end, as fast as they are taken (`/endless`).
     Endless,
+    /// Answers a GET that asks for `Upgrade: echo` with 101, and sends back whatever comes then (`/upgrade`).
+    Upgrade,
 }
 
 impl Route {
     /// Every part, and its name in messages.
-    const NAMES: [(Route, &str); 10] = [
+    const NAMES: [(Route, &str); 11] = [
         (Route::Plain, "Plain"),
         (Route::ReadsBody, "ReadsBody"),
         (Route::LeavesBody, "LeavesBody"),
@@ -48,6 +50,7 @@ impl Route {
         (Route::Events, "Events"),
         (Route::Ticks, "Ticks"),
         (Route::Endless, "Endless"),
+        (Route::Upgrade, "Upgrade"),
     ];
 
     /// The name, as it stands in code.
@@ -68,6 +71,7 @@ impl Route {
             "/panic" => Self::Panics,
             "/events" => Self::Events,
             "/endless" => Self::Endless,
+            "/upgrade" => Self::Upgrade,
             _ if target.starts_with("/events/") => Self::Ticks,
             _ if target.starts_with("/big/") => Self::Big,
             _ if target.starts_with("/slow/") => Self::Slow,

@@ -37,6 +37,7 @@ pub fn is_rare(phase: Phase, clock: Clock) -> bool {
             | (Phase::Kernel, Clock::Gap)
             | (Phase::Linger, Clock::Age)
             | (Phase::Idle, Clock::Gap)
+            | (Phase::Upgrade, _)
     )
 }
 
@@ -54,7 +55,6 @@ pub fn next(phase: Phase, clock: Clock) -> Result<(), &'static str> {
     }
     match (phase, clock) {
         (Phase::Handshake, _) => Err("the simulated servers speak plain TCP"),
-        (Phase::Upgrade, _) => Err("the probe app switches to no other protocol"),
         (_, Clock::Read) => Err("a request may take an hour, and a connection is no older"),
         (Phase::Opening, Clock::Age) => Err("the connection is new"),
         (Phase::Kernel, Clock::Total | Clock::Age) => {
@@ -73,7 +73,8 @@ pub fn next(phase: Phase, clock: Clock) -> Result<(), &'static str> {
             | Phase::Drain
             | Phase::Kernel
             | Phase::Linger
-            | Phase::Idle,
+            | Phase::Idle
+            | Phase::Upgrade,
             Clock::Total
             | Clock::Gap
             | Clock::Rate

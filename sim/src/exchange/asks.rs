@@ -1,7 +1,7 @@
 //! What the probe app answers to a request, whoever serves it.
 
 use super::contents::Content;
-use crate::server::app;
+use crate::server::app::{self, tunnel};
 
 /// What a request asks the probe app for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Asks {
             ("POST", "/stream") => Self::Stream,
             ("POST", "/reject") => Self::Reject,
             ("GET", "/events") => Self::Paced,
-            ("GET", "/panic" | "/never" | "/endless") => Self::Other,
+            ("GET", "/panic" | "/never" | "/endless" | tunnel::TARGET) => Self::Other,
             _ => Self::Missing,
         }
     }

@@ -39,7 +39,7 @@ pub(super) struct Messages {
     /// Nothing may follow the message that is being read.
     last: bool,
     /// Bytes that were followed before.
-    fed: u64,
+    pub(super) fed: u64,
     /// Where the head begins that is being read, if a part of it has come.
     pub(super) head_at: u64,
     /// It stopped making sense within a body: a chunk was none.

@@ -5,6 +5,8 @@ use super::contents::Contents;
 use super::fault::{Fault, Faulty, space_before_colon};
 use super::marked::Marked;
 use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
+use super::tunnel::Tunnel;
+use crate::server::app::tunnel::{PROTOCOL, TARGET};
 use hangup_scenario::Host;
 use hangup_scenario::render::{Marks, SMUGGLED_TARGET};
 use std::mem::MaybeUninit;
@@ -20,6 +22,8 @@ pub struct Targets {
     pub whole: Vec<Arc<str>>,
     /// It answers a GET at once.
     pub plain: Arc<str>,
+    /// It switches to a protocol in which everything is sent back, where it is asked to.
+    pub upgrade: Option<Arc<str>>,
 }
 
 /// One request whose head reached the server's host.
@@ -67,6 +71,8 @@ pub struct Requests {
     pub fault: Option<Faulty>,
     /// What those carry whose answer hangs on it.
     pub contents: Contents,
+    /// What came behind a head that asks for a tunnel. Nobody knows yet whether it is one.
+    pub tunnel: Option<Tunnel>,
     /// None: those of the probe app alone.
     targets: Option<Arc<Targets>>,
     /// When the first byte came of the head that is being read.
@@ -83,6 +89,7 @@ impl Default for Requests {
             lax: false,
             fault: None,
             contents: Contents::default(),
+            tunnel: None,
             targets: None,
             began: None,
             marked: Marked::default(),
@@ -110,8 +117,12 @@ impl Requests {
     /// Follows bytes that reached the server's host at `at`.
     pub fn feed(&mut self, at: Duration, bytes: &[u8]) {
         if self.broken {
+            if let Some(tunnel) = &mut self.tunnel {
+                tunnel.feed(bytes);
+            }
             return;
         }
+        let before = self.messages.fed;
         let Self {
             list,
             contents,
@@ -122,7 +133,7 @@ impl Requests {
             marked,
             ..
         } = self;
-        let mut fault = None;
+        let (mut fault, mut tunnel) = (None, None);
         let whole = messages.feed(bytes, |seen| match seen {
             // A server SHOULD ignore at least one empty line before a request line (RFC 9112 section 2.2), and need not.
             Seen::Blank => {
@@ -148,7 +159,11 @@ impl Requests {
                     }
                 }
                 Ok(None) => Head::Partial,
-                Err(why) => {
+                Err(Refused::Tunnel(length)) => {
+                    tunnel = Some(length);
+                    Head::Broken
+                }
+                Err(Refused::Fault(why)) => {
                     fault = why.map(|fault| (fault, list.len()));
                     Head::Broken
                 }
@@ -171,6 +186,11 @@ impl Requests {
             }
         });
         self.broken = !whole;
+        if let Some(length) = tunnel {
+            let head_end = self.messages.head_at + length as u64;
+            let behind = head_end.saturating_sub(before) as usize;
+            self.tunnel = Some(Tunnel::behind_head(bytes.get(behind..).unwrap_or_default()));
+        }
         if self.in_head() {
             self.began.get_or_insert(at);
         }
@@ -206,22 +226,39 @@ impl Requests {
     }
 }
 
-/// A whole head; an error says what is wrong if it is the framing. What a server may take or refuse as it likes is an error without
-/// a word: behind it nothing is followed.
+/// Why nothing is followed behind a head.
+enum Refused {
+    /// What is wrong with its framing; none if a server may take it or refuse it as it likes.
+    Fault(Option<Fault>),
+    /// It asks for a tunnel, and has so many bytes.
+    Tunnel(usize),
+}
+
+impl From<Option<Fault>> for Refused {
+    fn from(fault: Option<Fault>) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A whole head, or why nothing behind it is followed.
 fn request_head(
     bytes: &[u8],
     targets: Option<&Targets>,
-) -> Result<Option<(Request, usize, Framing)>, Option<Fault>> {
+) -> Result<Option<(Request, usize, Framing)>, Refused> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut head = httparse::Request::new(&mut []);
     let length = match head.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(_) => return Err(space_before_colon(bytes).then_some(Fault::SpaceBeforeColon)),
+        Err(_) => {
+            return Err(space_before_colon(bytes)
+                .then_some(Fault::SpaceBeforeColon)
+                .into());
+        }
     };
     // A recipient MAY take a single LF for a line end (RFC 9112 section 2.2).
     if has_bare_line_feed(&bytes[..length]) {
-        return Err(None);
+        return Err(None.into());
     }
     let (method, target) = (
         head.method.unwrap_or_default(),
@@ -249,15 +286,15 @@ fn request_head(
         end: None,
     };
     if method == "CONNECT" {
-        return Err(None);
+        return Err(None.into());
     }
     let (mut said, mut coding): (Option<&[u8]>, Option<&[u8]>) = (None, None);
-    let (mut twice, mut upgrade) = (false, false);
+    let (mut twice, mut upgrade) = (false, None);
     for field in head.headers.iter() {
         let (name, value) = (field.name, field.value.trim_ascii());
         if name.eq_ignore_ascii_case("content-length") {
             if said.is_some_and(|said| said != value) {
-                return Err(Some(Fault::Length));
+                return Err(Some(Fault::Length).into());
             }
             twice |= said.replace(value).is_some();
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
@@ -269,7 +306,7 @@ fn request_head(
         } else if name.eq_ignore_ascii_case("connection") {
             request.close |= has_token(value, "close");
         } else if name.eq_ignore_ascii_case("upgrade") {
-            upgrade = true;
+            upgrade = Some(value);
         }
         request.plain &= match field.name {
             "Host" => value == Host::DEFAULT.as_bytes(),
@@ -278,8 +315,8 @@ fn request_head(
         };
     }
     let framing = match (said, coding) {
-        (Some(_), Some(_)) => return Err(Some(Fault::LengthAndChunked)),
-        (None, Some(_)) if request.old => return Err(Some(Fault::ChunkedInOld)),
+        (Some(_), Some(_)) => return Err(Some(Fault::LengthAndChunked).into()),
+        (None, Some(_)) if request.old => return Err(Some(Fault::ChunkedInOld).into()),
         (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Framing::Chunked,
         (None, Some(coding)) => {
             let last = coding
@@ -287,14 +324,25 @@ fn request_head(
                 .next()
                 .unwrap_or_default();
             let chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
-            return Err((!chunked).then_some(Fault::NotChunked));
+            return Err((!chunked).then_some(Fault::NotChunked).into());
         }
         (Some(length), None) => Framing::Length(content_length(length)?),
         (None, None) => Framing::None,
     };
     // What may be merged, or makes another protocol of it, is not followed.
-    if twice || upgrade {
-        return Err(None);
+    if let Some(protocol) = upgrade {
+        let tunnels = match targets {
+            Some(targets) => targets.upgrade.as_deref() == Some(target),
+            None => target == TARGET,
+        };
+        let asks = tunnels && !twice && protocol == PROTOCOL.as_bytes() && !request.old;
+        return Err(match framing {
+            Framing::None if asks => Refused::Tunnel(length),
+            _ => None.into(),
+        });
+    }
+    if twice {
+        return Err(None.into());
     }
     request.plain &= request.hosts == 1;
     request.has_body = !matches!(framing, Framing::None | Framing::Length(0));

@@ -3,6 +3,7 @@
 use super::contents::Contents;
 use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
 use super::request::Requests;
+use super::tunnel::Tunnel;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub struct Responses {
     pub broken: bool,
     /// What the final ones carry.
     pub contents: Contents,
+    /// What came behind a 101.
+    pub tunnel: Option<Tunnel>,
 }
 
 impl Default for Responses {
@@ -55,6 +58,7 @@ impl Default for Responses {
             complete: 0,
             broken: false,
             contents: Contents::default(),
+            tunnel: None,
         }
     }
 }
@@ -79,6 +83,11 @@ impl Responses {
         if self.broken {
             return;
         }
+        if let Some(tunnel) = &mut self.tunnel {
+            tunnel.feed(bytes);
+            return;
+        }
+        let before = self.messages.fed;
         let requests = requests.into();
         let Self {
             messages,
@@ -88,6 +97,7 @@ impl Responses {
             contents,
             ..
         } = self;
+        let mut switched = None;
         let mut pending_final = list.last().is_some_and(Response::is_final);
         let whole = messages.feed(bytes, |seen| match seen {
             Seen::Blank => Head::Partial,
@@ -125,15 +135,20 @@ impl Responses {
                 contents.add(bytes);
                 Head::Partial
             }
-            Seen::End(_) => {
+            Seen::End(end) => {
                 *complete += usize::from(pending_final);
                 if let Some(last) = list.last_mut() {
                     last.complete_at = Some(at);
+                    switched = (last.status == 101).then_some(end);
                 }
                 Head::Partial
             }
         });
         self.broken = !whole;
+        self.tunnel = switched.map(|end| {
+            let behind = end.saturating_sub(before) as usize;
+            Tunnel::behind_head(bytes.get(behind..).unwrap_or_default())
+        });
     }
 
     /// The server's FIN ends a response that is delimited by the close.

@@ -229,6 +229,9 @@ impl Connection {
                 promise: Promise::Residence,
             };
         }
+        if let Some(tunnel) = self.tunnel_due(contract) {
+            first = tunnel;
+        }
         if let Some(gone) = self.client_gone
             && !self.unheard()
             && (contract.drain != UNCLAIMED.drain || !self.may_wait_for_answer())
@@ -249,6 +252,17 @@ impl Connection {
                 .max(shut.saturating_add(contract.drain.min(CLOSING)));
         }
         first
+    }
+
+    /// The deadline of a connection that has switched protocols, where the contract has one of its own for it.
+    fn tunnel_due(&self, contract: &Contract) -> Option<Due> {
+        let last = self.responses.list.last();
+        let since = last.filter(|response| response.status == 101)?.at;
+        Some(Due {
+            at: since.saturating_add(contract.upgrade?),
+            since,
+            promise: Promise::Upgrade,
+        })
     }
 
     /// The server is within a response that its application paces, and everything that it has said has arrived: it waits for nobody but that

@@ -4,7 +4,11 @@
 use crate::exchange::asks::{Asks, Fit};
 use crate::finding::spell;
 use crate::ledger::Connection;
+use crate::run::Run;
 use std::time::Duration;
+
+/// A server that has what came with the head of a request, and says nothing of it for so long, has lost it.
+const SILENT: Duration = Duration::from_secs(10);
 
 /// The first success that a route which reads bodies to their end has given for a body of which the end had not come.
 pub(super) fn halved(connection: &Connection) -> Option<(Duration, String)> {
@@ -66,4 +70,50 @@ pub(super) fn changed(connection: &Connection) -> Option<(Duration, String)> {
         ),
     };
     Some((at, says))
+}
+
+/// What came back behind a 101 is not the beginning of what was sent, or nothing came back of what stood in the segment of the
+/// request's head.
+pub(super) fn tunnelled(run: &Run, connection: &Connection) -> Option<(Duration, String)> {
+    let sent = connection.requests.tunnel.as_ref()?;
+    let back = connection.responses.tunnel.as_ref()?;
+    let switched = connection.responses.list.last()?.at;
+    let (here, there) = (sent.bytes(), back.bytes());
+    if !sent.cut && !here.starts_with(there) {
+        let same = here.iter().zip(there).take_while(|(a, b)| a == b).count();
+        return Some((
+            switched,
+            format!(
+                "{} bytes were sent behind the request that was answered 101, {} of them in the segment of its head, and what came \
+                 back is not the same from byte {same} on",
+                here.len(),
+                sent.with_head
+            ),
+        ));
+    }
+    let ends = [
+        connection.client_closed,
+        connection.client_shutdown,
+        connection.client_gone,
+        connection.server_shutdown,
+        connection.server_closed.map(|(at, _)| at),
+        connection.killed,
+    ];
+    let end = ends
+        .into_iter()
+        .flatten()
+        .fold(run.search.from, Duration::min);
+    let waited = end >= switched.saturating_add(SILENT);
+    let excused = connection.disturbed || connection.lossy || connection.panicked.is_some();
+    let unsaid = there.is_empty() && connection.bytes_out == connection.server_wrote;
+    (sent.with_head > 0 && unsaid && waited && !excused).then(|| {
+        (
+            switched,
+            format!(
+                "{} bytes came with the head of the request that was answered 101 at {}, and nothing came back of them",
+                sent.with_head,
+                spell(switched)
+            ),
+        )
+    })
 }

@@ -79,6 +79,7 @@ pub(super) fn finding(
         stall,
         drain,
         vanished,
+        upgrade,
         ..
     } = run.contract;
     let (from, allowed) = match breach.promise {
@@ -86,6 +87,7 @@ pub(super) fn finding(
         Promise::Kernel => return kernel(run, connection, breach),
         Promise::Stall => ("its last byte", stall),
         Promise::Residence => ("it was opened", run.contract.longest(connection.bytes_out)),
+        Promise::Upgrade => ("its 101", upgrade.unwrap_or(stall)),
         Promise::Drain => ("its client was gone", drain),
         Promise::Vanished => ("its client's host was gone, with nothing to send", vanished),
     };

@@ -7,6 +7,7 @@
 //! | slow | the server cut a response whose client took it at the rate that the contract promises to serve |
 //! | changed | what a request carried, or what its answer did, is not what came (the probe app tells) |
 //! | halved | an upload of which the end never came was acknowledged as if it were whole |
+//! | tunnel | what came behind a request that was answered 101 did not come back, or not as it was |
 //! | truncated | a response that needs nothing more ended before its announced length, and its connection lived on |
 //! | dropped | a graceful shutdown was over at once, and a request was left that had come well before it began |
 //!
@@ -34,6 +35,7 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
         let named = |part, lost: Lost| lost.map(|lost| (part, lost));
         let lost = named("changed", echo::changed(connection))
             .or_else(|| named("halved", echo::halved(connection)))
+            .or_else(|| named("tunnel", echo::tunnelled(run, connection)))
             .or_else(|| named("truncated", truncated(run, connection)))
             .or_else(|| named("erased", erased(run, connection)))
             .or_else(|| named("cut", cut(run, connection)))

@@ -13,7 +13,7 @@ pub struct Route {
 }
 
 /// Every one that a scenario can ask for.
-pub const ROUTES: [Route; 10] = [
+pub const ROUTES: [Route; 11] = [
     Route {
         path: "/",
         about: "GET: any answer that is short and comes at once",
@@ -53,6 +53,10 @@ pub const ROUTES: [Route; 10] = [
     Route {
         path: "/endless",
         about: "GET: answers with bytes that have no end, as fast as they are taken",
+    },
+    Route {
+        path: "/upgrade",
+        about: "GET with Upgrade: echo: answers 101, then sends back whatever comes",
     },
 ];
 

@@ -12,7 +12,10 @@
 //! | `GET /never` | never answers |
 //! | `GET /events` | one event, and then nothing for ever: a stream that the application paces |
 //! | `GET /events/MS` | an event every MS milliseconds, for ever |
+//! | `GET /upgrade` | 101 where the request asks for `Upgrade: echo`; from there on whatever comes is sent back |
 //! | `GET /endless` | a response without an end: 64 MiB as fast as they are taken, and then nothing for ever |
+
+pub(crate) mod tunnel;
 
 use crate::digest::Digest;
 use crate::trace::{Recorder, lasts, record};
@@ -148,6 +151,7 @@ where
         ("POST", "/reject") => Ok(full(StatusCode::FORBIDDEN, "rejected")),
         ("POST", "/stream") => Ok(Response::new(Answer::Stream(request.into_body()))),
         ("GET", "/panic") => panic!("the probe app was asked to panic"),
+        ("GET", tunnel::TARGET) => Ok(tunnel::switch(request)),
         ("GET", "/never") => std::future::pending().await,
         _ => Ok(full(StatusCode::NOT_FOUND, "not found")),
     }

@@ -4,8 +4,11 @@ use super::{Server, Serving, Shutdown, UNCLAIMED, app};
 use crate::contract::Contract;
 use crate::trace::lasts;
 use crate::transport::Listener;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::future::poll_fn;
@@ -110,7 +113,7 @@ async fn serve(
             sleep(lasts(ACCEPT_PAUSE)).await;
             continue;
         };
-        let connection = builder.serve_connection(TokioIo::new(stream), service_fn(app::answer));
+        let connection = builder.serve_connection(TokioIo::new(stream), service_fn(answer));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             let mut connection = pin!(connection);
@@ -121,6 +124,15 @@ async fn serve(
     drop(listener);
     // Who is not done by then is cut off with the process.
     let _ = timeout(bound, graceful.shutdown()).await;
+}
+
+/// Answers a request. hyper-util's graceful shutdown takes no `http1::UpgradeableConnection`, so the
+/// example cannot switch protocols: the right to do so is dropped, and the probe app answers 426.
+async fn answer(
+    mut request: Request<Incoming>,
+) -> Result<Response<app::Answer<Incoming>>, app::BoxError> {
+    request.extensions_mut().remove::<OnUpgrade>();
+    app::answer(request).await
 }
 
 /// Polls in a function of its own. tokio's task dumps end at the function of the task's root: what an optimiser has drawn into

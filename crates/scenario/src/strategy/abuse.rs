@@ -244,7 +244,8 @@ impl Draw<'_> {
         let mut send = Send::from(head);
         // What stands behind the head is the first of the new protocol.
         if self.stream.chance(1, 2) {
-            send.what.push(Piece::Body(self.stream.between(1, 3000)));
+            let bytes = self.stream.between(1, 300) as usize;
+            send.what.push(Piece::Bytes(b"e".repeat(bytes)));
         }
         let mut steps = vec![Step::Connect, Step::Send(send)];
         steps.push(Step::Await(Await {
@@ -252,7 +253,8 @@ impl Draw<'_> {
             within: Duration::from_secs(2),
         }));
         if self.stream.chance(1, 2) {
-            let mut more = Send::from(Piece::Body(self.stream.between(1, 200)));
+            let bytes = self.stream.between(1, 200) as usize;
+            let mut more = Send::from(Piece::Bytes(b"o".repeat(bytes)));
             if self.stream.chance(1, 2) {
                 let every = self.delay();
                 more.trickle = Some(Trickle { size: 20, every });
