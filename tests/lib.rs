@@ -6,6 +6,7 @@
 //! | `canaries` | every oracle convicts its canary and acquits the healthy twin |
 //! | `company` | nobody is shut out by clients that stall, and nobody gets what another one sent |
 //! | `whole` | requests are taken whole, and responses given whole |
+//! | `tunnel` | behind a 101 nothing is lost, and nobody stays for ever |
 //! | `memory` | memory that grows by each request is found |
 //! | `acquittals` | honest clients, and servers that keep their contract, are never convicted |
 //! | `knowledge` | what a server cannot know, since its link loses segments, is not asked of it |

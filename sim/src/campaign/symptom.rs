@@ -20,9 +20,9 @@ use std::time::Duration;
 
 /// Every phase that can be asked for: those that a connection is seen in from outside, and two that only our server tells apart
 /// (`expect`: a body for which 100 was sent, `linger`: closing). `open` is all that is seen where a server does not speak HTTP.
-pub const PHASES: [&str; 11] = [
+pub const PHASES: [&str; 12] = [
     "opening", "head", "expect", "body", "handler", "response", "drain", "linger", "closing",
-    "idle", "open",
+    "idle", "upgrade", "open",
 ];
 
 /// A phase as it is seen from outside, and the last status that goes with it.

@@ -365,6 +365,8 @@ impl Connection {
         let requests = self.requests.list.len();
         if self.server_closed.is_some() || self.server_shutdown.is_some() {
             Seen::Closing
+        } else if self.responses.tunnel.is_some() {
+            Seen::Upgrade
         } else if self.responses.inside() {
             Seen::Response
         } else if self.requests.in_body() && self.responses.finals < requests {

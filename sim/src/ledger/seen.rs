@@ -23,13 +23,15 @@ pub enum Seen {
     Drain,
     /// The next request.
     Idle,
+    /// Whatever the application waits for that has the connection behind its 101.
+    Upgrade,
     /// The end: it has closed its side.
     Closing,
 }
 
 impl Seen {
     /// Every one, in the order of a connection's life.
-    pub const ALL: [Seen; 10] = [
+    pub const ALL: [Seen; 11] = [
         Seen::Open,
         Seen::Opening,
         Seen::Head,
@@ -39,6 +41,7 @@ impl Seen {
         Seen::Response,
         Seen::Drain,
         Seen::Idle,
+        Seen::Upgrade,
         Seen::Closing,
     ];
 
@@ -54,6 +57,7 @@ impl Seen {
             Seen::Response => "response",
             Seen::Drain => "drain",
             Seen::Idle => "idle",
+            Seen::Upgrade => "upgrade",
             Seen::Closing => "closing",
         }
     }

@@ -72,24 +72,16 @@ pub(super) fn changed(connection: &Connection) -> Option<(Duration, String)> {
     Some((at, says))
 }
 
-/// What came back behind a 101 is not the beginning of what was sent, or nothing came back of what stood in the segment of the
-/// request's head.
+/// What stood behind a request in the segment of its head did not come back behind the 101. The application may say more
+/// than what it sends back, so that it is looked for anywhere.
 pub(super) fn tunnelled(run: &Run, connection: &Connection) -> Option<(Duration, String)> {
     let sent = connection.requests.tunnel.as_ref()?;
     let back = connection.responses.tunnel.as_ref()?;
     let switched = connection.responses.list.last()?.at;
-    let (here, there) = (sent.bytes(), back.bytes());
-    if !sent.cut && !here.starts_with(there) {
-        let same = here.iter().zip(there).take_while(|(a, b)| a == b).count();
-        return Some((
-            switched,
-            format!(
-                "{} bytes were sent behind the request that was answered 101, {} of them in the segment of its head, and what came \
-                 back is not the same from byte {same} on",
-                here.len(),
-                sent.with_head
-            ),
-        ));
+    let (early, later) = sent.bytes().split_at(sent.with_head);
+    let came = |bytes: &[u8]| memchr::memmem::find(back.bytes(), bytes).is_some();
+    if early.is_empty() || came(early) || back.cut {
+        return None;
     }
     let ends = [
         connection.client_closed,
@@ -103,16 +95,21 @@ pub(super) fn tunnelled(run: &Run, connection: &Connection) -> Option<(Duration,
         .into_iter()
         .flatten()
         .fold(run.search.from, Duration::min);
-    let waited = end >= switched.saturating_add(SILENT);
+    let waited =
+        end >= switched.saturating_add(SILENT) && connection.bytes_out == connection.server_wrote;
+    let overtaken = !later.is_empty() && came(later);
     let excused = connection.disturbed || connection.lossy || connection.panicked.is_some();
-    let unsaid = there.is_empty() && connection.bytes_out == connection.server_wrote;
-    (sent.with_head > 0 && unsaid && waited && !excused).then(|| {
+    (!excused && (waited || overtaken)).then(|| {
         (
             switched,
             format!(
-                "{} bytes came with the head of the request that was answered 101 at {}, and nothing came back of them",
-                sent.with_head,
-                spell(switched)
+                "{} bytes came with the head of the request that was answered 101 at {}, and did not come back: {}",
+                early.len(),
+                spell(switched),
+                match overtaken {
+                    true => "what was sent behind them did".to_owned(),
+                    false => format!("in {} nothing did that has them", spell(SILENT)),
+                }
             ),
         )
     })

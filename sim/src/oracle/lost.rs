@@ -7,7 +7,7 @@
 //! | slow | the server cut a response whose client took it at the rate that the contract promises to serve |
 //! | changed | what a request carried, or what its answer did, is not what came (the probe app tells) |
 //! | halved | an upload of which the end never came was acknowledged as if it were whole |
-//! | tunnel | what came behind a request that was answered 101 did not come back, or not as it was |
+//! | tunnel | what came with the head of a request that was answered 101 did not come back |
 //! | truncated | a response that needs nothing more ended before its announced length, and its connection lived on |
 //! | dropped | a graceful shutdown was over at once, and a request was left that had come well before it began |
 //!
