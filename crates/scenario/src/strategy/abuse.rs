@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// One in so many cases is of this kind.
-pub(super) const ONE_IN: u64 = 128;
+pub(super) const ONE_IN: u64 = 96;
 
 /// Clients of a burst.
 const BURST: (u64, u64) = (20, 100);
@@ -46,7 +46,7 @@ const EMPTY_LINE_EVERY_S: [u64; 3] = [9, 9, 29];
 /// Longer than any connection may stay. A server that closes before that makes it cheap.
 const EMPTY_LINES_S: u64 = 25 * 60 * 60;
 /// Bytes of an upload.
-const UPLOADS: [u64; 4] = [300_000, 600_000, 1_200_000, 3_000_000];
+const UPLOADS: [u64; 4] = [300_000, 1_200_000, 3_000_000, 3_000_000];
 /// The target that switches protocols.
 const TUNNEL: &str = "/upgrade";
 
@@ -64,8 +64,9 @@ enum Kind {
 }
 
 /// Each as often as it comes: what is dear seldom.
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 20] = [
     Kind::Burst,
+    Kind::Keepers,
     Kind::Keepers,
     Kind::Keepers,
     Kind::Stuck,
@@ -78,6 +79,9 @@ const KINDS: [Kind; 16] = [
     Kind::EmptyLines,
     Kind::EmptyLines,
     Kind::Upload,
+    Kind::Upload,
+    Kind::Tunnel,
+    Kind::Tunnel,
     Kind::Tunnel,
     Kind::Tunnel,
     Kind::Tunnel,
@@ -265,7 +269,7 @@ impl Draw<'_> {
             let read = self.paced();
             steps.push(Step::Read(read));
         }
-        match self.stream.below(6) {
+        match self.stream.below(8) {
             0 if self.options.vanish => steps.push(Step::Vanish),
             1 => steps.push(Step::HalfClose),
             2 => steps.push(Step::Close),
