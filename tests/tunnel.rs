@@ -3,6 +3,7 @@
 
 use hangup::Bed;
 use hangup::bed::Route;
+use hangup::campaign::fuzz;
 use hangup::cell::Cell;
 use hangup::engine::Engine;
 use hangup::finding::Finding;
@@ -10,7 +11,7 @@ use hangup::net::{TcpListener, TcpStream};
 use hangup::run::Detail;
 use hangup::server::Server;
 use hangup::{incident, server};
-use hangup_scenario::Verdict;
+use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::{judged, scenario};
 use std::io;
 use std::sync::Arc;
@@ -193,4 +194,22 @@ fn our_server_ends_what_it_has_upgraded() {
     let held = connection.released.unwrap() - connection.opened.unwrap();
     assert!(held >= upgrade, "{held:?}");
     assert!(held < upgrade + Duration::from_secs(60), "{held:?}");
+}
+
+/// Generated clients come behind a 101, too, and stay there.
+#[test]
+fn the_generator_finds_who_waits_there_for_ever() {
+    let server = server(Way::Patient);
+    let cases = (0..4000).map(|case| fuzz::scenario(fuzz::case_seed(1, case), &*server));
+    let asks = |scenario: &Scenario| scenario.to_toml().contains("/upgrade");
+    let found: Vec<Finding> = cases
+        .filter(asks)
+        .flat_map(|scenario| {
+            let scenario = Arc::new(scenario);
+            Cell::twice(Engine::Leap, &scenario, &*server, Detail::default()).findings
+        })
+        .collect();
+    let behind = |finding: &&Finding| finding.phase == Some("upgrade");
+    let hung = found.iter().filter(behind).count();
+    assert!(hung >= 3, "{hung}: {found:#?}");
 }
