@@ -242,7 +242,9 @@ impl Draw<'_> {
     }
 
     fn tunnel(&mut self) -> Client {
-        let mut head = Head::new("GET", TUNNEL);
+        // Some servers switch wherever they are asked to.
+        let target = *self.stream.pick(&[TUNNEL, TUNNEL, "/"]);
+        let mut head = Head::new("GET", target);
         head.connection = Some("upgrade".into());
         head.headers.push(("Upgrade".into(), "echo".into()));
         let mut send = Send::from(head);
