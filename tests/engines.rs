@@ -163,6 +163,15 @@ fn every_incident_has_the_same_verdict_on_both_engines() {
         if leap.verdict() == Verdict::Spin {
             return None;
         }
+        // A run on turmoil ends at the first panic that leaves a task: clients that come later are not seen.
+        let panicked = leap
+            .run
+            .connections
+            .iter()
+            .any(|one| one.panicked.is_some());
+        if panicked && incident.client_count() > 1 {
+            return None;
+        }
         // No message is late there by chance: where the network makes some so, times are not compared, but what comes of it.
         if looks(server) {
             return None;

@@ -200,7 +200,7 @@ fn our_server_ends_what_it_has_upgraded() {
 #[test]
 fn the_generator_finds_who_waits_there_for_ever() {
     let server = server(Way::Patient);
-    let cases = (0..4000).map(|case| fuzz::scenario(fuzz::case_seed(1, case), &*server));
+    let cases = (0..12_000).map(|case| fuzz::scenario(fuzz::case_seed(1, case), &*server));
     let asks = |scenario: &Scenario| scenario.to_toml().contains("/upgrade");
     let found: Vec<Finding> = cases
         .filter(asks)
