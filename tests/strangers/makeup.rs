@@ -2,6 +2,7 @@
 
 use crate::base::*;
 use crate::guilty::libraries::router;
+use crate::job;
 use hangup::net::{TcpListener, TcpStream};
 use hangup::server::{Serving, Shutdown};
 use hyper::server::conn::http1;
@@ -160,10 +161,7 @@ impl Hooks for JobBehind {
         body: Vec<u8>,
     ) -> Result<Answer, End> {
         if request.target == "/upload" && request.method == "POST" {
-            tokio::spawn(async move {
-                sleep(Duration::from_secs(60)).await;
-                drop(body);
-            });
+            job::starts(body);
             return Ok(Answer::new(202, "accepted"));
         }
         let app = app(request.method.clone(), request.target.clone(), body);

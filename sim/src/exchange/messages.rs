@@ -3,7 +3,7 @@
 use super::fault::is_field_line;
 
 /// More head bytes than this and the observer stops following the stream.
-pub(super) const HEAD_BYTES_MAX: usize = 1 << 20;
+pub(super) const HEAD_BYTES_MAX: usize = 4 << 20;
 pub(super) const FIELDS_MAX: usize = 128;
 
 /// How the body behind a head is delimited (RFC 9112 §6.3).
@@ -60,7 +60,8 @@ pub(super) enum Head {
 pub(super) enum Seen<'a> {
     /// Empty lines before a head that begins here.
     Blank,
-    Head(&'a [u8]),
+    /// Whole lines of a head that begins at this byte of the stream.
+    Head(&'a [u8], u64),
     /// Content of the message whose head was seen last.
     Data(&'a [u8]),
     /// The message is complete; so many bytes of the stream were its own and earlier ones'.
@@ -139,7 +140,7 @@ impl Messages {
                         self.pending.extend_from_slice(bytes);
                         &self.pending
                     };
-                    match see(Seen::Head(&head[..=before + line_end])) {
+                    match see(Seen::Head(&head[..=before + line_end], self.head_at)) {
                         Head::Partial if too_long => {
                             self.state = State::Ended;
                             return false;

@@ -49,6 +49,8 @@ pub struct Request {
     pub asks: Asks,
     /// When its last byte reached the server's host.
     pub complete_at: Option<Duration>,
+    /// How many bytes of the stream are its head's, and those before it.
+    pub head_end: u64,
     /// How many bytes of the stream are its own, and those before it.
     pub end: Option<u64>,
 }
@@ -129,9 +131,10 @@ impl Requests {
                 *lax = true;
                 Head::Partial
             }
-            Seen::Head(bytes) => match request_head(bytes, targets.as_deref()) {
+            Seen::Head(bytes, head_at) => match request_head(bytes, targets.as_deref()) {
                 Ok(Some((mut request, bytes, framing))) => {
                     request.began = began.take().unwrap_or(at);
+                    request.head_end = head_at + bytes as u64;
                     if request.asks.sends_back() {
                         let said = match framing {
                             Framing::Length(length) => length,
@@ -246,6 +249,7 @@ fn request_head(
             _ => Asks::of(method, target),
         },
         complete_at: None,
+        head_end: 0,
         end: None,
     };
     if method == "CONNECT" {
