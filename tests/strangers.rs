@@ -129,6 +129,14 @@ impl Stranger {
     }
 }
 
+#[global_allocator]
+static ALLOCATOR: hangup::CountingAllocator = hangup::CountingAllocator;
+
+/// Stands on the page where [`Bed::memory`] convicts a server: it is not looked at by default.
+const BY_MEMORY: &str = "`Bed::memory`";
+/// How many equal rounds are played for that.
+const ROUNDS: u32 = 16;
+
 /// Stands on the page where neither an incident nor a generated case convicts a server.
 const OWN_CLIENT: &str = "its own client";
 
@@ -337,6 +345,13 @@ fn convicted_by(server: &dyn Server, what: &str) -> Option<Cell> {
     }
 }
 
+/// The first kind of request of which the server keeps memory.
+fn grown(stranger: &Stranger) -> Option<Cell> {
+    let outcome = stranger.bed().cases(0).memory(ROUNDS).run();
+    let grows = |cell: &Cell| cell.findings.iter().any(|one| one.part == Some("memory"));
+    outcome.convicted.into_iter().find(grows)
+}
+
 /// The rows of the page's table with this many columns: the name, and the columns behind it.
 fn rows(columns: usize) -> Vec<Vec<&'static str>> {
     let lines = include_str!("strangers.md").lines();
@@ -391,7 +406,10 @@ fn the_guilty_are_convicted_as_the_page_says() {
             continue;
         };
         let server: Arc<dyn Server> = stranger.bed().into();
-        let cell = convicted_by(&*server, row[3]);
+        let cell = match row[3] {
+            BY_MEMORY => grown(&stranger),
+            by => convicted_by(&*server, by),
+        };
         let found = cell.as_ref().and_then(|cell| found(cell, expected));
         if (stranger.about, found.as_deref()) != (row[1], Some(row[2])) {
             wrong.push(format!(
@@ -432,6 +450,19 @@ fn the_innocent_are_clean() {
                 cell.scenario.to_toml()
             );
         }
+    }
+}
+
+#[test]
+fn the_memory_of_the_innocent_does_not_grow() {
+    for name in ["base", "registry", "catches-panics"] {
+        let stranger = innocent::all().into_iter().find(|one| one.name == name);
+        let grown = grown(&stranger.expect("it is one of them"));
+        assert!(
+            grown.is_none(),
+            "{name}: {:?}",
+            grown.map(|cell| cell.findings)
+        );
     }
 }
 
@@ -561,6 +592,7 @@ fn own_clients(name: &str, server: &dyn Server) -> Vec<Cell> {
     let all = clients::CLIENTS.iter().filter(|(one, _)| *one == name);
     let cells = all.map(|(_, text)| {
         let text = text.replace("<crlf>", &"\\r\\n".repeat(12_000));
+        let text = text.replace("<pad>", &"x".repeat(2_200_000));
         let scenario = hangup_tests::scenario(&format!("name = \"provoked\"\n{text}\n"));
         Cell::varied(Engine::Leap, &scenario, server, Detail::default())
     });

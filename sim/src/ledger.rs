@@ -282,7 +282,9 @@ impl Ledger {
     /// The server is told to shut down.
     pub(crate) fn told_to_shut_down(&mut self) {
         for connection in self.list.iter_mut().filter(|one| one.held()) {
-            connection.read_at_signal.get_or_insert(connection.server_read);
+            connection
+                .read_at_signal
+                .get_or_insert(connection.server_read);
         }
     }
 

@@ -76,7 +76,7 @@ steps = [ { do = "stall", for = "10s" }, { do = "connect" }, { do = "send", head
     (
         "drops-read-request",
         r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", head = { method = "POST", target = "/echo", length = 5 } }, { do = "stall", for = "2s" }, { do = "send", body = 5 }, { do = "await", status = "final", within = "10s" } ]
+steps = [ { do = "connect" }, { do = "send", head = { method = "POST", target = "/echo", length = 5 } }, { do = "stall", for = "1500ms" }, { do = "send", body = 5 }, { do = "await", status = "final", within = "10s" } ]
 [[server_event]]
 at = "1s"
 do = "shutdown""#,
@@ -99,7 +99,7 @@ steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "
     (
         "endless-head",
         r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nX: " }, { do = "send", body = 4000000 }, { do = "await", eof = true, within = "20s" } ]"#,
+steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nX: <pad>" }, { do = "await", eof = true, within = "20s" } ]"#,
     ),
     (
         "endless-body",
@@ -130,14 +130,10 @@ steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\n" }, { d
     ),
     (
         "shared-slot",
-        r#"[network]
+        r#"seed = 3
+[network]
 latency = "0ms"
 [[client]]
-count = 20
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]
-[[client]]
-count = 20
 steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/missing" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]"#,
     ),
 ];
-

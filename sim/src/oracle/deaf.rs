@@ -13,7 +13,11 @@ const CROSSING: Duration = Duration::from_millis(250);
 const WAITED: Duration = Duration::from_secs(1);
 
 pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
-    findings.extend(run.connections.iter().find_map(|one| left_waiting(run, one)));
+    findings.extend(
+        run.connections
+            .iter()
+            .find_map(|one| left_waiting(run, one)),
+    );
     if run.probe_served {
         return;
     }
