@@ -166,40 +166,10 @@ const MISJUDGED: &[(&str, &str, &str, &str)] = &[
         "-",
     ),
     (
-        "slots-while-idle",
-        "convicted: `deaf`, four idle clients shut out an honest one for 30 s",
-        "`late` (stall)",
-        "connection-crowd",
-    ),
-    (
         "panic-stays-counted",
         "convicted: `deaf`, eight panics have every later request answered 503",
         "nothing",
         "-",
-    ),
-    (
-        "address-never-forgotten",
-        "convicted: `deaf`, the address of a fresh client is answered 429 for ever",
-        "nothing",
-        "-",
-    ),
-    (
-        "registry-grows",
-        "convicted: `hoard`, each failed connection leaves 64 KiB",
-        "nothing",
-        "-",
-    ),
-    (
-        "continue-is-all",
-        "convicted: `protocol`, a whole request that was read is not answered",
-        "`protocol` (garbage)",
-        "case 17",
-    ),
-    (
-        "select-drops-head",
-        "convicted: `protocol`, a head in two halves is not answered as one",
-        "`protocol` (host)",
-        "case 142",
     ),
     (
         "lock-across-handler",
@@ -214,64 +184,10 @@ const MISJUDGED: &[(&str, &str, &str, &str)] = &[
         "-",
     ),
     (
-        "drops-read-request",
-        "convicted: `protocol`, a request that was read is not answered",
-        "nothing",
-        "-",
-    ),
-    (
-        "keeps-listening",
-        "convicted: `protocol`, clients that connect during the shutdown are neither refused nor served",
-        "nothing",
-        "-",
-    ),
-    (
-        "chunked-to-old",
-        "convicted: `protocol`, Transfer-Encoding to HTTP/1.0 (a MUST NOT of RFC 9112 section 6.1)",
-        "`protocol` (garbage)",
-        "case 1305",
-    ),
-    (
-        "shared-slot",
-        "convicted: `protocol`, one client gets what is another's",
-        "`lost` (slow)",
-        "case 402",
-    ),
-    (
-        "endless-head",
-        "convicted: `hoard`, more than the 2 MiB that the contract allows",
-        "nothing",
-        "-",
-    ),
-    (
         "endless-body",
         "convicted: `hoard`, more than the 2 MiB that the contract allows",
         "nothing",
         "-",
-    ),
-    (
-        "no-extensions",
-        "convicted: `protocol`, an unknown extension is to be ignored (a MUST of RFC 9112 section 7.1.1)",
-        "nothing",
-        "-",
-    ),
-    (
-        "send-timeout",
-        "clean: it promised no residence of 5 min",
-        "`late` (residence)",
-        "slow-read",
-    ),
-    (
-        "drains-a-little",
-        "clean: it waits for 12 round trips before the reset",
-        "`lost` (erased)",
-        "early-reply-erased",
-    ),
-    (
-        "job-behind",
-        "clean: the job holds nothing of the connection, and ends",
-        "`late` (drain)",
-        "expect-body-races-echo",
     ),
 ];
 
@@ -463,6 +379,18 @@ fn the_memory_of_the_innocent_does_not_grow() {
             "{name}: {:?}",
             grown.map(|cell| cell.findings)
         );
+    }
+}
+
+/// Each own client brings out its server's defect, and nothing in a server that is correct.
+#[test]
+fn the_base_is_clean_where_clients_bring_out_the_defects_of_others() {
+    let base = innocent::all().into_iter().find(|one| one.name == "base");
+    let base: Arc<dyn Server> = base.expect("it is one of them").bed().into();
+    for (name, _) in clients::CLIENTS {
+        for cell in own_clients(name, &*base) {
+            assert_eq!(cell.verdict(), Verdict::Clean, "{name}: {}", says(&cell));
+        }
     }
 }
 

@@ -663,7 +663,7 @@ pub(crate) fn all() -> Vec<Guilty> {
             Stranger::new(
                 "hyper-no-host",
                 "hyper behind clocks answers requests without a Host",
-                crate::innocent::makeup::hyper_clocked,
+                crate::innocent::serving::hyper_clocked,
             ),
             &[Protocol],
         ),

@@ -1,13 +1,21 @@
 //! Innocent servers, each with one habit.
 
-pub(crate) mod makeup;
-mod manners;
+mod admission;
+pub(crate) mod beside;
+mod closing;
+mod refusing;
+pub(crate) mod serving;
+mod wording;
 
 use crate::Stranger;
 use crate::base::{Plain, run};
-use makeup::*;
-use manners::*;
+use admission::*;
+use beside::*;
+use closing::*;
+use refusing::*;
+use serving::*;
 use std::time::Duration;
+use wording::*;
 
 pub(crate) fn all() -> Vec<Stranger> {
     vec![

@@ -4,7 +4,9 @@ use super::asks::Asks;
 use super::contents::Contents;
 use super::fault::{Fault, Faulty, space_before_colon};
 use super::marked::Marked;
-use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
+use super::messages::{
+    FIELDS_MAX, Framing, Head, Messages, REQUEST_HEAD_BYTES_MAX, Seen, State, has_token,
+};
 use hangup_scenario::Host;
 use hangup_scenario::render::{Marks, SMUGGLED_TARGET};
 use std::mem::MaybeUninit;
@@ -79,7 +81,7 @@ pub struct Requests {
 impl Default for Requests {
     fn default() -> Self {
         Self {
-            messages: Messages::new(),
+            messages: Messages::new(REQUEST_HEAD_BYTES_MAX),
             list: Vec::new(),
             broken: false,
             lax: false,

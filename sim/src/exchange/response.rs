@@ -1,7 +1,9 @@
 //! The server's direction.
 
 use super::contents::Contents;
-use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
+use super::messages::{
+    FIELDS_MAX, Framing, Head, Messages, RESPONSE_HEAD_BYTES_MAX, Seen, State, has_token,
+};
 use super::request::Requests;
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -51,7 +53,7 @@ pub struct Responses {
 impl Default for Responses {
     fn default() -> Self {
         Self {
-            messages: Messages::new(),
+            messages: Messages::new(RESPONSE_HEAD_BYTES_MAX),
             list: Vec::new(),
             finals: 0,
             complete: 0,

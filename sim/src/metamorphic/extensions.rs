@@ -26,7 +26,7 @@ pub(super) fn finding(engine: Engine, cell: &Cell, server: &dyn Server) -> Optio
     let (connection, which, status) = refused.find(|(connection, which, _)| {
         let taken = other.connections.iter();
         let mut taken = taken.filter(|one| same(&cell.run, connection, &other, one));
-        taken.any(|one| status_of(one, *which).is_some_and(|status| status < 400))
+        taken.any(|one| status_of(one, *which).is_some_and(is_understood))
     })?;
     let at = connection.responses.list.last()?.at;
     Some(Finding {
@@ -41,7 +41,7 @@ pub(super) fn finding(engine: Engine, cell: &Cell, server: &dyn Server) -> Optio
         task: None,
         says: format!(
             "connection {}: request {} has a chunk with an extension and was refused with {status}; without the extension it is \
-             answered: what a recipient does not know there it ignores (a MUST of RFC 9112 section 7.1.1)",
+             understood: what a recipient does not know there it ignores (a MUST of RFC 9112 section 7.1.1)",
             connection.id,
             which + 1
         ),
@@ -60,6 +60,11 @@ fn refusal(connection: &Connection) -> Option<(&Connection, usize, u16)> {
     let sound = !requests.broken && request.has_body && request.complete_at.is_some();
     let counts = connection.client.is_some() && sound && REFUSALS.contains(&last.status);
     counts.then_some((connection, last.answers, last.status))
+}
+
+/// The request was read to its end, whatever the application makes of it.
+fn is_understood(status: u16) -> bool {
+    status < 500 && status != 408 && !REFUSALS.contains(&status)
 }
 
 fn status_of(connection: &Connection, which: usize) -> Option<u16> {

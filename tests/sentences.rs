@@ -1,0 +1,363 @@
+//! What a finding says, and what a promise of a contract covers.
+
+use hangup::Bed;
+use hangup::campaign::fuzz::{Plan, fuzz};
+use hangup::cell::Cell;
+use hangup::contract::Contract;
+use hangup::engine::Engine;
+use hangup::finding::Finding;
+use hangup::net::{TcpListener, TcpStream};
+use hangup::run::Detail;
+use hangup::server::{self, Server, Shutdown};
+use hangup::{incident, server::Serving};
+use hangup_scenario::{Scenario, Verdict};
+use hangup_tests::scenario;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep, timeout};
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const SECOND: Duration = Duration::from_secs(1);
+const CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn judged(scenario: &Arc<Scenario>, server: &dyn Server) -> Vec<Finding> {
+    Cell::varied(Engine::Leap, scenario, server, Detail::JUDGED).findings
+}
+
+/// One client with these steps behind its connect call, and the signal to shut down at this time.
+fn with_shutdown(steps: &str, at: &str) -> Arc<Scenario> {
+    scenario(&format!(
+        "name = \"shutdown\"\n[[client]]\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n[[server_event]]\nat = \"{at}\"\ndo = \"shutdown\"\n"
+    ))
+}
+
+fn plain(steps: &str) -> Arc<Scenario> {
+    scenario(&format!(
+        "name = \"plain\"\n[[client]]\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n"
+    ))
+}
+
+const GET: &str = r#"{ do = "send", head = { method = "GET", target = "/" } }"#;
+const AWAIT: &str = r#"{ do = "await", status = "final", within = "20s" }"#;
+
+/// Accepts for ever, and does this with each connection in a task of its own.
+async fn each<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F)
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(serve(stream))),
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// Reads a byte at a time up to the end of one head; false at the end of the stream.
+async fn head(stream: &mut TcpStream) -> io::Result<bool> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).await? == 0 {
+            return Ok(false);
+        }
+        head.push(byte[0]);
+    }
+    Ok(true)
+}
+
+/// Closes so that what was written can be read.
+async fn closes(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = [0; 1024];
+    let rest = async {
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    timeout(2 * SECOND, rest).await.unwrap_or(Ok(()))
+}
+
+// --- shapes -------------------------------------------------------------------------------------
+
+/// An idle connection and half a head are both kept for too long, and each ends in the end.
+async fn two_stalls(mut stream: TcpStream) -> io::Result<()> {
+    let mut first = [0];
+    let idle = timeout(100 * SECOND, stream.read(&mut first)).await;
+    if !matches!(idle, Ok(Ok(1))) {
+        return Ok(());
+    }
+    if let Ok(Ok(true)) = timeout(90 * SECOND, head(&mut stream)).await {
+        stream.write_all(CLOSE).await?;
+    }
+    closes(stream).await
+}
+
+fn shapes(server: &dyn Server) -> Vec<(Finding, u64)> {
+    let plan = Plan {
+        seed: 1,
+        cases: 400,
+        jobs: 1,
+        shard: Default::default(),
+        keep_going: true,
+    };
+    let (_, convictions) = fuzz(Engine::Leap, server, plan, |_| {});
+    let found = convictions.into_iter();
+    found
+        .map(|one| (one.minimal.findings[0].clone(), one.cases))
+        .collect()
+}
+
+#[test]
+fn two_defects_of_one_server_are_two_shapes() {
+    let server: Arc<dyn Server> =
+        Bed::new("two-stalls", |listener, _| each(listener, two_stalls)).into();
+    let found = shapes(&*server);
+    let late = found.iter().filter(|(one, _)| one.kind == Verdict::Late);
+    let phases: BTreeSet<_> = late.map(|(one, _)| (one.part, one.phase)).collect();
+    for phase in ["head", "opening"] {
+        assert!(phases.contains(&(Some("stall"), Some(phase))), "{phases:?}");
+    }
+    // Each tells where its task was at the breach, though it has ended since.
+    if cfg!(all(tokio_unstable, target_os = "linux")) {
+        let places = found.iter().filter(|(one, _)| one.kind == Verdict::Late);
+        let mut places = places.filter_map(|(one, _)| one.task.as_ref());
+        assert!(places.all(|task| !task.stack.is_empty()), "{found:?}");
+    }
+}
+
+// --- nondeterministic ---------------------------------------------------------------------------
+
+fn differs(canary: &str) -> String {
+    let server = server::named(canary).expect("it is built in");
+    let scenario = incident::named("idle-keep-alive").expect("it is in the book");
+    let cell = Cell::twice(Engine::Leap, &scenario, &*server, Detail::default());
+    assert_eq!(cell.verdict(), Verdict::Nondeterministic);
+    cell.findings[0].says.clone()
+}
+
+#[test]
+fn what_differs_is_told_with_its_first_event_its_source_and_the_way_out() {
+    for (canary, source) in [
+        ("canary-hash-order", "getrandom"),
+        ("canary-wall-clock", "clock_gettime"),
+    ] {
+        let says = differs(canary);
+        let first = says.starts_with("two runs of one seed differ: at ") && says.contains(" s \"")
+            || says.contains(" ms \"");
+        assert!(first, "{canary}: {says}");
+        assert!(says.contains("the second time"), "{canary}: {says}");
+        assert!(says.contains(source), "{canary}: {says}");
+        assert!(says.contains("--seal"), "{canary}: {says}");
+    }
+}
+
+// --- shutdown -----------------------------------------------------------------------------------
+
+/// Takes its time for each answer, and returns so long after the signal, whatever is under way.
+fn cuts_after(grace: Duration) -> Arc<dyn Server> {
+    let serve = move |listener: TcpListener, stop: Shutdown| -> Serving {
+        Box::pin(async move {
+            let serving = each(listener, |mut stream| async move {
+                if head(&mut stream).await? {
+                    sleep(8 * SECOND).await;
+                    stream.write_all(CLOSE).await?;
+                }
+                closes(stream).await
+            });
+            tokio::select! {
+                () = serving => {}
+                () = stop.given() => sleep(grace).await,
+            }
+        })
+    };
+    let claimed = Contract {
+        shutdown: Some(30 * SECOND),
+        ..Contract::default()
+    };
+    Bed::new("cuts-after", serve).contract(claimed).into()
+}
+
+#[test]
+fn the_time_for_a_shutdown_is_a_maximum() {
+    let slow = with_shutdown(&format!("{GET}, {AWAIT}"), "3s");
+    // It may take 30 s, and takes two of them.
+    assert_eq!(judged(&slow, &*cuts_after(2 * SECOND)), []);
+    let findings = judged(&slow, &*cuts_after(Duration::ZERO));
+    let dropped = findings.first().expect("it has given its client no time");
+    assert_eq!(
+        (dropped.kind, dropped.part),
+        (Verdict::Lost, Some("dropped"))
+    );
+}
+
+/// Closes a connection by a deadline of its own, two seconds after its accept, and goes on with it in its task; the signal
+/// to shut down ends all tasks at once.
+fn closes_by_deadline(closes: bool) -> Arc<dyn Server> {
+    let serve = move |listener: TcpListener, stop: Shutdown| -> Serving {
+        Box::pin(async move {
+            let serving = each(listener, move |mut stream| async move {
+                head(&mut stream).await?;
+                sleep(2 * SECOND).await;
+                if closes {
+                    drop(stream);
+                    sleep(3 * SECOND).await;
+                } else {
+                    sleep(3 * SECOND).await;
+                    drop(stream);
+                }
+                Ok(())
+            });
+            tokio::select! {
+                () = serving => {}
+                () = stop.given() => {}
+            }
+        })
+    };
+    let claimed = Contract {
+        shutdown: Some(10 * SECOND),
+        ..Contract::default()
+    };
+    Bed::new("closes-by-deadline", serve)
+        .contract(claimed)
+        .into()
+}
+
+fn is_dropped(findings: &[Finding]) -> bool {
+    let mut all = findings.iter();
+    all.any(|one| (one.kind, one.part) == (Verdict::Lost, Some("dropped")))
+}
+
+#[test]
+fn what_a_deadline_has_closed_is_not_dropped_by_a_shutdown() {
+    let client = with_shutdown(
+        &format!("{GET}, {AWAIT}, {{ do = \"stall\", for = \"20s\" }}"),
+        "3s",
+    );
+    assert!(!is_dropped(&judged(&client, &*closes_by_deadline(true))));
+    assert!(is_dropped(&judged(&client, &*closes_by_deadline(false))));
+}
+
+/// Answers one request half a second after the signal to shut down, says close or does not, and returns. It reads the second
+/// request before, or does not.
+fn answers_one(says_close: bool, reads_both: bool) -> Arc<dyn Server> {
+    let serve = move |listener: TcpListener, stop: Shutdown| -> Serving {
+        Box::pin(async move {
+            let signal = stop.clone();
+            let serving = each(listener, move |mut stream| {
+                let signal = signal.clone();
+                async move {
+                    head(&mut stream).await?;
+                    if reads_both {
+                        head(&mut stream).await?;
+                    }
+                    signal.given().await;
+                    sleep(SECOND / 4).await;
+                    stream
+                        .write_all(if says_close { CLOSE } else { OK })
+                        .await?;
+                    sleep(10 * SECOND).await;
+                    Ok(())
+                }
+            });
+            tokio::select! {
+                () = serving => {}
+                () = stop.given() => sleep(SECOND / 2).await,
+            }
+        })
+    };
+    let claimed = Contract {
+        shutdown: Some(10 * SECOND),
+        ..Contract::default()
+    };
+    Bed::new("answers-one", serve).contract(claimed).into()
+}
+
+#[test]
+fn what_was_not_read_at_a_shutdown_may_stay_unanswered_behind_a_close() {
+    let two = r#"{ do = "send", all = [ { head = { method = "GET", target = "/" } }, { head = { method = "GET", target = "/" } } ] }"#;
+    let client = with_shutdown(&format!("{two}, {AWAIT}, {AWAIT}"), "3s");
+    assert!(!is_dropped(&judged(&client, &*answers_one(true, false))));
+    assert!(is_dropped(&judged(&client, &*answers_one(true, true))));
+    assert!(is_dropped(&judged(&client, &*answers_one(false, false))));
+}
+
+// --- tolerate -----------------------------------------------------------------------------------
+
+/// A head must come in one read.
+async fn in_one_read(mut stream: TcpStream) -> io::Result<()> {
+    let mut read = [0; 1024];
+    let count = timeout(20 * SECOND, stream.read(&mut read)).await??;
+    if read[..count].ends_with(b"\r\n\r\n") {
+        stream.write_all(CLOSE).await?;
+    }
+    closes(stream).await
+}
+
+#[test]
+fn what_is_tolerated_is_so_by_metamorphic_rules_too() {
+    let bed = || Bed::new("one-read", |listener, _| each(listener, in_one_read));
+    let client = plain(&format!("{GET}, {AWAIT}, {{ do = \"close\" }}"));
+    let open: Arc<dyn Server> = bed().into();
+    let findings = judged(&client, &*open);
+    let finding = findings
+        .first()
+        .expect("smaller segments change its answer");
+    assert_eq!(
+        (finding.kind, finding.part),
+        (Verdict::Protocol, Some("segmentation"))
+    );
+    let tolerant: Arc<dyn Server> = bed().tolerate(Verdict::Protocol).into();
+    assert_eq!(judged(&client, &*tolerant), []);
+}
+
+// --- deaf ---------------------------------------------------------------------------------------
+
+/// Refuses every request with this status until the server is so old.
+fn refuses(status: &'static str, until: Duration) -> Arc<dyn Server> {
+    let serve = move |listener: TcpListener, _: Shutdown| -> Serving {
+        let began = Instant::now();
+        Box::pin(each(listener, move |mut stream| async move {
+            if timeout(20 * SECOND, head(&mut stream)).await?? {
+                let refusal =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let is_refused = began.elapsed() < until;
+                let answer = if is_refused {
+                    refusal.as_bytes()
+                } else {
+                    CLOSE
+                };
+                stream.write_all(answer).await?;
+            }
+            closes(stream).await
+        }))
+    };
+    Bed::new("refuses", serve).into()
+}
+
+#[test]
+fn a_fresh_client_that_is_refused_is_told_with_the_status() {
+    let client = plain(&format!("{GET}, {AWAIT}, {{ do = \"close\" }}"));
+    for (status, said) in [
+        ("503 Unavailable", "it was answered 503"),
+        ("429 Too Many Requests", "it was answered 429"),
+    ] {
+        let findings = judged(&client, &*refuses(status, Duration::MAX));
+        let [deaf] = &findings[..] else {
+            panic!("{findings:?}")
+        };
+        assert_eq!(deaf.kind, Verdict::Deaf);
+        assert!(deaf.says.ends_with(said), "{}", deaf.says);
+        // Nothing of a server that has answered is stuck.
+        assert!(deaf.task.is_none(), "{deaf:?}");
+    }
+    // A limit of so many requests in a time lets it in when that is over.
+    assert_eq!(
+        judged(&client, &*refuses("429 Too Many Requests", 12 * SECOND)),
+        []
+    );
+}
