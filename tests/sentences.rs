@@ -100,7 +100,7 @@ async fn two_stalls(mut stream: TcpStream) -> io::Result<()> {
 fn shapes(server: &dyn Server) -> Vec<(Finding, u64)> {
     let plan = Plan {
         seed: 1,
-        cases: 400,
+        cases: 1000,
         jobs: 1,
         shard: Default::default(),
         keep_going: true,
@@ -114,13 +114,16 @@ fn shapes(server: &dyn Server) -> Vec<(Finding, u64)> {
 
 #[test]
 fn two_defects_of_one_server_are_two_shapes() {
-    let server: Arc<dyn Server> =
-        Bed::new("two-stalls", |listener, _| each(listener, two_stalls)).into();
+    // It is not held to what else HTTP says.
+    let server: Arc<dyn Server> = Bed::new("two-stalls", |listener, _| each(listener, two_stalls))
+        .tolerate(Verdict::Protocol)
+        .tolerate(Verdict::Lost)
+        .into();
     let found = shapes(&*server);
     let late = found.iter().filter(|(one, _)| one.kind == Verdict::Late);
     let phases: BTreeSet<_> = late.map(|(one, _)| (one.part, one.phase)).collect();
     for phase in ["head", "opening"] {
-        assert!(phases.contains(&(Some("stall"), Some(phase))), "{phases:?}");
+        assert!(phases.contains(&(Some("stall"), Some(phase))), "{found:?}");
     }
     // Each tells where its task was at the breach, though it has ended since.
     if cfg!(all(tokio_unstable, target_os = "linux")) {
@@ -360,4 +363,104 @@ fn a_fresh_client_that_is_refused_is_told_with_the_status() {
         judged(&client, &*refuses("429 Too Many Requests", 12 * SECOND)),
         []
     );
+}
+
+// --- what is no defect --------------------------------------------------------------------------
+
+/// Refuses with 400 at the end of its clock of 5 s for a head, and answers in time.
+async fn refuses_at_the_clock(mut stream: TcpStream) -> io::Result<()> {
+    let answer = match timeout(5 * SECOND, head(&mut stream)).await {
+        Ok(whole) if whole? => CLOSE,
+        Ok(_) => return Ok(()),
+        Err(_) => b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    };
+    stream.write_all(answer).await?;
+    closes(stream).await
+}
+
+#[test]
+fn a_400_at_the_end_of_a_clock_is_about_the_pace() {
+    let server: Arc<dyn Server> =
+        Bed::new("clock", |listener, _| each(listener, refuses_at_the_clock)).into();
+    let mut refused = 0;
+    for pause in ["4939ms", "4940ms", "4941ms", "5s", "6s"] {
+        let client = plain(&format!(
+            r#"{{ do = "send", head = {{ method = "GET", target = "/" }}, part = [0, 20] }}, {{ do = "stall", for = "{pause}" }},
+               {{ do = "send", bytes = "ost: hangup.test\r\n\r\n" }}, {AWAIT}, {{ do = "close" }}"#
+        ));
+        let cell = Cell::of(Engine::Leap, &client, &*server, Detail::JUDGED);
+        assert_eq!(cell.findings, [], "{pause}");
+        let responses = &cell.run.connections[0].responses.list;
+        refused += usize::from(responses.iter().any(|one| one.status == 400));
+    }
+    assert!((1..5).contains(&refused), "{refused}");
+}
+
+/// Closes without an answer so long behind a head, as a deadline for writing does.
+fn gives_up_after(time: Duration) -> Arc<dyn Server> {
+    let serve = move |listener: TcpListener, _: Shutdown| -> Serving {
+        Box::pin(each(listener, move |mut stream| async move {
+            if timeout(20 * SECOND, head(&mut stream)).await?? {
+                sleep(time).await;
+            }
+            closes(stream).await
+        }))
+    };
+    Bed::new("gives-up", serve).into()
+}
+
+#[test]
+fn what_is_answered_at_once_is_not_given_up_and_what_takes_its_time_may_be() {
+    let of = |target: &str| {
+        let get = format!(r#"{{ do = "send", head = {{ method = "GET", target = "{target}" }} }}"#);
+        let client = plain(&format!("{get}, {AWAIT}, {{ do = \"close\" }}"));
+        let findings = judged(&client, &*gives_up_after(12 * SECOND));
+        let mut parts = findings.iter().map(|one| one.part);
+        parts.any(|part| part == Some("unanswered"))
+    };
+    assert!(of("/"));
+    assert!(!of("/report"));
+}
+
+/// Reads a request to its end, and drops it if the signal to shut down has come by then.
+fn drops_at_signal() -> Arc<dyn Server> {
+    let serve = |listener: TcpListener, stop: Shutdown| -> Serving {
+        Box::pin(async move {
+            let signal = stop.clone();
+            let serving = each(listener, move |mut stream| {
+                let signal = signal.clone();
+                async move {
+                    let whole = timeout(20 * SECOND, head(&mut stream)).await??;
+                    let mut body = [0; 5];
+                    if whole && stream.read_exact(&mut body).await.is_ok() && !signal.is_given() {
+                        stream.write_all(CLOSE).await?;
+                    }
+                    closes(stream).await
+                }
+            });
+            tokio::select! {
+                () = serving => {}
+                () = async { stop.given().await; sleep(5 * SECOND).await } => {}
+            }
+        })
+    };
+    let claimed = Contract {
+        shutdown: Some(10 * SECOND),
+        ..Contract::default()
+    };
+    Bed::new("drops", serve).contract(claimed).into()
+}
+
+#[test]
+fn a_request_is_under_way_at_a_shutdown_if_its_head_was_read_before() {
+    let post = r#"{ do = "send", head = { method = "POST", target = "/upload", length = 5 } }"#;
+    let stall = r#"{ do = "stall", for = "1500ms" }"#;
+    let body = r#"{ do = "send", body = 5 }"#;
+    let unanswered = |steps: &str| {
+        let findings = judged(&with_shutdown(steps, "1s"), &*drops_at_signal());
+        let mut parts = findings.iter().map(|one| one.part);
+        parts.any(|part| part == Some("unanswered"))
+    };
+    assert!(unanswered(&format!("{post}, {stall}, {body}, {AWAIT}")));
+    assert!(!unanswered(&format!("{stall}, {post}, {body}, {AWAIT}")));
 }

@@ -460,7 +460,7 @@ pub(crate) fn all() -> Vec<Guilty> {
                 "Content-Length is the length modulo 64 KiB",
                 run::<LengthIn16Bits>,
             ),
-            &[Deaf],
+            &[Protocol],
         ),
         (
             Stranger::new(
