@@ -428,7 +428,7 @@ pub(crate) fn all() -> Vec<Guilty> {
                 "a shutdown keeps the listener, and nobody accepts",
                 run::<KeepsListening>,
             ),
-            &[Protocol, Lost],
+            &[Deaf],
         ),
         (
             Stranger::new(
