@@ -1,7 +1,7 @@
 //! What a finding says, and what a promise of a contract covers.
 
 use hangup::Bed;
-use hangup::campaign::fuzz::{Plan, fuzz};
+use hangup::bed::Route;
 use hangup::cell::Cell;
 use hangup::contract::Contract;
 use hangup::engine::Engine;
@@ -12,7 +12,6 @@ use hangup::server::{self, Server, Shutdown};
 use hangup::{incident, server::Serving};
 use hangup_scenario::{Scenario, Verdict};
 use hangup_tests::scenario;
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -80,64 +79,6 @@ async fn closes(mut stream: TcpStream) -> io::Result<()> {
         io::Result::Ok(())
     };
     timeout(2 * SECOND, rest).await.unwrap_or(Ok(()))
-}
-
-// --- shapes -------------------------------------------------------------------------------------
-
-/// A connection on which nothing comes is kept for too long, and so is one whose client does not close behind the last
-/// response. Both end in the end.
-async fn two_stalls(mut stream: TcpStream) -> io::Result<()> {
-    let whole = timeout(100 * SECOND, head(&mut stream)).await;
-    if !matches!(whole, Ok(Ok(true))) {
-        return Ok(());
-    }
-    stream.write_all(CLOSE).await?;
-    stream.shutdown().await?;
-    let mut rest = [0; 1024];
-    let rest = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
-    let _ = timeout(90 * SECOND, rest).await;
-    Ok(())
-}
-
-fn shapes(server: &dyn Server) -> Vec<(Finding, u64)> {
-    let plan = Plan {
-        seed: 1,
-        cases: 1000,
-        jobs: 1,
-        shard: Default::default(),
-        keep_going: true,
-    };
-    let (_, convictions) = fuzz(Engine::Leap, server, plan, |_| {});
-    let found = convictions.into_iter();
-    found
-        .map(|one| (one.minimal.findings[0].clone(), one.cases))
-        .collect()
-}
-
-#[test]
-fn two_defects_of_one_server_are_two_shapes() {
-    // It is not held to what else HTTP says.
-    let server: Arc<dyn Server> = Bed::new("two-stalls", |listener, _| each(listener, two_stalls))
-        .tolerate(Verdict::Protocol)
-        .tolerate(Verdict::Lost)
-        .into();
-    let found = shapes(&*server);
-    let late = found.iter().filter(|(one, _)| one.kind == Verdict::Late);
-    let phases: BTreeSet<_> = late.map(|(one, _)| (one.part, one.phase)).collect();
-    assert!(
-        phases.contains(&(Some("stall"), Some("opening"))),
-        "{phases:?}"
-    );
-    assert!(
-        phases.contains(&(Some("stall"), Some("closing"))),
-        "{phases:?}"
-    );
-    // Each tells where its task was at the breach, though it has ended since.
-    if cfg!(all(tokio_unstable, target_os = "linux")) {
-        let places = found.iter().filter(|(one, _)| one.kind == Verdict::Late);
-        let mut places = places.filter_map(|(one, _)| one.task.as_ref());
-        assert!(places.all(|task| !task.stack.is_empty()), "{found:?}");
-    }
 }
 
 // --- nondeterministic ---------------------------------------------------------------------------
@@ -413,20 +354,24 @@ fn gives_up_after(time: Duration) -> Arc<dyn Server> {
             closes(stream).await
         }))
     };
-    Bed::new("gives-up", serve).into()
+    Bed::new("gives-up", serve)
+        .route(Route::ReadsBody, "/upload")
+        .into()
 }
 
 #[test]
 fn what_is_answered_at_once_is_not_given_up_and_what_takes_its_time_may_be() {
     let of = |target: &str| {
-        let get = format!(r#"{{ do = "send", head = {{ method = "GET", target = "{target}" }} }}"#);
-        let client = plain(&format!("{get}, {AWAIT}, {{ do = \"close\" }}"));
+        let post = format!(
+            r#"{{ do = "send", head = {{ method = "POST", target = "{target}", length = 0 }} }}"#
+        );
+        let client = plain(&format!("{post}, {AWAIT}, {{ do = \"close\" }}"));
         let findings = judged(&client, &*gives_up_after(12 * SECOND));
         // The fresh client in the end asks for the plain target.
         let mut of_client = findings.iter().filter(|one| one.client.is_some());
         of_client.any(|one| one.part == Some("unanswered"))
     };
-    assert!(of("/"));
+    assert!(of("/upload"));
     assert!(!of("/report"));
 }
 
