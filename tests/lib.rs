@@ -13,6 +13,7 @@
 //! | `tasks` | tasks that are no client's are nobody's fault: handed back, shared, upstream, background, dead |
 //! | `makeups` | servers put together in other ways are acquitted, other defects are convicted |
 //! | `reported` | what was reported of other servers: convicted with the right sentence, and habits acquitted |
+//! | `sentences` | what a finding says, and what a promise of a contract covers |
 //! | `mistakes` | what other servers got wrong, each against ours: statuses, reason and time of each end |
 //! | `regressions` | what the fuzzer found in our server once stays mended |
 //! | `determinism` | the same seed gives the same trace, in this process and in a fresh one |

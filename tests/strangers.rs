@@ -5,10 +5,14 @@
 
 #[path = "strangers/base.rs"]
 mod base;
+#[path = "strangers/clients.rs"]
+mod clients;
 #[path = "strangers/guilty.rs"]
 mod guilty;
 #[path = "strangers/innocent.rs"]
 mod innocent;
+#[path = "strangers/job.rs"]
+mod job;
 
 use hangup::Bed;
 use hangup::bed::Route;
@@ -31,6 +35,8 @@ pub(crate) struct Stranger {
     serve: fn(TcpListener, Shutdown) -> Serving,
     contract: Contract,
     speaks_lines: bool,
+    /// Where it spawns tasks that are meant to outlive connections.
+    background: Option<&'static str>,
     /// It wakes periodically, which makes each run some hundred times dearer.
     ticks: bool,
 }
@@ -51,6 +57,7 @@ impl Stranger {
             serve,
             contract,
             speaks_lines: false,
+            background: None,
             ticks: false,
         }
     }
@@ -62,6 +69,18 @@ impl Stranger {
 
     pub(crate) fn buffer(mut self, bytes: u64) -> Self {
         self.contract.buffer = Some(bytes);
+        self
+    }
+
+    /// A client may hold a connection for as long as it goes on.
+    pub(crate) fn no_residence(mut self) -> Self {
+        self.contract.residence = Duration::from_secs(365 * 24 * 60 * 60);
+        self
+    }
+
+    /// Tasks that are spawned in this file are meant to outlive connections.
+    pub(crate) fn background(mut self, place: &'static str) -> Self {
+        self.background = Some(place);
         self
     }
 
@@ -94,6 +113,10 @@ impl Stranger {
         let bed = Bed::new(self.name, self.serve)
             .contract(self.contract)
             .keep_nothing();
+        let bed = match self.background {
+            Some(place) => bed.background(place),
+            None => bed,
+        };
         if self.speaks_lines {
             return bed.not_http("hello\n");
         }
@@ -105,6 +128,17 @@ impl Stranger {
             .route(Route::Panics, "/broken")
     }
 }
+
+#[global_allocator]
+static ALLOCATOR: hangup::CountingAllocator = hangup::CountingAllocator;
+
+/// Stands on the page where [`Bed::memory`] convicts a server: it is not looked at by default.
+const BY_MEMORY: &str = "`Bed::memory`";
+/// How many equal rounds are played for that.
+const ROUNDS: u32 = 16;
+
+/// Stands on the page where neither an incident nor a generated case convicts a server.
+const OWN_CLIENT: &str = "its own client";
 
 /// How many generated cases the regular tests run where nothing is to be found.
 const CASES: u64 = 200;
@@ -132,40 +166,10 @@ const MISJUDGED: &[(&str, &str, &str, &str)] = &[
         "-",
     ),
     (
-        "slots-while-idle",
-        "convicted: `deaf`, four idle clients shut out an honest one for 30 s",
-        "`late` (stall)",
-        "connection-crowd",
-    ),
-    (
         "panic-stays-counted",
         "convicted: `deaf`, eight panics have every later request answered 503",
         "nothing",
         "-",
-    ),
-    (
-        "address-never-forgotten",
-        "convicted: `deaf`, the address of a fresh client is answered 429 for ever",
-        "nothing",
-        "-",
-    ),
-    (
-        "registry-grows",
-        "convicted: `hoard`, each failed connection leaves 64 KiB",
-        "nothing",
-        "-",
-    ),
-    (
-        "continue-is-all",
-        "convicted: `protocol`, a whole request that was read is not answered",
-        "`protocol` (garbage)",
-        "case 17",
-    ),
-    (
-        "select-drops-head",
-        "convicted: `protocol`, a head in two halves is not answered as one",
-        "`protocol` (host)",
-        "case 142",
     ),
     (
         "lock-across-handler",
@@ -180,64 +184,10 @@ const MISJUDGED: &[(&str, &str, &str, &str)] = &[
         "-",
     ),
     (
-        "drops-read-request",
-        "convicted: `protocol`, a request that was read is not answered",
-        "nothing",
-        "-",
-    ),
-    (
-        "keeps-listening",
-        "convicted: `protocol`, clients that connect during the shutdown are neither refused nor served",
-        "nothing",
-        "-",
-    ),
-    (
-        "chunked-to-old",
-        "convicted: `protocol`, Transfer-Encoding to HTTP/1.0 (a MUST NOT of RFC 9112 section 6.1)",
-        "`protocol` (garbage)",
-        "case 1305",
-    ),
-    (
-        "shared-slot",
-        "convicted: `protocol`, one client gets what is another's",
-        "`lost` (slow)",
-        "case 402",
-    ),
-    (
-        "endless-head",
-        "convicted: `hoard`, more than the 2 MiB that the contract allows",
-        "nothing",
-        "-",
-    ),
-    (
         "endless-body",
         "convicted: `hoard`, more than the 2 MiB that the contract allows",
         "nothing",
         "-",
-    ),
-    (
-        "no-extensions",
-        "convicted: `protocol`, an unknown extension is to be ignored (a MUST of RFC 9112 section 7.1.1)",
-        "nothing",
-        "-",
-    ),
-    (
-        "send-timeout",
-        "clean: it promised no residence of 5 min",
-        "`late` (residence)",
-        "slow-read",
-    ),
-    (
-        "drains-a-little",
-        "clean: it waits for 12 round trips before the reset",
-        "`lost` (erased)",
-        "early-reply-erased",
-    ),
-    (
-        "job-behind",
-        "clean: the job holds nothing of the connection, and ends",
-        "`late` (drain)",
-        "expect-body-races-echo",
     ),
 ];
 
@@ -290,8 +240,13 @@ fn fuzzed(server: &dyn Server, cases: u64) -> (u64, Option<Cell>) {
     (totals.cases, first.map(|conviction| conviction.minimal))
 }
 
-/// What convicts a server, as the page has it: an incident's name, or `case N` of `fuzz --seed 1`.
+/// What convicts a server, as the page has it: an incident's name, `case N` of `fuzz --seed 1`, or the client that
+/// was made for it.
 fn convicted_by(server: &dyn Server, what: &str) -> Option<Cell> {
+    if what == OWN_CLIENT {
+        let cells = own_clients(server.name(), server).into_iter();
+        return cells.into_iter().find(|cell| !cell.findings.is_empty());
+    }
     match what.strip_prefix("case ") {
         Some(case) => {
             let case: u64 = case.parse().expect("a case has a number");
@@ -304,6 +259,13 @@ fn convicted_by(server: &dyn Server, what: &str) -> Option<Cell> {
             (!cell.findings.is_empty()).then_some(cell)
         }
     }
+}
+
+/// The first kind of request of which the server keeps memory.
+fn grown(stranger: &Stranger) -> Option<Cell> {
+    let outcome = stranger.bed().cases(0).memory(ROUNDS).run();
+    let grows = |cell: &Cell| cell.findings.iter().any(|one| one.part == Some("memory"));
+    outcome.convicted.into_iter().find(grows)
 }
 
 /// The rows of the page's table with this many columns: the name, and the columns behind it.
@@ -360,7 +322,10 @@ fn the_guilty_are_convicted_as_the_page_says() {
             continue;
         };
         let server: Arc<dyn Server> = stranger.bed().into();
-        let cell = convicted_by(&*server, row[3]);
+        let cell = match row[3] {
+            BY_MEMORY => grown(&stranger),
+            by => convicted_by(&*server, by),
+        };
         let found = cell.as_ref().and_then(|cell| found(cell, expected));
         if (stranger.about, found.as_deref()) != (row[1], Some(row[2])) {
             wrong.push(format!(
@@ -400,6 +365,31 @@ fn the_innocent_are_clean() {
                 cell.findings,
                 cell.scenario.to_toml()
             );
+        }
+    }
+}
+
+#[test]
+fn the_memory_of_the_innocent_does_not_grow() {
+    for name in ["base", "registry", "catches-panics"] {
+        let stranger = innocent::all().into_iter().find(|one| one.name == name);
+        let grown = grown(&stranger.expect("it is one of them"));
+        assert!(
+            grown.is_none(),
+            "{name}: {:?}",
+            grown.map(|cell| cell.findings)
+        );
+    }
+}
+
+/// Each own client brings out its server's defect, and nothing in a server that is correct.
+#[test]
+fn the_base_is_clean_where_clients_bring_out_the_defects_of_others() {
+    let base = innocent::all().into_iter().find(|one| one.name == "base");
+    let base: Arc<dyn Server> = base.expect("it is one of them").bed().into();
+    for (name, _) in clients::CLIENTS {
+        for cell in own_clients(name, &*base) {
+            assert_eq!(cell.verdict(), Verdict::Clean, "{name}: {}", says(&cell));
         }
     }
 }
@@ -509,170 +499,30 @@ fn tell(stranger: &Stranger, expected: &[Verdict], cases: u64) {
     println!("    {:?}", start.elapsed());
 }
 
-/// For each defect that nothing finds, a client that brings it out, and what the rules say of it.
-const PROVOCATIONS: &[(&str, &str)] = &[
-    (
-        "continue-is-all",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", head = { method = "POST", target = "/echo", length = 5, expect = "100-continue" } },
-  { do = "await", status = 100, within = "2s" }, { do = "send", body = 5 }, { do = "await", status = "final", within = "60s" } ]"#,
-    ),
-    (
-        "empty-lines-restart",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", bytes = "<crlf>", size = 2, every = "9s" } ]"#,
-    ),
-    (
-        "unclocked-upgrade",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n" },
-  { do = "await", status = 101, within = "2s" }, { do = "stall", for = "29h" } ]"#,
-    ),
-    (
-        "no-pongs",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n" },
-  { do = "await", status = 101, within = "2s" }, { do = "read", bytes = 100000, size = 100, every = "1s" }, { do = "stall", for = "29h" } ]"#,
-    ),
-    (
-        "no-pongs",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n" },
-  { do = "await", status = 101, within = "2s" }, { do = "vanish" } ]"#,
-    ),
-    (
-        "inline-sniff",
-        r#"[[client]]
-count = 20
-steps = [ { do = "connect" }, { do = "stall", for = "1h" } ]
-[[client]]
-steps = [ { do = "stall", for = "100ms" }, { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "10m" }, { do = "close" } ]"#,
-    ),
-    (
-        "panic-stays-counted",
-        r#"[[client]]
-count = 9
-stagger = "10ms"
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/panic" } }, { do = "await", eof = true, within = "10s" } ]"#,
-    ),
-    (
-        "address-never-forgotten",
-        r#"[[client]]
-count = 101
-stagger = "10ms"
-steps = [ { do = "connect" }, { do = "close" } ]"#,
-    ),
-    (
-        "lock-across-handler",
-        r#"[[client]]
-count = 10
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/never" } }, { do = "await", status = "final", within = "10m" }, { do = "close" } ]"#,
-    ),
-    (
-        "lock-across-handler",
-        r#"[[client]]
-count = 40
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/never" } }, { do = "await", status = "final", within = "10m" }, { do = "close" } ]"#,
-    ),
-    (
-        "audit-blocks",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/never", connection = "close" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]
-[[client]]
-count = 20
-steps = [ { do = "stall", for = "10s" }, { do = "connect" }, { do = "send", head = { method = "GET", target = "/", connection = "close" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]"#,
-    ),
-    (
-        "drops-read-request",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", head = { method = "POST", target = "/echo", length = 5 } }, { do = "stall", for = "2s" }, { do = "send", body = 5 }, { do = "await", status = "final", within = "10s" } ]
-[[server_event]]
-at = "1s"
-do = "shutdown""#,
-    ),
-    (
-        "keeps-listening",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/slow/3000" } }, { do = "await", status = "final", within = "10s" }, { do = "stall", for = "1s" } ]
-[[client]]
-steps = [ { do = "stall", for = "1500ms" }, { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "10s" } ]
-[[server_event]]
-at = "1s"
-do = "shutdown""#,
-    ),
-    (
-        "chunked-to-old",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/", version = "1.0" } }, { do = "await", status = "final", within = "10s" }, { do = "await", eof = true, within = "10s" } ]"#,
-    ),
-    (
-        "endless-head",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\nX: " }, { do = "send", body = 4000000 }, { do = "await", eof = true, within = "20s" } ]"#,
-    ),
-    (
-        "endless-body",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", head = { method = "POST", target = "/echo", chunked = true } }, { do = "send", chunk = 4000000 }, { do = "stall", for = "5s" }, { do = "await", eof = true, within = "60s" } ]"#,
-    ),
-    (
-        "no-extensions",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", bytes = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n" }, { do = "await", status = "final", within = "10s" } ]"#,
-    ),
-    (
-        "no-framing",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", bytes = 20, within = "5s" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", eof = true, within = "60s" } ]"#,
-    ),
-    (
-        "registry-grows",
-        r#"[[client]]
-count = 100
-stagger = "10ms"
-steps = [ { do = "connect" }, { do = "send", bytes = "GET /" }, { do = "reset" } ]"#,
-    ),
-    (
-        "select-drops-head",
-        r#"[[client]]
-steps = [ { do = "connect" }, { do = "send", bytes = "GET / HTTP/1.1\r\n" }, { do = "stall", for = "6s" }, { do = "send", bytes = "Host: a\r\n\r\n" }, { do = "await", status = "final", within = "20s" } ]"#,
-    ),
-    (
-        "shared-slot",
-        r#"[network]
-latency = "0ms"
-[[client]]
-count = 20
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]
-[[client]]
-count = 20
-steps = [ { do = "connect" }, { do = "send", head = { method = "GET", target = "/missing" } }, { do = "await", status = "final", within = "10s" }, { do = "close" } ]"#,
-    ),
-];
-
 /// Prints what the rules say where a client brings each defect out.
 #[test]
 #[ignore = "it is for people"]
 fn provoked() {
-    for (name, text) in PROVOCATIONS {
+    for (name, _) in clients::CLIENTS {
         let (stranger, _) = guilty::all()
             .into_iter()
             .find(|(one, _)| one.name == *name)
             .expect("it is one of them");
         let server: Arc<dyn Server> = stranger.bed().into();
-        let text = format!(
-            "name = \"provoked\"\n{}\n",
-            text.replace("<crlf>", &"\\r\\n".repeat(12_000))
-        );
-        let scenario = hangup_tests::scenario(&text);
-        let cell = Cell::twice(Engine::Leap, &scenario, &*server, Detail::default());
-        println!("{name}: {}", says(&cell));
-        let (again, _) = (
-            Cell::varied(Engine::Leap, &scenario, &*server, Detail::default()),
-            0,
-        );
-        if again.findings.len() != cell.findings.len() {
-            println!("    varied: {}", says(&again));
+        for cell in own_clients(name, &*server) {
+            println!("{name}: {}", says(&cell));
         }
     }
+}
+
+/// What the clients that are made for this server bring out.
+fn own_clients(name: &str, server: &dyn Server) -> Vec<Cell> {
+    let all = clients::CLIENTS.iter().filter(|(one, _)| *one == name);
+    let cells = all.map(|(_, text)| {
+        let text = text.replace("<crlf>", &"\\r\\n".repeat(12_000));
+        let text = text.replace("<pad>", &"x".repeat(2_200_000));
+        let scenario = hangup_tests::scenario(&format!("name = \"provoked\"\n{text}\n"));
+        Cell::varied(Engine::Leap, &scenario, server, Detail::default())
+    });
+    cells.collect()
 }

@@ -265,6 +265,7 @@ impl Ledger {
                 connection.last_progress = connection.last_progress.max(at);
             }
             connection.server_wrote += bytes;
+            connection.read_before_last_write = connection.server_read;
             connection.said_at = at;
         }
     }
@@ -275,6 +276,15 @@ impl Ledger {
         match connection {
             Some(connection) => self.entry(at, connection).panicked = Some(at),
             None => self.panics.push(at),
+        }
+    }
+
+    /// The server is told to shut down.
+    pub(crate) fn told_to_shut_down(&mut self) {
+        for connection in self.list.iter_mut().filter(|one| one.held()) {
+            connection
+                .read_at_signal
+                .get_or_insert(connection.server_read);
         }
     }
 

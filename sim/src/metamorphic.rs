@@ -5,6 +5,7 @@
 //! | segmentation | how the network cuts what is sent: the stream is the same |
 //! | latency | how long a segment travels, by far less than any timeout |
 //! | company | a second client comes, asks for `/` and goes |
+//! | extension | chunks have no extensions: see [`extensions`] |
 //!
 //! The final statuses of each connection, how many of its responses came whole, and who ended it, must stay as they are. HTTP is defined on streams of
 //! bytes, and each connection by itself (RFC 9112 sections 2 and 9), so a difference is a finding of `protocol`.
@@ -13,6 +14,8 @@
 //! the server, nobody who leaves before he has his answer, no request that a server may answer before it has come whole, little enough that no
 //! window and no limit is met. And since something may still sit at a deadline, a difference counts only if it is there too when every pause of
 //! the clients is longer, and when it is shorter.
+
+mod extensions;
 
 use crate::cell::Cell;
 use crate::engine::Engine;
@@ -51,7 +54,7 @@ const PATIENT: Duration = Duration::from_secs(1);
 const SHIFT: Duration = Duration::from_millis(800);
 /// The second client comes so long after the first.
 const COMPANY: [Duration; 3] = [
-    Duration::from_millis(3),
+    Duration::from_millis(1),
     Duration::from_millis(1003),
     Duration::from_millis(4007),
 ];
@@ -59,12 +62,14 @@ const COMPANY: [Duration; 3] = [
 /// The first rule that a server breaks in this cell, of which every other rule is kept.
 pub(crate) fn finding(engine: Engine, cell: &Cell, server: &dyn Server) -> Option<Finding> {
     let simulated = matches!(engine, Engine::Leap | Engine::Sealed);
-    if !simulated || !cell.findings.is_empty() || !comparable(&cell.scenario, &cell.run) {
+    if !simulated || !cell.findings.is_empty() {
         return None;
     }
-    RULES
-        .into_iter()
+    let comparable = comparable(&cell.scenario, &cell.run);
+    let mut rules = RULES.into_iter().filter(|_| comparable);
+    rules
         .find_map(|rule| broken(engine, rule, &cell.scenario, &cell.run, server))
+        .or_else(|| extensions::finding(engine, cell, server))
 }
 
 fn broken(

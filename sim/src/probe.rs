@@ -22,6 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TRIPS: u32 = 10;
 /// And never less than this in real time.
 const MACHINE: Duration = Duration::from_secs(5);
+/// Where it is told that there are too many requests (429), it comes again so much later.
+const AGAIN: Duration = Duration::from_secs(5);
+/// "Too many requests": a server that limits rates says so to a client that is to come later.
+const TOO_MANY: u16 = 429;
 /// How often it looks whether it was accepted.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -52,9 +56,23 @@ pub(crate) async fn is_well(
         (false, None) => Ask::Accept,
     };
     sleep(lasts(BREATH)).await;
-    let asked = pin!(asked(dialer, None, ask));
+    let asked = pin!(until_let_in(dialer, ask));
     let asked = timeout(patience(network), opened_by(Opener::Probe, asked));
     matches!(asked.await, Ok(Ok(true)))
+}
+
+/// Asks again for as long as it is told to come later: who is told so for ever is shut out.
+async fn until_let_in(dialer: Dialer, ask: Ask<'_>) -> io::Result<bool> {
+    let Ask::Response(request) = ask else {
+        return asked(dialer, None, ask).await;
+    };
+    loop {
+        let stream = dialer.connect_nearby(None).await?;
+        match responds(stream, request).await? {
+            Some(TOO_MANY) => sleep(lasts(AGAIN)).await,
+            status => return Ok(is_served(status)),
+        }
+    }
 }
 
 /// An honest client comes at `at`, from this address, makes the server's fresh request, and goes when it is
@@ -75,7 +93,7 @@ pub(crate) async fn honest_client(
 async fn asked(dialer: Dialer, from: Option<IpAddr>, ask: Ask<'_>) -> io::Result<bool> {
     let mut stream = dialer.connect_nearby(from).await?;
     match ask {
-        Ask::Response(request) => responds(stream, request).await,
+        Ask::Response(request) => Ok(is_served(responds(stream, request).await?)),
         Ask::Byte(request) => {
             stream.write_all(request).await?;
             stream.read_u8().await.map(|_| true)
@@ -124,8 +142,13 @@ fn patience(network: &Network) -> Duration {
     lasts(patience).max(patience.min(MACHINE))
 }
 
-/// A whole response that is no server error.
-async fn responds(mut stream: Stream, request: &[u8]) -> io::Result<bool> {
+/// It got a whole response that is no server error.
+fn is_served(status: Option<u16>) -> bool {
+    status.is_some_and(|status| status < 500)
+}
+
+/// The status of the whole response, if there is one.
+async fn responds(mut stream: Stream, request: &[u8]) -> io::Result<Option<u16>> {
     stream.write_all(request).await?;
     let requests = request.starts_with(b"HEAD ").then(|| {
         let mut requests = Requests::without_contents();
@@ -144,5 +167,6 @@ async fn responds(mut stream: Stream, request: &[u8]) -> io::Result<bool> {
         }
     }
     let last = responses.list.last();
-    Ok(responses.complete == 1 && last.is_some_and(|response| response.status < 500))
+    let last = last.filter(|_| responses.complete == 1);
+    Ok(last.map(|response| response.status))
 }

@@ -428,7 +428,7 @@ pub(crate) fn all() -> Vec<Guilty> {
                 "a shutdown keeps the listener, and nobody accepts",
                 run::<KeepsListening>,
             ),
-            &[Protocol, Lost],
+            &[Deaf],
         ),
         (
             Stranger::new(
@@ -663,7 +663,7 @@ pub(crate) fn all() -> Vec<Guilty> {
             Stranger::new(
                 "hyper-no-host",
                 "hyper behind clocks answers requests without a Host",
-                crate::innocent::makeup::hyper_clocked,
+                crate::innocent::serving::hyper_clocked,
             ),
             &[Protocol],
         ),

@@ -1,13 +1,21 @@
 //! Innocent servers, each with one habit.
 
-pub(crate) mod makeup;
-mod manners;
+mod admission;
+pub(crate) mod beside;
+mod closing;
+mod refusing;
+pub(crate) mod serving;
+mod wording;
 
 use crate::Stranger;
 use crate::base::{Plain, run};
-use makeup::*;
-use manners::*;
+use admission::*;
+use beside::*;
+use closing::*;
+use refusing::*;
+use serving::*;
 use std::time::Duration;
+use wording::*;
 
 pub(crate) fn all() -> Vec<Stranger> {
     vec![
@@ -71,9 +79,10 @@ pub(crate) fn all() -> Vec<Stranger> {
         .stall(Duration::from_secs(620)),
         Stranger::new(
             "send-timeout",
-            "has 60 s for each write, as nginx",
+            "has 60 s for each write, as nginx, and says so",
             run::<SendTimeout>,
-        ),
+        )
+        .no_residence(),
         Stranger::new(
             "minute-old",
             "closes connections that are a minute old between requests",
@@ -182,9 +191,10 @@ pub(crate) fn all() -> Vec<Stranger> {
         ),
         Stranger::new(
             "job-behind",
-            "works for a minute behind a 202",
+            "works for a minute behind a 202, and says so",
             run::<JobBehind>,
-        ),
+        )
+        .background("strangers/job.rs"),
         Stranger::new(
             "handler-goes-on",
             "lets handlers go on for 4 s without their client",

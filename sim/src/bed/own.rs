@@ -4,7 +4,7 @@ use super::dialogue;
 use super::route::{Route, Routes};
 use crate::contract::Contract;
 use crate::net::TcpListener;
-use crate::server::{Server, Serving, Shutdown};
+use crate::server::{Server, Serving, Shutdown, UNCLAIMED};
 use crate::transport::Listener;
 use hangup_scenario::{Scenario, Verdict};
 use std::collections::BTreeSet;
@@ -78,6 +78,10 @@ impl Server for Own {
         let claimed = self.contract().rate;
         if (fitted.contract.rate).is_some_and(|asked| claimed.is_none_or(|own| asked < own)) {
             Arc::make_mut(&mut fitted).contract.rate = None;
+        }
+        // Nor does one have an end for a client that goes on, if it says that it has none.
+        if fitted.contract.residence.is_some() && self.contract.residence > UNCLAIMED.residence {
+            Arc::make_mut(&mut fitted).contract.residence = None;
         }
         fitted
     }

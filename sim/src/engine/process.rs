@@ -83,6 +83,7 @@ pub(super) fn shuts_down(recorder: &mut Recorder, bound: Duration, late: Duratio
     if life.down == Some(Down::ShutDown) {
         return Ordered::Again;
     }
+    recorder.ledger.told_to_shut_down();
     life.down = Some(Down::ShutDown);
     // One whose future had ended before has nothing left to wait for.
     let ended = life.returned.map(|_| at);

@@ -2,8 +2,10 @@
 
 use super::fault::is_field_line;
 
-/// More head bytes than this and the observer stops following the stream.
-pub(super) const HEAD_BYTES_MAX: usize = 1 << 20;
+/// More bytes than this of a response's head and the observer stops following the stream: it is none.
+pub(super) const RESPONSE_HEAD_BYTES_MAX: usize = 1 << 20;
+/// A request's head is followed for longer, since a server may keep more of it than it claims.
+pub(super) const REQUEST_HEAD_BYTES_MAX: usize = 4 << 20;
 pub(super) const FIELDS_MAX: usize = 128;
 
 /// How the body behind a head is delimited (RFC 9112 §6.3).
@@ -32,6 +34,8 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Messages {
     pub(super) state: State,
+    /// More bytes of a head than this, and it is not followed.
+    head_bytes_max: usize,
     /// The unfinished head, chunk-size line or trailer line.
     pending: Vec<u8>,
     /// Empty lines have come where a message may begin.
@@ -60,7 +64,8 @@ pub(super) enum Head {
 pub(super) enum Seen<'a> {
     /// Empty lines before a head that begins here.
     Blank,
-    Head(&'a [u8]),
+    /// Whole lines of a head that begins at this byte of the stream.
+    Head(&'a [u8], u64),
     /// Content of the message whose head was seen last.
     Data(&'a [u8]),
     /// The message is complete; so many bytes of the stream were its own and earlier ones'.
@@ -68,8 +73,9 @@ pub(super) enum Seen<'a> {
 }
 
 impl Messages {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(head_bytes_max: usize) -> Self {
         Self {
+            head_bytes_max,
             state: State::Head,
             pending: Vec::new(),
             blank: false,
@@ -121,7 +127,7 @@ impl Messages {
                     }
                     let before = self.pending.len();
                     // What came with the head, a body for one, may be longer than any head.
-                    let most = HEAD_BYTES_MAX.saturating_sub(before).min(bytes.len());
+                    let most = self.head_bytes_max.saturating_sub(before).min(bytes.len());
                     let too_long = most < bytes.len();
                     // It is read line by line, however it was cut.
                     let Some(line_end) = memchr::memrchr(b'\n', &bytes[..most]) else {
@@ -139,7 +145,7 @@ impl Messages {
                         self.pending.extend_from_slice(bytes);
                         &self.pending
                     };
-                    match see(Seen::Head(&head[..=before + line_end])) {
+                    match see(Seen::Head(&head[..=before + line_end], self.head_at)) {
                         Head::Partial if too_long => {
                             self.state = State::Ended;
                             return false;
@@ -193,7 +199,7 @@ impl Messages {
                 State::ChunkSize | State::ChunkEnd | State::Trailer => {
                     let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
                         self.pending.extend_from_slice(bytes);
-                        let too_long = self.pending.len() > HEAD_BYTES_MAX;
+                        let too_long = self.pending.len() > self.head_bytes_max;
                         if too_long {
                             self.state = State::Ended;
                         }

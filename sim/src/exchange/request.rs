@@ -4,7 +4,9 @@ use super::asks::Asks;
 use super::contents::Contents;
 use super::fault::{Fault, Faulty, space_before_colon};
 use super::marked::Marked;
-use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
+use super::messages::{
+    FIELDS_MAX, Framing, Head, Messages, REQUEST_HEAD_BYTES_MAX, Seen, State, has_token,
+};
 use super::tunnel::Tunnel;
 use crate::server::app::tunnel::{PROTOCOL, TARGET};
 use hangup_scenario::Host;
@@ -53,6 +55,8 @@ pub struct Request {
     pub asks: Asks,
     /// When its last byte reached the server's host.
     pub complete_at: Option<Duration>,
+    /// How many bytes of the stream are its head's, and those before it.
+    pub head_end: u64,
     /// How many bytes of the stream are its own, and those before it.
     pub end: Option<u64>,
 }
@@ -83,7 +87,7 @@ pub struct Requests {
 impl Default for Requests {
     fn default() -> Self {
         Self {
-            messages: Messages::new(),
+            messages: Messages::new(REQUEST_HEAD_BYTES_MAX),
             list: Vec::new(),
             broken: false,
             lax: false,
@@ -140,9 +144,10 @@ impl Requests {
                 *lax = true;
                 Head::Partial
             }
-            Seen::Head(bytes) => match request_head(bytes, targets.as_deref()) {
+            Seen::Head(bytes, head_at) => match request_head(bytes, targets.as_deref()) {
                 Ok(Some((mut request, bytes, framing))) => {
                     request.began = began.take().unwrap_or(at);
+                    request.head_end = head_at + bytes as u64;
                     if request.asks.sends_back() {
                         let said = match framing {
                             Framing::Length(length) => length,
@@ -283,6 +288,7 @@ fn request_head(
             _ => Asks::of(method, target),
         },
         complete_at: None,
+        head_end: 0,
         end: None,
     };
     if method == "CONNECT" {

@@ -1,7 +1,9 @@
 //! The server's direction.
 
 use super::contents::Contents;
-use super::messages::{FIELDS_MAX, Framing, Head, Messages, Seen, State, has_token};
+use super::messages::{
+    FIELDS_MAX, Framing, Head, Messages, RESPONSE_HEAD_BYTES_MAX, Seen, State, has_token,
+};
 use super::request::Requests;
 use super::tunnel::Tunnel;
 use std::mem::MaybeUninit;
@@ -20,6 +22,8 @@ pub struct Response {
     pub requests: usize,
     /// It said `Connection: close`.
     pub close: bool,
+    /// It has a Transfer-Encoding.
+    pub coded: bool,
     /// When its last byte reached the client's host.
     pub complete_at: Option<Duration>,
 }
@@ -52,7 +56,7 @@ pub struct Responses {
 impl Default for Responses {
     fn default() -> Self {
         Self {
-            messages: Messages::new(),
+            messages: Messages::new(RESPONSE_HEAD_BYTES_MAX),
             list: Vec::new(),
             finals: 0,
             complete: 0,
@@ -101,11 +105,12 @@ impl Responses {
         let mut pending_final = list.last().is_some_and(Response::is_final);
         let whole = messages.feed(bytes, |seen| match seen {
             Seen::Blank => Head::Partial,
-            Seen::Head(bytes) => {
+            Seen::Head(bytes, _) => {
                 let answered = requests.and_then(|requests| requests.list.get(*finals));
                 let head_only = answered.is_some_and(|request| request.head_only);
                 match response_head(bytes, head_only) {
-                    Ok(Some((status, close, length, framing))) => {
+                    Ok(Some(head)) => {
+                        let status = head.status;
                         list.push(Response {
                             status,
                             at,
@@ -113,7 +118,8 @@ impl Responses {
                             requests: requests.map_or(0, |requests| {
                                 requests.list.len() + usize::from(requests.in_head())
                             }),
-                            close,
+                            close: head.close,
+                            coded: head.coded,
                             complete_at: None,
                         });
                         pending_final = status >= 200;
@@ -122,8 +128,8 @@ impl Responses {
                         }
                         *finals += usize::from(pending_final);
                         Head::Whole {
-                            bytes: length,
-                            framing,
+                            bytes: head.length,
+                            framing: head.framing,
                             last: status == 101,
                         }
                     }
@@ -169,7 +175,16 @@ impl Responses {
     }
 }
 
-fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<(u16, bool, usize, Framing)>, ()> {
+/// A whole head of a response.
+struct ResponseHead {
+    status: u16,
+    close: bool,
+    coded: bool,
+    length: usize,
+    framing: Framing,
+}
+
+fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<ResponseHead>, ()> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut head = httparse::Response::new(&mut []);
     let parser = httparse::ParserConfig::default();
@@ -181,15 +196,17 @@ fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<(u16, bool, usi
     let status = head.code.ok_or(())?;
     // HTTP/1.0 closes unless it says otherwise, and what only the close ends does so whatever it says.
     let mut close = head.version == Some(0);
+    let mut coded = false;
     let mut framing = Framing::UntilClose;
     for field in head.headers.iter() {
         if field.name.eq_ignore_ascii_case("connection") {
             close |= has_token(field.value, "close");
             close &= !has_token(field.value, "keep-alive");
-        } else if field.name.eq_ignore_ascii_case("transfer-encoding")
-            && has_token(field.value, "chunked")
-        {
-            framing = Framing::Chunked;
+        } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
+            coded = true;
+            if has_token(field.value, "chunked") {
+                framing = Framing::Chunked;
+            }
         } else if field.name.eq_ignore_ascii_case("content-length") && framing != Framing::Chunked {
             let value = std::str::from_utf8(field.value).map_err(drop)?;
             framing = Framing::Length(value.trim().parse().map_err(drop)?);
@@ -199,5 +216,11 @@ fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<(u16, bool, usi
         framing = Framing::None;
     }
     close |= framing == Framing::UntilClose;
-    Ok(Some((status, close, length, framing)))
+    Ok(Some(ResponseHead {
+        status,
+        close,
+        coded,
+        length,
+        framing,
+    }))
 }

@@ -60,6 +60,10 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
 
 type Lost = Option<(Duration, String)>;
 
+/// A server that waits so long before its reset gives a client that reads the time to take what has arrived. Go's net/http
+/// waits 500 ms.
+const LINGERED: Duration = Duration::from_millis(450);
+
 /// A staged close takes so long at most, and a server that claims an end for any connection begins it so long before.
 const STAGED: Duration = UNCLAIMED.drain;
 
@@ -188,7 +192,11 @@ fn erased(run: &Run, connection: &Connection) -> Lost {
     let last = connection.responses.list.last()?;
     let complete = last.complete_at.filter(|_| last.is_final())?;
     // A bound cuts the wait short.
-    let waited = !at_once(connection, closed_at) || at_its_bound(run, connection, closed_at);
+    let lingered = connection
+        .server_shutdown
+        .is_some_and(|shut| closed_at >= shut + LINGERED);
+    let waited =
+        lingered || !at_once(connection, closed_at) || at_its_bound(run, connection, closed_at);
     // The network may bring a response long after a server that did wait has closed.
     let late = complete > closed_at + AT_ONCE;
     let inside = connection.responses.inside();

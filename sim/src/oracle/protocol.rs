@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what the server says is HTTP/1.1 | `garbage` |
 //! | at most one `100 Continue` a request, none to HTTP/1.0, none behind the final response | `continues` |
+//! | no Transfer-Encoding to HTTP/1.0, nor where a response has no body | `coded` |
 //! | a body byte is never read as a request | `smuggled` |
 //! | behind a framing error the server closes, and reads nothing more as a request | `framing` |
 //! | a request without a Host, or with two, is refused | `host` |
@@ -16,6 +17,7 @@
 //!
 //! Behind a request that does not parse little else is judged, since there servers may rightly differ.
 
+mod coded;
 mod continues;
 mod crosstalk;
 mod framing;
@@ -67,6 +69,7 @@ fn broken(run: &Run, connection: &Connection) -> Option<(&'static str, (Duration
     let named = |part, broken: Broken| broken.map(|broken| (part, broken));
     named("garbage", garbage::judge(connection))
         .or_else(|| named("continue", continues::judge(connection)))
+        .or_else(|| named("coded", coded::judge(connection)))
         .or_else(|| named("smuggled", smuggled::judge(connection)))
         .or_else(|| named("framing", framing::judge(run, connection)))
         .or_else(|| named("host", host::judge(connection)))

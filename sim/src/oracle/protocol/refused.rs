@@ -9,7 +9,8 @@ use std::time::Duration;
 
 /// These say that something is wrong with the request, not that it comes too slowly or that there is too much to do.
 const REFUSALS: [u16; 3] = [400, 501, 505];
-/// No server's patience with a head is shorter, so this early it is the bytes that are refused, not their pace.
+/// No server's patience with a head is shorter, so this early it is the bytes that are refused, not their pace. Later it is
+/// so if the server had read all of them.
 const PROMPT: Duration = Duration::from_millis(1500);
 /// So long the plainest request needs nowhere.
 const IGNORED: Duration = Duration::from_secs(10);
@@ -44,7 +45,7 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
             };
             let left = connection.client_shutdown.or(connection.client_closed);
             let prompt = refusal.at >= began && refusal.at <= began + PROMPT;
-            (prompt && left.is_none_or(|left| left > refusal.at)).then(|| {
+            (refusal.at >= began && (prompt || was_read(connection, which)) && left.is_none_or(|left| left > refusal.at)).then(|| {
                 (
                     refusal.at,
                     format!(
@@ -60,6 +61,13 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
         }
         None => ignored(run, connection),
     }
+}
+
+/// The server had read the request to its end before it refused it: what it refused was not the pace of its bytes.
+fn was_read(connection: &Connection, which: usize) -> bool {
+    let request = connection.requests.list.get(which);
+    let end = request.and_then(|request| request.end);
+    end.is_some_and(|end| connection.read_before_last_write >= end)
 }
 
 /// The server has read a plain request, of the only client there is, and says nothing.

@@ -1,12 +1,15 @@
 //! A whole request is not dropped in silence.
 
 use super::{Broken, CROSSING};
+use crate::exchange::Request;
+use crate::exchange::asks::Asks;
 use crate::finding::spell;
 use crate::ledger::Connection;
 use crate::run::Run;
 use std::time::Duration;
 
-/// Who closes so long after a whole request did not drop it: its deadline for the handler was over (§9.5).
+/// Who closes so long after a whole request may have waited for its handler until the deadline for that was over
+/// (RFC 9112 section 9.5). What is known to be answered at once is not waited for.
 const GIVEN_UP: Duration = Duration::from_secs(10);
 
 /// The server closed, though the client still waited and had made a whole request, every earlier response had come
@@ -16,6 +19,9 @@ const GIVEN_UP: Duration = Duration::from_secs(10);
 /// A request may cross the close of a connection that was idle (RFC 9112 section 9.5). So only a request counts that the server's
 /// application had read to its end when it began to close, that was whole well before the close, or that came before any idle
 /// clock could have run out: the first one, or one behind which the client half-closed.
+///
+/// A request may cross the signal to shut down in the same way, but not if the application had read its head before
+/// the signal and then read it to its end: it was under way.
 pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
     if connection.requests.lax {
         return None;
@@ -66,9 +72,13 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
     let was_read = request
         .end
         .is_some_and(|end| connection.read_before_close.is_some_and(|read| read >= end));
-    // A request may cross the signal to shut down, too, and when the time for that is up, what is under way is cut.
+    let head_was_read = connection
+        .read_at_signal
+        .is_some_and(|read| read >= request.head_end);
+    let under_way_at_signal = was_read && head_was_read;
+    // When the time for a shutdown is up, what is under way is cut.
     let shut_down = run.life.shutdowns.iter().any(|shutdown| {
-        let crosses = shutdown.asked < complete_at + CROSSING;
+        let crosses = shutdown.asked < complete_at + CROSSING && !under_way_at_signal;
         shutdown.asked <= closed_at && (crosses || shutdown.at_least <= closed_at)
     });
     if shut_down {
@@ -92,6 +102,7 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
             && !crosses
             && complete_at < ready_at + CROSSING);
     let given_up = complete_at.max(ready_at) + GIVEN_UP <= closed_at;
+    let given_up = given_up && !(was_read && is_prompt(connection, request));
     if may_close || given_up || !in_time {
         return None;
     }
@@ -114,4 +125,14 @@ pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
             spell(closed_at)
         ),
     ))
+}
+
+/// The application answers it as soon as it has come whole.
+fn is_prompt(connection: &Connection, request: &Request) -> bool {
+    let of_probe_app = matches!(
+        request.asks,
+        Asks::Ok | Asks::Echo | Asks::Reject | Asks::Big(_) | Asks::Missing
+    );
+    let by_probe_app = connection.probe_app > 0 && of_probe_app;
+    request.plain || by_probe_app || request.asks == Asks::Whole
 }
