@@ -402,7 +402,7 @@ fn judged(scenario: &Arc<Scenario>, server: &MakeUp) -> Cell {
 }
 
 /// Healthy but for one thing, and what that is.
-const RIGHTLY_CONVICTED: [(&str, &str, Verdict, &str); 3] = [
+const RIGHTLY_CONVICTED: [(&str, &str, Verdict, &str); 4] = [
     (
         "pipeline-flush",
         "close-then-request",
@@ -412,6 +412,12 @@ const RIGHTLY_CONVICTED: [(&str, &str, Verdict, &str); 3] = [
     ),
     ("prefork", "idle-race", Verdict::Deaf, SHUT_OUT),
     ("prefork", "connection-crowd", Verdict::Deaf, SHUT_OUT),
+    (
+        "prefork",
+        "panics-in-a-row",
+        Verdict::Deaf,
+        "each panic ends a worker, and nobody starts another one",
+    ),
 ];
 
 const SHUT_OUT: &str = "its few workers wait for idle clients, and nobody else is served meanwhile";
@@ -431,7 +437,7 @@ fn surprise(server: &MakeUp, cell: &Cell) -> Option<String> {
     let verdict = cell.verdict();
     let expected = match known {
         _ if incident.name == LONGER_THAN_A_MINUTE => verdict == Verdict::Lost,
-        Some((_, _, Verdict::Deaf, _)) => {
+        Some((_, _, Verdict::Deaf, SHUT_OUT)) => {
             let mut findings = cell.findings.iter();
             verdict == Verdict::Deaf && findings.all(|one| one.part == Some("shut-out"))
         }

@@ -35,6 +35,8 @@ pub(crate) struct Stranger {
     serve: fn(TcpListener, Shutdown) -> Serving,
     contract: Contract,
     speaks_lines: bool,
+    /// It speaks another protocol behind a 101.
+    upgrades: bool,
     /// Where it spawns tasks that are meant to outlive connections.
     background: Option<&'static str>,
     /// It wakes periodically, which makes each run some hundred times dearer.
@@ -57,6 +59,7 @@ impl Stranger {
             serve,
             contract,
             speaks_lines: false,
+            upgrades: false,
             background: None,
             ticks: false,
         }
@@ -90,6 +93,12 @@ impl Stranger {
         self
     }
 
+    /// It speaks another protocol behind a 101.
+    pub(crate) fn upgrades(mut self) -> Self {
+        self.upgrades = true;
+        self
+    }
+
     pub(crate) fn lines(mut self) -> Self {
         self.speaks_lines = true;
         self
@@ -120,6 +129,10 @@ impl Stranger {
         if self.speaks_lines {
             return bed.not_http("hello\n");
         }
+        let bed = match self.upgrades {
+            true => bed.route(Route::Upgrade, "/socket"),
+            false => bed,
+        };
         bed.route(Route::ReadsBody, "/upload")
             .route(Route::LeavesBody, "/form")
             .route(Route::Big, "/file")
@@ -146,50 +159,12 @@ const CASES: u64 = 200;
 /// What the bed misjudges today: the server, what is right, what comes instead, and what brings
 /// that out (an incident, `case N` of `fuzz --seed 1`, or `-` where no incident and no case finds
 /// anything).
-const MISJUDGED: &[(&str, &str, &str, &str)] = &[
-    (
-        "empty-lines-restart",
-        "convicted: `late`, a client that sends an empty line every 9 s stays for ever",
-        "nothing",
-        "-",
-    ),
-    (
-        "unclocked-upgrade",
-        "convicted: `hung`, a client that is silent behind its 101 stays for ever",
-        "nothing",
-        "-",
-    ),
-    (
-        "no-pongs",
-        "convicted: `late`, the server's own pings are no progress of the client",
-        "nothing",
-        "-",
-    ),
-    (
-        "panic-stays-counted",
-        "convicted: `deaf`, eight panics have every later request answered 503",
-        "nothing",
-        "-",
-    ),
-    (
-        "lock-across-handler",
-        "convicted: `deaf`, one slow handler holds up all others for 4 s each",
-        "nothing",
-        "-",
-    ),
-    (
-        "audit-blocks",
-        "convicted: `deaf`, sixteen responses behind a 503 nobody is answered",
-        "nothing",
-        "-",
-    ),
-    (
-        "endless-body",
-        "convicted: `hoard`, more than the 2 MiB that the contract allows",
-        "nothing",
-        "-",
-    ),
-];
+const MISJUDGED: &[(&str, &str, &str, &str)] = &[(
+    "endless-body",
+    "convicted: `hoard`, more than the 2 MiB that the contract allows",
+    "nothing",
+    "-",
+)];
 
 fn says(cell: &Cell) -> String {
     let told = |finding: &hangup::finding::Finding| {

@@ -258,10 +258,26 @@ impl Hooks for BodyClockPerRead {
     }
 }
 
-/// Does the request at the front of the buffer ask for an upgrade?
-fn asks_for_upgrade(conn: &Conn) -> bool {
-    let text = String::from_utf8_lossy(&conn.buf).to_ascii_lowercase();
-    text.contains("\r\nupgrade:") && text.contains("\r\n\r\n")
+/// Does the request at the front of the buffer ask for an upgrade? Reads up to the end of its head.
+async fn asks_for_upgrade(conn: &mut Conn) -> Result<bool, End> {
+    const HEAD_MAX: usize = 8 * 1024;
+    let asks = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+        let (head, _) = text.split_once("\r\n\r\n")?;
+        Some(head.contains("\r\nupgrade:"))
+    };
+    let clock = conn.clocks.head;
+    let reading = timeout(clock, async {
+        while asks(&conn.buf).is_none() && conn.buf.len() < HEAD_MAX {
+            if conn.fill().await? == 0 {
+                break;
+            }
+        }
+        Ok::<(), End>(())
+    });
+    // What does not come in time is told by the head's own clock.
+    reading.await.unwrap_or(Ok(()))?;
+    Ok(asks(&conn.buf).unwrap_or(false))
 }
 
 const SWITCHING: &[u8] =
@@ -276,7 +292,7 @@ impl Hooks for UnclockedUpgrade {
         if !wait(conn).await? {
             return Ok(false);
         }
-        if !asks_for_upgrade(conn) {
+        if !asks_for_upgrade(conn).await? {
             return exchange(self, conn).await;
         }
         unclocked_head(conn).await?;
@@ -300,7 +316,7 @@ impl Hooks for NoPongs {
         if !wait(conn).await? {
             return Ok(false);
         }
-        if !asks_for_upgrade(conn) {
+        if !asks_for_upgrade(conn).await? {
             return exchange(self, conn).await;
         }
         unclocked_head(conn).await?;

@@ -147,7 +147,8 @@ pub(crate) fn all() -> Vec<Guilty> {
                 "unclocked-upgrade",
                 "an upgraded connection has no clock",
                 run::<UnclockedUpgrade>,
-            ),
+            )
+            .upgrades(),
             held,
         ),
         (
@@ -155,7 +156,8 @@ pub(crate) fn all() -> Vec<Guilty> {
                 "no-pongs",
                 "an upgraded connection gets pings, and nobody looks for pongs",
                 run::<NoPongs>,
-            ),
+            )
+            .upgrades(),
             held,
         ),
         (

@@ -165,7 +165,8 @@ pub(crate) fn all() -> Vec<Stranger> {
             "clocked-upgrade",
             "echoes upgraded connections for a minute at most",
             run::<ClockedUpgrade>,
-        ),
+        )
+        .upgrades(),
         Stranger::new(
             "farewell",
             "answers 503 at shutdown to clients that have not asked",
