@@ -119,7 +119,8 @@ fn options(server: &dyn Server) -> Options {
         network: true,
         server_events: true,
         last_seconds: true,
-        abuse: true,
+        // An empty line may be a request of another protocol, and who goes on asking may stay.
+        abuse: server.speaks_http(),
         ..Options::default()
     }
 }
