@@ -417,3 +417,43 @@ fn a_request_is_under_way_at_a_shutdown_if_its_head_was_read_before() {
     assert!(unanswered(&format!("{post}, {stall}, {body}, {AWAIT}")));
     assert!(!unanswered(&format!("{stall}, {post}, {body}, {AWAIT}")));
 }
+
+// --- Transfer-Encoding --------------------------------------------------------------------------
+
+/// Answers every request with these bytes, and closes.
+fn answers(bytes: &'static [u8]) -> Arc<dyn Server> {
+    let serve = move |listener: TcpListener, _: Shutdown| -> Serving {
+        Box::pin(each(listener, move |mut stream| async move {
+            if timeout(20 * SECOND, head(&mut stream)).await?? {
+                stream.write_all(bytes).await?;
+            }
+            closes(stream).await
+        }))
+    };
+    Bed::new("answers", serve).into()
+}
+
+#[test]
+fn a_transfer_encoding_is_for_http_1_1_and_for_what_can_have_a_body() {
+    let chunked: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let none: &[u8] =
+        b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+    let early: &[u8] = b"HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let plain_204: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+    let ask = |version: &str| {
+        plain(&format!(
+            "{{ do = \"send\", head = {{ method = \"GET\", target = \"/\", version = \"{version}\" }} }}, {AWAIT}, {{ do = \"close\" }}"
+        ))
+    };
+    let part = |version, answer| {
+        let findings = judged(&ask(version), &*answers(answer));
+        findings.first().map(|finding| (finding.kind, finding.part))
+    };
+    let coded = Some((Verdict::Protocol, Some("coded")));
+    assert_eq!(part("1.1", chunked), None);
+    assert_eq!(part("1.0", chunked), coded);
+    assert_eq!(part("1.0", CLOSE), None);
+    assert_eq!(part("1.1", none), coded);
+    assert_eq!(part("1.1", plain_204), None);
+    assert_eq!(part("1.1", early), coded);
+}
