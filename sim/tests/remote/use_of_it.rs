@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -255,6 +255,36 @@ fn a_server_that_cuts_honest_clients_off_is_convicted() {
             .find(|line| line.starts_with("healthy-slow-upload"));
         assert!(deaf.is_some_and(|line| line.contains("deaf")), "{told}");
     }
+}
+
+/// Among hundreds of runs at once a client may come too late for a timer of the server; alone it does not.
+#[test]
+fn an_honest_client_that_is_cut_off_once_and_served_alone_is_served() {
+    let once = Arc::new(AtomicBool::new(true));
+    let cut = Arc::clone(&once);
+    let address = server(move |mut stream| {
+        let mut begin = [0; 4096];
+        let count = stream.peek(&mut begin).unwrap_or(0);
+        let is_upload = String::from_utf8_lossy(&begin[..count]).contains("ength: 10000\r\n");
+        match is_upload && cut.swap(false, Ordering::SeqCst) {
+            // Closed behind all that has come: no reset takes the place of the FIN.
+            true => drop(stream.read(&mut begin)),
+            false => reads(stream, Duration::from_secs(4), b""),
+        }
+    })
+    .to_string();
+    let probe = hangup(&[
+        "probe",
+        "healthy-slow-upload",
+        "--addr",
+        &address,
+        "--contract",
+        "stall=60s,drain=5s",
+        "--times",
+        "10",
+    ]);
+    assert!(!once.load(Ordering::SeqCst), "it was never cut off");
+    assert_eq!(probe.status.code(), Some(0), "{}", text(&probe.stdout));
 }
 
 #[test]
