@@ -27,7 +27,7 @@ const DIFFERENCES: [(&str, &str, &str); 7] = [
 ];
 
 /// Incidents that kernel TCP on one machine cannot tell, and why.
-const UNTOLD: [(&str, &str); 6] = [
+const UNTOLD: [(&str, &str); 8] = [
     ("idle-race", "without latency no request crosses a close"),
     (
         "vanish-mid-body",
@@ -43,7 +43,12 @@ const UNTOLD: [(&str, &str); 6] = [
         "download-past-the-age",
         "an hour and a half takes minutes, though time is 50 times faster",
     ),
+    ("upgrade-silent", AN_HOUR),
+    ("upgrade-vanishes", AN_HOUR),
 ];
+
+const AN_HOUR: &str =
+    "an upgraded connection may be silent for an hour, which takes more than a minute";
 
 const FIN_AT_ONCE: &str = "hyper drops its response when it sees the FIN before it has answered. On leap request and FIN \
      arrive together. On the wire tokio reads a socket that was accepted just now before epoll has told it of the FIN, so that the \
@@ -129,8 +134,8 @@ fn servers() -> Vec<Arc<dyn Server>> {
 /// How often the wire may be late: a machine under load is.
 const TRIES: usize = 3;
 
-/// So many runs that mostly wait go on at once.
-const AT_ONCE: usize = 64;
+/// So many runs that mostly wait go on at once: a server's whole incident book lasts as long as its longest incident.
+const AT_ONCE: usize = 256;
 
 /// A scenario and the server that it is run against.
 type Pair = (Arc<Scenario>, Arc<dyn Server>);

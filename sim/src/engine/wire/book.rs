@@ -507,23 +507,17 @@ fn in_kernel(id: u32, change: far::Change) {
 
 /// Looks at what the kernel holds of connections that the server of this process has closed.
 fn look_at_closed() {
-    let watched = BOOK.with_borrow(|book| book.list.iter().any(|known| known.kernel.is_some()));
-    // A table that cannot be read at the moment is read at the next look.
-    let mut rows = BTreeMap::new();
-    let enter = |local, peer, row| {
-        rows.insert((local, peer), row);
-    };
-    if !watched || table::read(enter).is_err() {
-        return;
-    }
     let mut changes = Vec::new();
     BOOK.with_borrow_mut(|book| {
         for (known, id) in book.list.iter_mut().zip(1..) {
             let Some(kernel) = &mut known.kernel else {
                 continue;
             };
-            let row = rows.get(&kernel.ends).and_then(table::Row::orphaned);
-            match row {
+            // A table that cannot be read at the moment is read at the next look.
+            let Ok(row) = table::find(kernel.ends.0, kernel.ends.1) else {
+                continue;
+            };
+            match row.as_ref().and_then(table::Row::orphaned) {
                 Some(bytes) if !std::mem::replace(&mut kernel.orphan, true) => {
                     changes.push((id, far::Change::Orphaned(bytes)));
                 }

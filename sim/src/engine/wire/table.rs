@@ -1,4 +1,5 @@
-//! The kernel's table of TCP sockets (`/proc/net/tcp`), with those that no process holds any more.
+//! The kernel's table of TCP sockets, with those that no process holds any more: one of them by its addresses
+//! ([`hangup_sockdiag`]), or all (`/proc/net/tcp`).
 
 use std::fs;
 use std::io;
@@ -58,11 +59,23 @@ pub(super) fn read(mut each: impl FnMut(SocketAddr, SocketAddr, Row)) -> io::Res
     Ok(())
 }
 
-/// The socket with these two addresses, `None` if the kernel has none.
+/// The socket with these two addresses, `None` if the kernel has none. Where one cannot be asked for, all are read, which takes the
+/// longer the more there may be.
 ///
 /// # Errors
 /// When this machine has no such table.
 pub(super) fn find(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Row>> {
+    match hangup_sockdiag::socket(local, peer) {
+        Ok(found) => Ok(found.map(|socket| Row {
+            state: socket.state,
+            queued: socket.unacknowledged as usize,
+            inode: socket.inode.into(),
+        })),
+        Err(_) => search(local, peer),
+    }
+}
+
+fn search(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Row>> {
     let wanted = (canonical(local), canonical(peer));
     let mut found = None;
     read(|local, peer, row| {
@@ -118,6 +131,25 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_found_as_among_all() {
+        let listener = std::net::TcpListener::bind("[::]:0").expect("a port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let client = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        let (server, _) = listener.accept().expect("it comes");
+        for stream in [&client, &server] {
+            let own = canonical(stream.local_addr().expect("it is connected"));
+            let peer = canonical(stream.peer_addr().expect("it is connected"));
+            let found = find(own, peer).expect("a table");
+            assert!(found.is_some_and(|row| row.state == ESTABLISHED && row.inode != 0));
+            assert_eq!(found, search(own, peer).expect("a table"));
+        }
+        let (own, peer) = (client.local_addr().expect("it is connected"), "127.0.0.1:1");
+        let peer = peer.parse().expect("an address");
+        assert_eq!(find(own, peer).expect("a table"), None);
+        assert_eq!(search(own, peer).expect("a table"), None);
+    }
 
     #[test]
     fn lines_of_both_families_are_read() {
