@@ -118,7 +118,8 @@ impl Draw<'_> {
     }
 
     fn extension(&mut self) -> &'static str {
-        *self.stream.pick(EXTENSIONS.as_slice())
+        let which = self.stream.below(EXTENSIONS.len() as u64);
+        EXTENSIONS[which as usize]
     }
 
     fn halves(&mut self) -> Client {
