@@ -39,8 +39,8 @@ pub(crate) struct Stranger {
     upgrades: bool,
     /// Where it spawns tasks that are meant to outlive connections.
     background: Option<&'static str>,
-    /// It wakes periodically, which makes each run some hundred times dearer.
-    ticks: bool,
+    /// Every so many-th incident is run, and so many cases.
+    effort: (usize, u64),
 }
 
 impl Stranger {
@@ -61,7 +61,7 @@ impl Stranger {
             speaks_lines: false,
             upgrades: false,
             background: None,
-            ticks: false,
+            effort: (1, CASES),
         }
     }
 
@@ -104,18 +104,16 @@ impl Stranger {
         self
     }
 
-    /// It has a task that wakes periodically, for ever.
+    /// It has a task that wakes periodically, for ever, which makes each run some hundred times dearer.
     pub(crate) fn ticks(mut self) -> Self {
-        self.ticks = true;
+        self.effort = (25, 10);
         self
     }
 
-    /// Every so many-th incident is run, and so many cases.
-    fn effort(&self) -> (usize, u64) {
-        match self.ticks {
-            true => (25, 10),
-            false => (1, CASES),
-        }
+    /// It has a task that wakes every millisecond, for ever: a run takes some seconds.
+    pub(crate) fn ticks_fast(mut self) -> Self {
+        self.effort = (100, 2);
+        self
     }
 
     fn bed(&self) -> Bed {
@@ -322,7 +320,7 @@ fn the_innocent_are_clean() {
             continue;
         }
         let server: Arc<dyn Server> = stranger.bed().into();
-        let (step, cases) = stranger.effort();
+        let (step, cases) = stranger.effort;
         for cell in incidents(&*server, step) {
             let what = (stranger.name, &cell.scenario.name);
             assert_eq!(
@@ -354,6 +352,38 @@ fn the_memory_of_the_innocent_does_not_grow() {
             "{name}: {:?}",
             grown.map(|cell| cell.findings)
         );
+    }
+}
+
+/// The address of a scenario's clients may be banned for what they did, as long as others are served and the ban ends.
+#[test]
+fn a_ban_of_one_address_for_a_while_is_no_deafness() {
+    let scenario = incident::named("reset-at-once").expect("it is in the book");
+    let judged = |stranger: Stranger| {
+        let server: Arc<dyn Server> = stranger.bed().into();
+        Cell::of(Engine::Leap, &scenario, &*server, Detail::default())
+    };
+    let named = |name| move |one: &Stranger| one.name == name;
+    let guilty = || guilty::all().into_iter().map(|(stranger, _)| stranger);
+    // The fresh client is turned away, is served at another address, and comes again; or is turned away everywhere. Where it
+    // is told to come later, it comes seven times.
+    for (stranger, verdict, probes) in [
+        (
+            innocent::all().into_iter().find(named("bans-abusers")),
+            Verdict::Clean,
+            3,
+        ),
+        (
+            guilty().find(named("address-never-forgotten")),
+            Verdict::Deaf,
+            7 + 1 + 7,
+        ),
+        (guilty().find(named("bans-everybody")), Verdict::Deaf, 2),
+    ] {
+        let cell = judged(stranger.expect("it is one of them"));
+        let came = cell.run.connections.iter().filter(|one| one.probe).count();
+        let what = (&cell.server, &cell.findings);
+        assert_eq!((cell.verdict(), came), (verdict, probes), "{what:?}");
     }
 }
 
@@ -438,7 +468,7 @@ fn tell(stranger: &Stranger, expected: &[Verdict], cases: u64) {
         expected
     };
     let mut others = Vec::new();
-    for cell in incidents(&*server, stranger.effort().0) {
+    for cell in incidents(&*server, stranger.effort.0) {
         match found(&cell, all) {
             Some(found) => {
                 println!("| `{name}` | {about} | {found} | {} |", cell.scenario.name);
@@ -454,10 +484,9 @@ fn tell(stranger: &Stranger, expected: &[Verdict], cases: u64) {
     for other in others {
         println!("    by luck? {} {}", other.scenario.name, says(&other));
     }
-    let cases = if stranger.ticks {
-        stranger.effort().1
-    } else {
-        cases
+    let cases = match stranger.effort {
+        (1, _) => cases,
+        (_, dear) => dear,
     };
     let (case, cell) = fuzzed(&*server, cases);
     match &cell {
@@ -494,8 +523,6 @@ fn provoked() {
 fn own_clients(name: &str, server: &dyn Server) -> Vec<Cell> {
     let all = clients::CLIENTS.iter().filter(|(one, _)| *one == name);
     let cells = all.map(|(_, text)| {
-        let text = text.replace("<crlf>", &"\\r\\n".repeat(12_000));
-        let text = text.replace("<pad>", &"x".repeat(2_200_000));
         let scenario = hangup_tests::scenario(&format!("name = \"provoked\"\n{text}\n"));
         Cell::varied(Engine::Leap, &scenario, server, Detail::default())
     });

@@ -10,11 +10,14 @@ use crate::report::wording;
 use crate::trace::{lasts, record};
 use crate::transport::{Dialer, Stream};
 use hangup_scenario::render::Mark;
-use hangup_scenario::{Await, LinkChange, Piece, Read, Scenario, Send, Step, Trickle, Until};
+use hangup_scenario::{
+    Addresses, Await, LinkChange, Piece, Read, Scenario, Send, Step, Trickle, Until,
+};
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -28,6 +31,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(127);
 /// How long a client tries to get rid of the bytes of one `send`, or to finish one `read`: far longer than any
 /// contract lets a silent connection live, so that what is judged is the server, and short enough that a run ends.
 const MOVE_PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// The address of the first client that has its own: 10.16.0.1. The others follow.
+const OWN_ADDRESSES: u32 = Ipv4Addr::new(10, 16, 0, 1).to_bits();
 const READ_AT_ONCE: usize = 16 * 1024;
 
 /// How a step came out, for the trace hash and the timeline.
@@ -205,11 +210,19 @@ impl Client {
         Outcome::Done
     }
 
+    /// The address that is this client's own; none where it shares one with others.
+    fn address(&self) -> Option<IpAddr> {
+        match self.scenario.clients[self.entry].addresses {
+            Addresses::Shared => None,
+            Addresses::Own => Some(IpAddr::V4(Ipv4Addr::from_bits(OWN_ADDRESSES + self.number))),
+        }
+    }
+
     async fn connect(&mut self) -> Outcome {
         if self.connected.is_some() {
             return Outcome::Done;
         }
-        let connecting = pin!(self.dialer.connect());
+        let connecting = pin!(self.dialer.connect(self.address()));
         match timeout(
             lasts(CONNECT_PATIENCE.min(self.patience)),
             opened_by(Opener::Client(self.number), connecting),

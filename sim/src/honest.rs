@@ -28,7 +28,8 @@ const NAMED_MAX: usize = 3;
 /// When honest clients come; none in most runs.
 pub type Moments = [Option<Duration>; HONEST_MAX];
 
-/// The address of the honest client with this number: no client of a scenario has it.
+/// The address of the honest client with this number, or, with [`HONEST_MAX`], of the fresh client that comes from elsewhere: no
+/// client of a scenario has it.
 pub(crate) fn address(number: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1 + number as u8))
 }

@@ -10,6 +10,7 @@ use hangup_scenario::Network;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
@@ -24,6 +25,8 @@ const TRIPS: u32 = 10;
 const MACHINE: Duration = Duration::from_secs(5);
 /// Where it is told that there are too many requests (429), it comes again so much later.
 const AGAIN: Duration = Duration::from_secs(5);
+/// A ban of an address for what its clients did is over then.
+const BAN: Duration = Duration::from_secs(60 * 60);
 /// "Too many requests": a server that limits rates says so to a client that is to come later.
 const TOO_MANY: u16 = 429;
 /// How often it looks whether it was accepted.
@@ -43,8 +46,21 @@ enum Ask<'a> {
     Accept,
 }
 
+/// What came of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reception {
+    Served,
+    /// The connection was ended without a whole answer, or the answer was an error of the server's or 429.
+    TurnedAway,
+    /// Nothing came within the patience.
+    Ignored,
+}
+
 /// Asks as a server wants to be asked: over HTTP, in a protocol of its own, or, where nobody knows what to say, by connecting alone.
 /// True when it is served.
+///
+/// It comes from the address that the scenario's clients share. A server may ban that for what they did: who is turned away
+/// is served at another address, and, once the ban must be over, at the first one.
 pub(crate) async fn is_well(
     dialer: Dialer,
     network: &Network,
@@ -56,20 +72,61 @@ pub(crate) async fn is_well(
         (false, None) => Ask::Accept,
     };
     sleep(lasts(BREATH)).await;
-    let asked = pin!(until_let_in(dialer, ask));
+    let other = Some(honest::address(honest::HONEST_MAX));
+    match received(dialer, None, network, ask).await {
+        Reception::Served => true,
+        Reception::TurnedAway if dialer.has_addresses() => {
+            received(dialer, other, network, ask).await == Reception::Served
+                && is_let_in_again(dialer, network, ask).await
+        }
+        Reception::TurnedAway | Reception::Ignored => false,
+    }
+}
+
+/// A ban ends. In real time nobody waits for that.
+async fn is_let_in_again(dialer: Dialer, network: &Network, ask: Ask<'_>) -> bool {
+    if let Dialer::Wire(_) = dialer {
+        return true;
+    }
+    sleep(lasts(BAN)).await;
+    received(dialer, None, network, ask).await == Reception::Served
+}
+
+/// Asks from this address, again for as long as it is told to come later.
+async fn received(
+    dialer: Dialer,
+    from: Option<IpAddr>,
+    network: &Network,
+    ask: Ask<'_>,
+) -> Reception {
+    let told_later = AtomicBool::new(false);
+    let asked = pin!(until_let_in(dialer, from, ask, &told_later));
     let asked = timeout(patience(network), opened_by(Opener::Probe, asked));
-    matches!(asked.await, Ok(Ok(true)))
+    match asked.await {
+        Ok(Ok(true)) => Reception::Served,
+        Ok(_) => Reception::TurnedAway,
+        Err(_) if told_later.load(Relaxed) => Reception::TurnedAway,
+        Err(_) => Reception::Ignored,
+    }
 }
 
 /// Asks again for as long as it is told to come later: who is told so for ever is shut out.
-async fn until_let_in(dialer: Dialer, ask: Ask<'_>) -> io::Result<bool> {
+async fn until_let_in(
+    dialer: Dialer,
+    from: Option<IpAddr>,
+    ask: Ask<'_>,
+    told_later: &AtomicBool,
+) -> io::Result<bool> {
     let Ask::Response(request) = ask else {
-        return asked(dialer, None, ask).await;
+        return asked(dialer, from, ask).await;
     };
     loop {
-        let stream = dialer.connect_nearby(None).await?;
+        let stream = dialer.connect_nearby(from).await?;
         match responds(stream, request).await? {
-            Some(TOO_MANY) => sleep(lasts(AGAIN)).await,
+            Some(TOO_MANY) => {
+                told_later.store(true, Relaxed);
+                sleep(lasts(AGAIN)).await;
+            }
             status => return Ok(is_served(status)),
         }
     }

@@ -47,14 +47,23 @@ pub enum Dialer {
 }
 
 impl Dialer {
-    /// Opens a connection.
-    pub async fn connect(&self) -> io::Result<Stream> {
+    /// Opens a connection, from a host with this address or any. Where [`Dialer::has_addresses`] is false, all come
+    /// from one.
+    pub async fn connect(&self, from: Option<IpAddr>) -> io::Result<Stream> {
         match self {
-            Self::Leap(address) => hangup_network::TcpStream::connect(*address)
+            Self::Leap(address) => hangup_network::TcpStream::connect_from(from, *address, None)
                 .await
                 .map(Stream::Leap),
-            Self::Turmoil(dialer) => dialer.connect().await.map(Stream::Turmoil),
-            Self::Wire(dialer) => dialer.connect().await.map(Stream::Wire),
+            Self::Turmoil(dialer) => dialer.connect(from).await.map(Stream::Turmoil),
+            Self::Wire(dialer) => dialer.connect(from).await.map(Stream::Wire),
+        }
+    }
+
+    /// Can clients come from different addresses?
+    pub fn has_addresses(&self) -> bool {
+        match self {
+            Self::Leap(_) | Self::Turmoil(_) => true,
+            Self::Wire(dialer) => dialer.has_addresses(),
         }
     }
 }
@@ -69,7 +78,7 @@ impl Dialer {
                     .await
                     .map(Stream::Leap)
             }
-            Self::Turmoil(_) | Self::Wire(_) => self.connect().await,
+            Self::Turmoil(_) | Self::Wire(_) => self.connect(from).await,
         }
     }
 }

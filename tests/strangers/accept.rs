@@ -1,6 +1,7 @@
 //! What one client does to all others, by the accept loop or by what all connections share.
 
 use crate::base::*;
+use crate::innocent::admission::Bans;
 use hangup::net::TcpListener;
 use hangup::server::Shutdown;
 use std::collections::HashMap;
@@ -244,6 +245,21 @@ impl Hooks for AddressNeverForgotten {
         let answer = Answer::new(429, "");
         let _ = respond(&mut conn, &Request::unread(), answer, true).await;
         let _ = finish(&mut conn).await;
+    }
+}
+
+/// Behind 20 failed connections in a row, whoever makes them, nobody is answered for ten minutes: the address that the
+/// failures are counted by is that of a proxy.
+#[derive(Default)]
+pub(crate) struct BansEverybody(Mutex<Bans>);
+
+impl Hooks for BansEverybody {
+    async fn connection(self: Arc<Self>, mut conn: Conn) {
+        if self.0.lock().unwrap().are_on() {
+            return;
+        }
+        let ended = exchanges(&*self, &mut conn).await;
+        self.0.lock().unwrap().ended(ended.is_ok());
     }
 }
 

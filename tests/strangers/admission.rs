@@ -167,3 +167,50 @@ impl Hooks for RateLimit {
         handle(conn, app).await
     }
 }
+
+/// An address with 20 failed connections in a row is not answered for ten minutes.
+#[derive(Default)]
+pub(crate) struct BansAbusers(Mutex<HashMap<IpAddr, Bans>>);
+
+/// What is held against an address, or against all of them.
+#[derive(Default)]
+pub(crate) struct Bans {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Bans {
+    const FAILURES_MAX: u32 = 20;
+    const LASTS: Duration = Duration::from_secs(10 * 60);
+
+    pub(crate) fn are_on(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// A connection has ended.
+    pub(crate) fn ended(&mut self, well: bool) {
+        match well {
+            true => self.failures = 0,
+            false => self.failures += 1,
+        }
+        if self.failures >= Self::FAILURES_MAX {
+            *self = Self {
+                failures: 0,
+                until: Some(Instant::now() + Self::LASTS),
+            };
+        }
+    }
+}
+
+impl Hooks for BansAbusers {
+    async fn connection(self: Arc<Self>, mut conn: Conn) {
+        let address = conn.peer.ip();
+        let is_banned = self.0.lock().unwrap().get(&address).map(Bans::are_on);
+        if is_banned == Some(true) {
+            return;
+        }
+        let ended = exchanges(&*self, &mut conn).await;
+        let mut all = self.0.lock().unwrap();
+        all.entry(address).or_default().ended(ended.is_ok());
+    }
+}

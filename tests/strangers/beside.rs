@@ -31,6 +31,41 @@ impl Hooks for Ticker {
     }
 }
 
+/// A ticker runs beside the connections, every millisecond, for ever.
+#[derive(Default)]
+pub(crate) struct FastTicker;
+
+impl Hooks for FastTicker {
+    async fn listen(self: Arc<Self>, listener: TcpListener, stop: Shutdown) {
+        let ticker = tokio::spawn(async {
+            let mut ticks = interval(Duration::from_millis(1));
+            loop {
+                ticks.tick().await;
+            }
+        });
+        listen(self, listener, stop).await;
+        ticker.abort();
+    }
+}
+
+/// A ticker of 10 s is started by the first connection.
+#[derive(Default)]
+pub(crate) struct TickerAtFirst(AtomicBool);
+
+impl Hooks for TickerAtFirst {
+    async fn connection(self: Arc<Self>, conn: Conn) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            tokio::spawn(async {
+                let mut ticks = interval(Duration::from_secs(10));
+                loop {
+                    ticks.tick().await;
+                }
+            });
+        }
+        connection(self, conn).await;
+    }
+}
+
 /// A task that reports figures every 10 min is started by the first connection.
 #[derive(Default)]
 pub(crate) struct MetricsAtFirst(AtomicBool);

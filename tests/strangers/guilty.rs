@@ -250,6 +250,14 @@ pub(crate) fn all() -> Vec<Guilty> {
         ),
         (
             Stranger::new(
+                "bans-everybody",
+                "20 failed connections in a row ban all addresses for 10 min",
+                run::<BansEverybody>,
+            ),
+            &[Deaf],
+        ),
+        (
+            Stranger::new(
                 "lock-across-write",
                 "all connections share a lock that is held across writes",
                 run::<LockAcrossWrite>,

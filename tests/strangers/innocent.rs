@@ -1,6 +1,6 @@
 //! Innocent servers, each with one habit.
 
-mod admission;
+pub(crate) mod admission;
 pub(crate) mod beside;
 mod closing;
 mod refusing;
@@ -174,6 +174,18 @@ pub(crate) fn all() -> Vec<Stranger> {
         ),
         Stranger::new("ticker", "runs a background ticker", run::<Ticker>).ticks(),
         Stranger::new(
+            "ticker-at-first",
+            "runs a ticker of 10 s that the first connection starts",
+            run::<TickerAtFirst>,
+        )
+        .ticks(),
+        Stranger::new(
+            "fast-ticker",
+            "runs a background ticker of 1 ms",
+            run::<FastTicker>,
+        )
+        .ticks_fast(),
+        Stranger::new(
             "metrics-at-first",
             "starts a metrics task at the first connection",
             run::<MetricsAtFirst>,
@@ -245,6 +257,11 @@ pub(crate) fn all() -> Vec<Stranger> {
             "rate-limit",
             "answers 429 to more than 50 requests in 10 s",
             run::<RateLimit>,
+        ),
+        Stranger::new(
+            "bans-abusers",
+            "does not answer an address for 10 min behind 20 failed connections in a row",
+            run::<BansAbusers>,
         ),
         Stranger::new(
             "catches-panics",

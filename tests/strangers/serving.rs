@@ -127,6 +127,8 @@ impl Hooks for OneTask {
         let mut connections: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
         let mut stopped = std::pin::pin!(stop.clone().given());
         let mut due = None;
+        // None once it is told to stop: who comes then is refused.
+        let mut listener = Some(listener);
         loop {
             let all = std::future::poll_fn(|cx| {
                 connections.retain_mut(|one| {
@@ -143,10 +145,13 @@ impl Hooks for OneTask {
             });
             tokio::select! {
                 biased;
-                () = &mut stopped, if due.is_none() => due = Some(Instant::now() + self.clocks().grace),
+                () = &mut stopped, if due.is_none() => {
+                    due = Some(Instant::now() + self.clocks().grace);
+                    listener = None;
+                }
                 () = async { tokio::time::sleep_until(due.unwrap()).await }, if due.is_some() => return,
                 () = all => return,
-                accepted = listener.accept(), if due.is_none() => match accepted {
+                accepted = async { listener.as_ref().unwrap().accept().await }, if due.is_none() => match accepted {
                     Ok((stream, peer)) => {
                         let conn = opened(&*self, stream, peer, &stop);
                         connections.push(Box::pin(Arc::clone(&self).connection(conn)));

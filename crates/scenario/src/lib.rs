@@ -61,7 +61,7 @@ pub mod verdict;
 
 pub use file::{Mistake, ReadError};
 pub use minimise::minimise;
-pub use scenario::{Client, Contract, Network, Resources, Rst, Scenario};
+pub use scenario::{Addresses, Client, Contract, Network, Resources, Rst, Scenario};
 pub use send::{Head, Host, Piece, Send, Text, Trickle, Version};
 pub use server_event::{AcceptError, ServerAction, ServerEvent};
 pub use step::{Await, Blackhole, LinkChange, Read, Step, Until};

@@ -112,6 +112,8 @@ pub struct Client {
     pub stagger: Duration,
     /// When the first of them starts, from the start of the run.
     pub start: Duration,
+    /// From which addresses they connect.
+    pub addresses: Addresses,
     /// What each of them does, one after the other. After the last step it stays as it is, open and silent, for ever.
     pub steps: Vec<Step>,
 }
@@ -122,9 +124,20 @@ impl Default for Client {
             count: 1,
             stagger: Duration::ZERO,
             start: Duration::ZERO,
+            addresses: Addresses::Shared,
             steps: Vec::new(),
         }
     }
+}
+
+/// From which addresses the clients of one entry connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Addresses {
+    /// All from one address, which all entries have in common that do not say otherwise.
+    #[default]
+    Shared,
+    /// Each from an address of its own, for all of its connections.
+    Own,
 }
 
 impl Scenario {

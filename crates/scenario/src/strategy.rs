@@ -13,6 +13,8 @@
 //! | time | half of all delays sit at a known deadline, -1 ms, 0 or +1 ms | `delay` |
 //! | server event | what happens to the server meanwhile: shutdown, a panic, a crash ... | `event` |
 //! | abuse | now and then many clients, panics or aborts, a large body, a switch of protocols | `abuse` |
+//! | rare | now and then clients that are sound and do what few do: pauses in a head, extensions of chunks, a shutdown between head and body | `rare` |
+//! | addresses | now and then each of several clients has an address of its own | here |
 //! | last seconds | now and then a connection that is an hour old, or caught by a shutdown | `last_seconds` |
 //! | noise | steps inserted, left out, repeated, exchanged | `noise` |
 //!
@@ -35,6 +37,7 @@ mod last_seconds;
 mod mask;
 mod message;
 mod noise;
+mod rare;
 mod shape;
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
@@ -47,7 +50,7 @@ use proptest::{
 
 use self::{grid::Draw, mask::Mask};
 use crate::{
-    scenario::{Contract, Resources, Scenario},
+    scenario::{Addresses, Contract, Resources, Scenario},
     shrink::{Depth, Shrink},
     story::Story,
     stream::Stream,
@@ -84,6 +87,10 @@ pub struct Options {
     /// Whether now and then there is much of something, whatever `clients_max` says: up to 100 clients, hundreds of aborted connections,
     /// bodies of some MiB. Connections that switch protocols come with it.
     pub abuse: bool,
+    /// Whether now and then clients are sound and do what few do, also, where something may happen to the server, around a shutdown.
+    pub rare: bool,
+    /// Whether now and then several clients have addresses of their own.
+    pub addresses: bool,
 }
 
 /// Most clients of a case that is no crowd.
@@ -92,6 +99,8 @@ const FEW: u32 = 3;
 const CROWD: u64 = 5;
 /// They come within so many milliseconds of each other.
 const STAGGER_MS: u64 = 50;
+/// Of the cases with several clients, in one of so many each has an address of its own.
+const OWN_ADDRESSES_ONE_IN: u64 = 4;
 
 impl Default for Options {
     /// Up to 3 clients of up to 12 steps, now and then a crowd of up to 8, [`DEADLINES`], nothing vanishes, nothing is lost, nothing
@@ -106,6 +115,8 @@ impl Default for Options {
             server_events: false,
             last_seconds: false,
             abuse: false,
+            rare: false,
+            addresses: false,
         }
     }
 }
@@ -169,10 +180,26 @@ pub fn generate(case_seed: u64, options: &Options) -> Scenario {
             return scenario;
         }
     }
-    if options.abuse {
+    let mut rare = false;
+    if options.rare {
+        let mut stream = Stream::new(case_seed, "rare");
+        rare = stream.chance(1, rare::ONE_IN);
+        if rare {
+            draw(stream).rare(&mut scenario);
+        }
+    }
+    if options.abuse && !rare {
         let mut stream = Stream::new(case_seed, "abuse");
         if stream.chance(1, abuse::ONE_IN) {
             draw(stream).abuse(&mut scenario);
+        }
+    }
+    if options.addresses && scenario.client_count() > 1 {
+        let mut stream = Stream::new(case_seed, "addresses");
+        if stream.chance(1, OWN_ADDRESSES_ONE_IN) {
+            for client in &mut scenario.clients {
+                client.addresses = Addresses::Own;
+            }
         }
     }
     scenario

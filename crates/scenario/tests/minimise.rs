@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hangup_scenario::{
-    AcceptError, Client, Contract, Head, Network, Piece, Read, Resources, Rst, Scenario, Send,
-    ServerAction, ServerEvent, Step, Trickle, minimise,
+    AcceptError, Addresses, Client, Contract, Head, Network, Piece, Read, Resources, Rst, Scenario,
+    Send, ServerAction, ServerEvent, Step, Trickle, minimise,
     strategy::{self, Options},
 };
 
@@ -87,6 +87,7 @@ fn everything_goes_back_to_its_default_but_the_contract() {
         count: 17,
         stagger: Duration::from_millis(3),
         start: Duration::from_millis(7),
+        addresses: Addresses::Own,
         steps: vec![
             Step::Connect,
             Step::Send(send),

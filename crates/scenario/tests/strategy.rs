@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use hangup_scenario::{
-    Head, Piece, Scenario, Send, ServerAction, Step, Until,
+    Addresses, Client, Head, Piece, Scenario, Send, ServerAction, Step, Until,
     strategy::{self, DEADLINES, Options},
 };
 use proptest::{
@@ -218,6 +218,14 @@ fn now_and_then_there_is_much_of_something_and_nothing_else_is_moved_by_it() {
             ("panics", asks("/panic") && case.client_count() > 8),
             ("aborts", resets * case.client_count() >= 100),
             ("empty lines", empty_lines),
+            (
+                "long head",
+                heads(&case).any(|head| {
+                    head.headers
+                        .iter()
+                        .any(|(_, value)| value.len() > 256 << 10)
+                }),
+            ),
             ("upload", sent > 256 << 10),
             ("tunnel", asks("/upgrade")),
         ] {
@@ -228,6 +236,70 @@ fn now_and_then_there_is_much_of_something_and_nothing_else_is_moved_by_it() {
     }
     assert_eq!(most, 100);
     assert!(seen.values().all(|count| *count >= 5), "{seen:?}");
+}
+
+#[test]
+fn now_and_then_clients_are_sound_and_do_what_few_do_and_nothing_else_is_moved_by_it() {
+    let plain = Options {
+        server_events: true,
+        ..Options::default()
+    };
+    let options = Options {
+        rare: true,
+        ..plain.clone()
+    };
+    let mut seen = BTreeMap::new();
+    let mut rare = 0;
+    for (plain, case) in cases(&plain).zip(cases(&options)) {
+        if case == plain {
+            continue;
+        }
+        rare += 1;
+        assert_eq!(case.seed, plain.seed);
+        let extended = sends(&case).any(|send| {
+            let mut pieces = send.what.iter();
+            pieces.any(|piece| matches!(piece, Piece::Bytes(bytes) if bytes.contains(&b';')))
+        });
+        let pauses = steps(&case).any(|step| matches!(step, Step::Stall { .. }));
+        let shut_down =
+            matches!(case.server_events.as_slice(), [one] if one.action == ServerAction::Shutdown);
+        let expects = heads(&case).any(|head| head.expect.is_some());
+        let clients = case.clients.len();
+        for (kind, is_one) in [
+            ("extensions", extended),
+            ("halves", pauses && !shut_down),
+            ("continue", expects && !shut_down),
+            ("company", clients > 1 && !shut_down),
+            ("caught", pauses && shut_down && clients == 1),
+            ("caught in continue", pauses && shut_down && expects),
+            ("newcomer", shut_down && clients == 2),
+        ] {
+            *seen.entry(kind).or_insert(0) += u32::from(is_one);
+        }
+        let text = case.to_toml();
+        assert_eq!(Scenario::from_toml("case.toml", &text), Ok(case), "{text}");
+    }
+    assert!((CASES / 30..CASES / 20).contains(&rare), "{rare}");
+    assert!(seen.values().all(|count| *count >= 10), "{seen:?}");
+}
+
+#[test]
+fn now_and_then_several_clients_have_addresses_of_their_own() {
+    let options = Options {
+        addresses: true,
+        ..Options::default()
+    };
+    let (mut several, mut own) = (0, 0);
+    for case in cases(&options) {
+        let has_own = |client: &Client| client.addresses == Addresses::Own;
+        let count = case.clients.iter().filter(|one| has_own(one)).count();
+        assert!(count == 0 || count == case.clients.len());
+        let alone = case.client_count() == 1;
+        assert!(!alone || count == 0, "{}", case.name);
+        several += u32::from(!alone);
+        own += u32::from(count > 0);
+    }
+    assert!(own > several / 6 && own < several / 3, "{own} of {several}");
 }
 
 #[test]

@@ -121,6 +121,8 @@ fn options(server: &dyn Server) -> Options {
         last_seconds: true,
         // An empty line may be a request of another protocol, and who goes on asking may stay.
         abuse: server.speaks_http(),
+        rare: server.speaks_http(),
+        addresses: true,
         ..Options::default()
     }
 }

@@ -111,7 +111,8 @@ fn without_extension(bytes: &[u8]) -> Option<Vec<u8>> {
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
         let digits = digits.count();
-        let is_extended = digits > 0 && line[digits..].starts_with(b";") && line.ends_with(b"\r\n");
+        let is_named = matches!(line[digits..], [b';', name, ..] if name.is_ascii_alphanumeric());
+        let is_extended = digits > 0 && is_named && line.ends_with(b"\r\n");
         if !is_extended {
             without.extend_from_slice(line);
             continue;
@@ -138,6 +139,8 @@ mod tests {
             Some(&b"5\r\nhello\r\n0\r\n\r\n"[..])
         );
         assert_eq!(whole("5\r\nhe;lo\r\n0\r\n\r\n"), None);
+        // An extension has a name: without one the line is malformed.
+        assert_eq!(whole("5;\r\nhello\r\n0\r\n\r\n"), None);
         assert_eq!(whole(&format!("5;{}\r\nhello\r\n", "x".repeat(100))), None);
     }
 }

@@ -11,7 +11,7 @@ use super::{
     table::{Table, Value},
 };
 use crate::{
-    scenario::{Client, Contract, Network, Resources, Rst, Scenario},
+    scenario::{Addresses, Client, Contract, Network, Resources, Rst, Scenario},
     server_event::{AcceptError, ServerAction, ServerEvent},
     step::Step,
     story::Story,
@@ -332,7 +332,7 @@ fn at_most(value: &Value<'_>, count: u64, max: u64, what: &str) -> Result<(), Re
 }
 
 fn client(table: &Table<'_>) -> Result<Client, ReadError> {
-    table.only(&["count", "stagger", "start", "steps"])?;
+    table.only(&["count", "stagger", "start", "addresses", "steps"])?;
     let mut client = Client::default();
     if let Some(value) = table.get("count") {
         client.count = value.integer(1..=bounds::CLIENTS_MAX)? as u32;
@@ -342,6 +342,14 @@ fn client(table: &Table<'_>) -> Result<Client, ReadError> {
     }
     if let Some(value) = table.get("start") {
         client.start = value.duration()?;
+    }
+    if let Some(value) = table.get("addresses") {
+        let allowed = "\"shared\" or \"own\"";
+        client.addresses = match value.text(allowed)? {
+            "shared" => Addresses::Shared,
+            "own" => Addresses::Own,
+            other => return Err(value.unknown("addresses", other, allowed)),
+        };
     }
     let allowed = "an array of steps such as [{ do = \"connect\" }]";
     let steps = table.need("steps", allowed)?;

@@ -7,7 +7,7 @@ use super::{
     quantity::{Size, Span},
 };
 use crate::{
-    scenario::{Client, Contract, Network, Rst, Scenario},
+    scenario::{Addresses, Client, Contract, Network, Rst, Scenario},
     send::{Head, Host, Piece, Send, Version},
     server_event::{AcceptError, ServerAction, ServerEvent},
     step::{Blackhole, Read, Step, Until},
@@ -156,6 +156,9 @@ fn client(out: &mut String, client: &Client) {
     }
     if !client.start.is_zero() {
         *out += &format!("start   = {}\n", quoted(client.start));
+    }
+    if client.addresses == Addresses::Own {
+        *out += "addresses = \"own\"\n";
     }
     if client.steps.is_empty() {
         *out += "steps = []\n";

@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use super::{round, simpler};
 use crate::{
     file::bounds::DURATION_MAX,
-    scenario::{Network, Resources, Scenario},
+    scenario::{Addresses, Network, Resources, Scenario},
     send::Send,
     server_event::ServerAction,
     step::Step,
@@ -44,6 +44,8 @@ pub(super) enum Reduction {
         client: usize,
         stagger: Duration,
     },
+    /// The client is at the address that others have, too.
+    SharedAddress(usize),
     /// This step and the next become one.
     Merge {
         client: usize,
@@ -104,6 +106,8 @@ pub(super) fn all(scenario: &Scenario, depth: Depth) -> Vec<Reduction> {
                 .map(|stagger| Reduction::Stagger { client, stagger }),
         );
     }
+    let own = clients().filter(|(_, data)| data.addresses == Addresses::Own);
+    out.extend(own.map(|(client, _)| Reduction::SharedAddress(client)));
     for (event, data) in scenario.server_events.iter().enumerate() {
         let times = round::durations(data.at, depth);
         out.extend(times.into_iter().map(|at| Reduction::EventAt { event, at }));
@@ -149,6 +153,7 @@ impl Reduction {
             Self::Network(network) => scenario.network = network,
             Self::Start { client, start } => clients[client].start = start,
             Self::Stagger { client, stagger } => clients[client].stagger = stagger,
+            Self::SharedAddress(client) => clients[client].addresses = Addresses::Shared,
             Self::Merge {
                 client,
                 step,

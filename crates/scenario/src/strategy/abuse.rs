@@ -9,12 +9,13 @@
 //! | aborts | a hundred connections or more are reset, each in the middle of a request |
 //! | refusal | a request outlasts its handler's deadline, which is a 503, and sixteen or more requests follow |
 //! | empty lines | there is an empty line before each request, or every few seconds and never a request |
+//! | long head | a head goes on for more than any server takes, and has no end |
 //! | upload | a body is larger than what buffers hold |
 //! | tunnel | a connection switches protocols, and what was said of requests holds no longer |
 //!
 //! Nothing happens to the server and the network is a plain one, so that it is the clients that count.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use super::{grid::Draw, message::Message};
 use crate::{
@@ -47,8 +48,14 @@ const EMPTY_LINE_EVERY_S: [u64; 3] = [9, 9, 29];
 const EMPTY_LINES_S: u64 = 25 * 60 * 60;
 /// Bytes of an upload.
 const UPLOADS: [u64; 4] = [300_000, 1_200_000, 3_000_000, 3_000_000];
+/// Bytes of a head without an end.
+const LONG_HEADS: [usize; 3] = [300_000, 1_200_000, LONG_HEAD_MAX];
+const LONG_HEAD_MAX: usize = 2_500_000;
 /// The target that switches protocols.
 const TUNNEL: &str = "/upgrade";
+
+/// What fills a head that has no end.
+static LONG_HEAD: LazyLock<String> = LazyLock::new(|| "p".repeat(LONG_HEAD_MAX));
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -59,12 +66,13 @@ enum Kind {
     Aborts,
     Refusal,
     EmptyLines,
+    LongHead,
     Upload,
     Tunnel,
 }
 
 /// Each as often as it comes: what is dear seldom.
-const KINDS: [Kind; 20] = [
+const KINDS: [Kind; 21] = [
     Kind::Burst,
     Kind::Keepers,
     Kind::Keepers,
@@ -78,6 +86,7 @@ const KINDS: [Kind; 20] = [
     Kind::Refusal,
     Kind::EmptyLines,
     Kind::EmptyLines,
+    Kind::LongHead,
     Kind::Upload,
     Kind::Upload,
     Kind::Tunnel,
@@ -104,6 +113,7 @@ impl Draw<'_> {
             Kind::Aborts => vec![self.aborts()],
             Kind::Refusal => self.refusal(),
             Kind::EmptyLines => vec![self.empty_lines()],
+            Kind::LongHead => vec![self.long_head()],
             Kind::Upload => vec![self.upload()],
             Kind::Tunnel => vec![self.tunnel()],
         };
@@ -213,6 +223,25 @@ impl Draw<'_> {
             }),
             ..Send::from(Piece::Bytes(lines))
         }));
+        several(1, Duration::ZERO, steps)
+    }
+
+    fn long_head(&mut self) -> Client {
+        let bytes = *self.stream.pick(&LONG_HEADS);
+        let mut head = Head::new("GET", "/");
+        head.headers
+            .push(("X-Pad".into(), LONG_HEAD[..bytes].into()));
+        let message = Message::of(vec![Piece::Head(head)]);
+        // The line is not over, or there is no line behind it.
+        let to = message.end - self.stream.pick(&[2, 4]);
+        let steps = vec![
+            Step::Connect,
+            Step::Send(message.part(0, to)),
+            Step::Await(Await {
+                until: Until::Eof,
+                within: Duration::from_secs(20),
+            }),
+        ];
         several(1, Duration::ZERO, steps)
     }
 

@@ -303,8 +303,12 @@ fn clients() {
             "x.toml:3: client[0].stagger: an integer is not allowed here; allowed: <duration>",
         ),
         (
+            "[[client]]\naddresses = \"many\"\nsteps = []",
+            "x.toml:3: client[0].addresses: unknown addresses \"many\"; allowed: \"shared\" or \"own\"",
+        ),
+        (
             "[[client]]\nstep = []",
-            "x.toml:3: client[0]: unknown field \"step\"; allowed: count, stagger, start, steps",
+            "x.toml:3: client[0]: unknown field \"step\"; allowed: count, stagger, start, addresses, steps",
         ),
         (
             "[[client]]\ncount = 101\nstagger = \"365d\"\nsteps = [{ do = \"stall\", for = \"1ns\" }]",

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use hangup_scenario::{
-    AcceptError, Await, Blackhole, Client, Contract, Head, Host, LinkChange, Network, Piece, Read,
-    Resources, Rst, Scenario, Send, ServerAction, ServerEvent, Step, Story, Text, Trickle, Until,
-    Verdict, Version,
+    AcceptError, Addresses, Await, Blackhole, Client, Contract, Head, Host, LinkChange, Network,
+    Piece, Read, Resources, Rst, Scenario, Send, ServerAction, ServerEvent, Step, Story, Text,
+    Trickle, Until, Verdict, Version,
     file::bounds::{
         AWAITED_BYTES_MAX, BUFFER_MAX, DESCRIPTORS_MAX, DURATION_MAX, HOARD_MAX, MTU_MAX,
     },
@@ -157,15 +157,18 @@ fn network() -> impl Strategy<Value = Network> {
 
 fn client() -> impl Strategy<Value = Client> {
     let count = prop_oneof![Just(1), 1..100_u32];
-    (count, duration(), duration(), vec(step(), 0..8)).prop_map(|(count, stagger, start, steps)| {
-        Client {
+    let addresses = prop_oneof![Just(Addresses::Shared), Just(Addresses::Own)];
+    let times = (duration(), duration());
+    (count, times, addresses, vec(step(), 0..8)).prop_map(
+        |(count, (stagger, start), addresses, steps)| Client {
             count,
             // Not longer in all than a client may live.
             stagger: stagger / 100,
             start,
+            addresses,
             steps,
-        }
-    })
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {

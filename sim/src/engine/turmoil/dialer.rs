@@ -13,6 +13,7 @@ use super::stream::{Arrivals, End, TcpStream, pump, send};
 use crate::trace::record;
 use hangup_network::{ConnectionId, Event, Side};
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,8 +49,9 @@ impl Dialer {
         Self { link }
     }
 
-    /// Opens a connection.
-    pub async fn connect(&self) -> io::Result<TcpStream> {
+    /// Opens a connection, from this address or that of the clients' host. Clients share a host, so the server learns
+    /// another address from the third segment.
+    pub async fn connect(&self, from: Option<IpAddr>) -> io::Result<TcpStream> {
         let start = journal::now().ok_or(ErrorKind::NetworkDown)?;
         if turmoil::established_tcp_stream_count() >= PORTS.len() {
             return Err(ErrorKind::AddrNotAvailable.into());
@@ -70,7 +72,13 @@ impl Dialer {
         };
         note(attempt.id, Event::Connected, &[]);
         let (read, mut write) = stream.into_split();
-        let hello = Frame::Hello { id: attempt.id.0 };
+        let hello = Frame::Hello {
+            id: attempt.id.0,
+            from: from.and_then(|from| match from {
+                IpAddr::V4(from) => Some(from),
+                IpAddr::V6(_) => None,
+            }),
+        };
         send(&mut write, &hello, |at| {
             path::departure(attempt.id, Side::Client, at)
         });

@@ -1,5 +1,6 @@
 //! What the two ends of a connection say to each other: each frame is one segment of a turmoil stream.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// Kind, departure, stretch, two numbers.
@@ -16,8 +17,9 @@ pub(super) struct Departure {
 /// One segment of a connection, as TCP knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// The third segment of the handshake, with the connection's number.
-    Hello { id: u32 },
+    /// The third segment of the handshake, with the connection's number, and its client's address where that is not the
+    /// one of the clients' host.
+    Hello { id: u32, from: Option<Ipv4Addr> },
     /// Payload. `ack` is what the sender had received when it sent it.
     Data { ack: u64, bytes: Vec<u8> },
     /// The end of the stream.
@@ -32,7 +34,10 @@ impl Frame {
     /// The bytes that travel.
     pub(super) fn encode(&self, departure: Departure) -> Vec<u8> {
         let (kind, one, two, payload): (u8, u64, u64, &[u8]) = match self {
-            Self::Hello { id } => (0, u64::from(*id), 0, &[]),
+            Self::Hello { id, from } => {
+                let from = from.map_or(0, Ipv4Addr::to_bits);
+                (0, u64::from(*id), u64::from(from), &[])
+            }
             Self::Data { ack, bytes } => (1, *ack, 0, bytes),
             Self::Fin { ack } => (2, *ack, 0, &[]),
             Self::Ack { next, limit } => (3, *next, *limit, &[]),
@@ -67,6 +72,10 @@ impl Frame {
         let frame = match header[0] {
             0 => Self::Hello {
                 id: one.try_into().ok()?,
+                from: match u32::try_from(two).ok()? {
+                    0 => None,
+                    bits => Some(Ipv4Addr::from_bits(bits)),
+                },
             },
             1 => Self::Data {
                 ack: one,
@@ -100,7 +109,11 @@ mod tests {
             stretch: 3,
         };
         for frame in [
-            Frame::Hello { id: 7 },
+            Frame::Hello { id: 7, from: None },
+            Frame::Hello {
+                id: 8,
+                from: Some(Ipv4Addr::new(10, 16, 0, 1)),
+            },
             Frame::Data {
                 ack: 1 << 40,
                 bytes: b"hello".to_vec(),

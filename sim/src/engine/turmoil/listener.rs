@@ -82,14 +82,17 @@ impl Backlog {
     async fn handshake(
         self: Arc<Self>,
         stream: turmoil::net::TcpStream,
-        peer: SocketAddr,
+        mut peer: SocketAddr,
         link: Link,
     ) {
         let (read, write) = stream.into_split();
         let mut arrivals = Arrivals::new(read, link);
-        let Some(Frame::Hello { id }) = arrivals.next().await else {
+        let Some(Frame::Hello { id, from }) = arrivals.next().await else {
             return;
         };
+        if let Some(from) = from {
+            peer.set_ip(from.into());
+        }
         let id = hangup_network::ConnectionId(id);
         note(id, Event::Opened, &[]);
         let end = End::new(Endpoint::new(id, Side::Server, link), write);

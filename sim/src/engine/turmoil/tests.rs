@@ -121,7 +121,7 @@ fn a_half_close_leaves_the_other_half_open() {
         pending().await
     }
     async fn client(dialer: Dialer, log: Log) -> io::Result<()> {
-        let mut stream = dialer.connect().await?;
+        let mut stream = dialer.connect(None).await?;
         log.say("client: connected");
         stream.write_all(b"request").await?;
         stream.shutdown().await?;
@@ -152,7 +152,7 @@ fn a_reset_wakes_a_blocked_writer() {
         pending().await
     }
     async fn client(dialer: Dialer, log: Log) -> io::Result<()> {
-        let stream = dialer.connect().await?;
+        let stream = dialer.connect(None).await?;
         sleep(seconds(5)).await;
         stream.set_zero_linger();
         drop(stream);
@@ -185,7 +185,7 @@ fn a_slow_reader_stops_the_writer() {
         pending().await
     }
     async fn client(dialer: Dialer, log: Log) -> io::Result<()> {
-        let mut stream = dialer.connect().await?;
+        let mut stream = dialer.connect(None).await?;
         sleep(seconds(15)).await;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await?;
@@ -215,7 +215,7 @@ fn answer_and_reset(rst: Rst) -> Found {
         pending().await
     }
     async fn client(dialer: Dialer, log: Log) -> io::Result<()> {
-        let mut stream = dialer.connect().await?;
+        let mut stream = dialer.connect(None).await?;
         stream.write_all(b"request").await?;
         sleep(seconds(1)).await;
         for _ in 0..3 {
@@ -256,7 +256,7 @@ fn data_for_a_closed_socket_is_answered_with_a_reset() {
         pending().await
     }
     async fn client(dialer: Dialer, log: Log) -> io::Result<()> {
-        let mut stream = dialer.connect().await?;
+        let mut stream = dialer.connect(None).await?;
         log.say(format!("reads {}", read(&mut stream).await));
         stream.write_all(b"too late").await?;
         sleep(Duration::from_millis(2 * LATENCY + 1)).await;
@@ -280,10 +280,10 @@ fn who_is_not_accepted_is_reset_and_who_comes_later_is_refused() {
         pending().await
     }
     async fn client(dialer: Dialer, log: Log) -> io::Result<()> {
-        let mut stream = dialer.connect().await?;
+        let mut stream = dialer.connect(None).await?;
         log.say("client: connected");
         log.say(format!("client: reads {}", read(&mut stream).await));
-        let error = dialer.connect().await.unwrap_err();
+        let error = dialer.connect(None).await.unwrap_err();
         log.say(format!("client: {:?}", error.kind()));
         Ok(())
     }
@@ -313,7 +313,7 @@ fn who_has_vanished_is_silent() {
         Ok(())
     }
     async fn client(dialer: Dialer, _: Log) -> io::Result<()> {
-        let stream = dialer.connect().await?;
+        let stream = dialer.connect(None).await?;
         // What has arrived and is not read would make a close a reset.
         sleep(seconds(1)).await;
         stream.vanish();
@@ -340,7 +340,7 @@ fn the_length_of_a_tick_does_not_show() {
     async fn client(dialer: Dialer, _: Log) -> io::Result<()> {
         // In the middle of a tick of 100 ms.
         sleep(Duration::from_millis(33)).await;
-        let mut stream = dialer.connect().await?;
+        let mut stream = dialer.connect(None).await?;
         for text in ["one", "two", "three"] {
             stream.write_all(text.as_bytes()).await?;
             sleep(Duration::from_millis(7)).await;
@@ -365,9 +365,9 @@ fn connections_are_numbered_in_the_order_of_their_connect_calls() {
         }
     }
     async fn client(dialer: Dialer, _: Log) -> io::Result<()> {
-        let cancelled = timeout(Duration::from_millis(1), dialer.connect()).await;
+        let cancelled = timeout(Duration::from_millis(1), dialer.connect(None)).await;
         assert!(cancelled.is_err(), "nothing comes back in a millisecond");
-        let _open = (dialer.connect().await?, dialer.connect().await?);
+        let _open = (dialer.connect(None).await?, dialer.connect(None).await?);
         sleep(seconds(1)).await;
         Ok(())
     }

@@ -59,8 +59,8 @@ struct Closed {
 #[derive(Default)]
 struct Book {
     list: Vec<Known>,
-    /// Connections by the port of the client's end, until they are accepted.
-    ports: BTreeMap<u16, u32>,
+    /// Connections by the client's end, until they are accepted.
+    coming: BTreeMap<SocketAddr, u32>,
     queue: Vec<u8>,
     /// What has vanished.
     kept: Vec<super::TcpStream>,
@@ -111,12 +111,12 @@ pub(super) fn keep(stream: super::TcpStream) {
     BOOK.with_borrow_mut(|book| book.kept.push(stream));
 }
 
-/// A client calls connect from this port; gives the number of the connection.
-pub(super) fn connecting(port: u16) -> u32 {
+/// A client calls connect, from here if the server is of this process; gives the number of the connection.
+pub(super) fn connecting(from: Option<SocketAddr>) -> u32 {
     let id = BOOK.with_borrow_mut(|book| {
         book.list.push(Known::default());
         let id = book.list.len() as u32;
-        book.ports.insert(port, id);
+        book.coming.extend(from.map(|from| (from, id)));
         id
     });
     note(id, &Event::Connecting);
@@ -173,14 +173,14 @@ fn opened(id: u32) {
     }
 }
 
-/// Has a client of this run connected from this port, and not been accepted?
-pub(super) fn expects(port: u16) -> bool {
-    BOOK.with_borrow(|book| book.ports.contains_key(&port))
+/// Has a client of this run connected from there, and not been accepted?
+pub(super) fn expects(peer: SocketAddr) -> bool {
+    BOOK.with_borrow(|book| book.coming.contains_key(&peer))
 }
 
-/// The server has accepted what comes from this port; none if no client of this run has it.
-pub(super) fn accepted(port: u16, server: Descriptor<tokio::net::TcpStream>) -> Option<u32> {
-    let id = BOOK.with_borrow_mut(|book| book.ports.remove(&port))?;
+/// The server has accepted what comes from there; none if no client of this run does.
+pub(super) fn accepted(peer: SocketAddr, server: Descriptor<tokio::net::TcpStream>) -> Option<u32> {
+    let id = BOOK.with_borrow_mut(|book| book.coming.remove(&peer))?;
     with(id, |known| known.server = Some(server));
     opened(id);
     note(
@@ -194,7 +194,7 @@ pub(super) fn accepted(port: u16, server: Descriptor<tokio::net::TcpStream>) -> 
 
 /// The listening socket is closed, and the kernel resets what nobody has accepted.
 pub(super) fn unlistened() {
-    let waiting = BOOK.with_borrow_mut(|book| std::mem::take(&mut book.ports));
+    let waiting = BOOK.with_borrow_mut(|book| std::mem::take(&mut book.coming));
     for id in waiting.into_values() {
         let stands = |known: &mut Known| {
             known.cut = true;

@@ -4,7 +4,7 @@ use crate::contract::Contract;
 use crate::engine::quiet;
 use crate::finding::spell;
 use crate::server::Server;
-use hangup_scenario::{Client, Network, Scenario, Step};
+use hangup_scenario::{Addresses, Client, Network, Scenario, Step};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,7 +142,12 @@ fn unknown(scenario: &Scenario) -> Vec<String> {
         let mut steps = scenario.clients.iter().flat_map(|client| &client.steps);
         steps.any(what)
     };
+    let own_addresses = |client: &Client| client.addresses == Addresses::Own;
     let unknown = [
+        (
+            !cfg!(target_os = "linux") && scenario.clients.iter().any(own_addresses),
+            "addresses are left out: on this system all clients come from 127.0.0.1",
+        ),
         (
             !network.latency.is_zero() || !network.jitter.is_zero(),
             "latency and jitter are left out: loopback has none",

@@ -11,7 +11,7 @@ use socket2::SockRef;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,10 +57,10 @@ impl Buffers {
         Ok(socket)
     }
 
-    /// The same on any port.
-    fn socket(self) -> io::Result<TcpSocket> {
+    /// The same on any port of this host.
+    fn socket(self, host: Ipv4Addr) -> io::Result<TcpSocket> {
         let socket = self.unbound()?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        socket.bind((host, 0).into())?;
         Ok(socket)
     }
 }
@@ -156,7 +156,7 @@ impl Listener {
         loop {
             let (stream, peer) = ready!(self.socket.poll(|socket| socket.poll_next(cx)))?;
             // Anybody on this machine can connect here; who is not of the run is sent away.
-            if !book::expects(peer.port()) {
+            if !book::expects(peer) {
                 continue;
             }
             let held = match self.descriptors.take(now()) {
@@ -170,7 +170,7 @@ impl Listener {
             };
             stream.set_nodelay(true)?;
             let socket = Descriptor::of(stream);
-            if let Some(id) = book::accepted(peer.port(), socket.clone()) {
+            if let Some(id) = book::accepted(peer, socket.clone()) {
                 let mut stream = TcpStream::new(id, Side::Server, socket);
                 stream.held = Some(held);
                 return Poll::Ready(Ok((stream, peer)));
@@ -214,13 +214,32 @@ impl Dialer {
         }
     }
 
-    /// Opens a connection.
-    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
-        if self.far {
-            return self.connect_far().await;
+    /// Can clients come from different addresses? Linux has all of 127.0.0.0/8 for clients that connect to it; others
+    /// have the one address.
+    pub(crate) fn has_addresses(&self) -> bool {
+        cfg!(target_os = "linux")
+            && matches!(self.address, SocketAddr::V4(address) if address.ip().is_loopback())
+    }
+
+    /// The address of loopback that stands for this one.
+    fn host(&self, from: Option<IpAddr>) -> Option<Ipv4Addr> {
+        match from {
+            Some(IpAddr::V4(from)) if self.has_addresses() => {
+                let [_, net, subnet, host] = from.octets();
+                Some(Ipv4Addr::new(127, net, subnet, host))
+            }
+            _ => None,
         }
-        let socket = self.buffers.socket()?;
-        let mut attempt = Attempt(Some(book::connecting(socket.local_addr()?.port())));
+    }
+
+    /// Opens a connection, from an address that stands for this one, or from any.
+    pub(crate) async fn connect(&self, from: Option<IpAddr>) -> io::Result<TcpStream> {
+        let host = self.host(from);
+        if self.far {
+            return self.connect_far(host).await;
+        }
+        let socket = self.buffers.socket(host.unwrap_or(Ipv4Addr::LOCALHOST))?;
+        let mut attempt = Attempt(Some(book::connecting(Some(socket.local_addr()?))));
         let connected = socket.connect(self.address).await;
         let id = attempt.0.take().unwrap_or_default();
         let stream = connected.and_then(|stream| {
@@ -243,8 +262,8 @@ impl Dialer {
 }
 
 impl Dialer {
-    async fn connect_far(&self) -> io::Result<TcpStream> {
-        let mut attempt = Attempt(Some(book::connecting(0)));
+    async fn connect_far(&self, host: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+        let mut attempt = Attempt(Some(book::connecting(None)));
         let own = |error: io::Error| {
             book::refused(format!("a socket: {error}"));
             error
@@ -255,6 +274,9 @@ impl Dialer {
         }
         .map_err(own)?;
         self.buffers.set(&socket)?;
+        if let Some(host) = host {
+            socket.bind((host, 0).into()).map_err(own)?;
+        }
         let connected = socket.connect(self.address).await;
         let id = attempt.0.take().unwrap_or_default();
         let socket = connected.inspect_err(|error| {

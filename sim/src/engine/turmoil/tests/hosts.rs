@@ -25,7 +25,7 @@ async fn reader(mut listener: Listener, log: Log) -> io::Result<()> {
 
 /// Says something after one second and something else after three.
 async fn speaker(dialer: Dialer, log: Log) -> io::Result<()> {
-    let mut stream = dialer.connect().await?;
+    let mut stream = dialer.connect(None).await?;
     sleep(Duration::from_millis(1000 - 2 * LATENCY)).await;
     stream.write_all(b"one").await?;
     sleep(seconds(2)).await;
@@ -87,10 +87,10 @@ fn who_is_cut_off_hears_nothing_also_not_when_the_partition_is_mended() {
 #[test]
 fn the_connections_of_a_host_that_is_bounced_are_closed_and_its_next_process_serves() {
     async fn client(dialer: Dialer, log: Log) -> io::Result<()> {
-        let mut stream = dialer.connect().await?;
+        let mut stream = dialer.connect(None).await?;
         stream.write_all(b"one").await?;
         log.say(format!("client: reads {}", read(&mut stream).await));
-        let mut again = dialer.connect().await?;
+        let mut again = dialer.connect(None).await?;
         again.write_all(b"two").await?;
         sleep(seconds(1)).await;
         Ok(())
@@ -131,7 +131,7 @@ fn a_held_writer_waits_for_room_and_goes_on() {
         pending().await
     }
     async fn client(dialer: Dialer, log: Log) -> io::Result<()> {
-        let mut stream = dialer.connect().await?;
+        let mut stream = dialer.connect(None).await?;
         let mut left = 3 * BUFFER;
         let mut buffer = vec![0; BUFFER];
         while left > 0 {

@@ -2,11 +2,12 @@
 
 use crate::contract::Contract;
 use crate::engine::quiet;
+use crate::engine::wire::Dialer;
 use crate::engine::wire::plan::{move_off, on_the_grid};
 use crate::finding::spell;
 use crate::remote::Remote;
 use crate::server::UNCLAIMED;
-use hangup_scenario::{Client, Network, Rst, Scenario, Step};
+use hangup_scenario::{Addresses, Client, Network, Rst, Scenario, Step};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +63,13 @@ impl Plan {
             );
         }
         caveats.extend(left_out(&own.network).map(ToOwned::to_owned));
+        let own_addresses = |client: &Client| client.addresses == Addresses::Own;
+        let dialer = Dialer::far(remote.address, &own.network);
+        if own.clients.iter().any(own_addresses) && !dialer.has_addresses() {
+            caveats.push(
+                "addresses are left out: clients have those of this machine, and on Linux more only towards 127.0.0.1".to_owned(),
+            );
+        }
         if remote.census.is_none() {
             caveats.push(
                 "the server's sockets are not to be seen from here: its FIN counts as the release, also of one that lingers behind it"
