@@ -15,6 +15,7 @@ use hangup_tests::scenario;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
@@ -456,4 +457,42 @@ fn a_transfer_encoding_is_for_http_1_1_and_for_what_can_have_a_body() {
     assert_eq!(part("1.1", none), coded);
     assert_eq!(part("1.1", plain_204), None);
     assert_eq!(part("1.1", early), coded);
+}
+
+// --- deaf ---------------------------------------------------------------------------------------
+
+/// A server that reads the fresh client's request and closes is deaf. No rule of HTTP is broken that
+/// would be the graver word, because nobody but the fresh client has asked for anything.
+#[test]
+fn a_server_that_reads_the_fresh_request_and_closes_is_deaf() {
+    let bed = Bed::new("deaf-behind-one", |listener, _| async move {
+        let served = Arc::new(AtomicBool::new(false));
+        each(listener, move |mut stream| {
+            let first = !served.swap(true, Ordering::Relaxed);
+            async move {
+                let whole = timeout(5 * SECOND, head(&mut stream)).await;
+                if first && whole.unwrap_or(Ok(false))? {
+                    stream.write_all(CLOSE).await?;
+                }
+                closes(stream).await
+            }
+        })
+        .await;
+    });
+    let server: Arc<dyn Server> = bed.into();
+    let findings = judged(&plain(&format!("{GET}, {AWAIT}")), &*server);
+    let kinds: Vec<_> = findings.iter().map(|one| (one.kind, one.part)).collect();
+    assert_eq!(kinds, [(Verdict::Deaf, None)], "{findings:?}");
+    assert!(
+        findings[0].says.ends_with("it got no answer"),
+        "{findings:?}"
+    );
+    // The same silence is a broken rule where a client of the scenario meets it.
+    let two = plain(&format!(
+        "{GET}, {AWAIT}, {{ do = \"reconnect\", after = \"1s\" }}, {GET}, {AWAIT}"
+    ));
+    let findings = judged(&two, &*server);
+    let of_client = findings.iter().filter(|one| one.client == Some(0));
+    let parts: Vec<_> = of_client.map(|one| one.part).collect();
+    assert_eq!(parts, [Some("unanswered")], "{findings:?}");
 }
