@@ -340,6 +340,87 @@ fn the_innocent_are_clean() {
                 cell.findings,
                 cell.scenario.to_toml()
             );
+/// What innocent servers were convicted of once, by generated cases far behind those that
+/// [`the_innocent_are_clean`] runs.
+const ACQUITTED: [(&str, &[&str], &str); 4] = [
+    (
+        "each write fills the buffer and waits for a round trip, and the response's clock ends it",
+        &["base", "refuses", "rate-limit", "drains-a-little"],
+        r#"[network]
+latency = "100ms"
+send_buffer = "1KiB"
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "read", bytes = "all" },
+]"#,
+    ),
+    (
+        "a client goes on behind its own close, while the server's kernel still delivers",
+        &["send-timeout", "base"],
+        r#"[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0", connection = "close" } },
+  { do = "read", bytes = 200601, size = 100300, every = "1s" },
+  { do = "send", head = { method = "GET", target = "/" } },
+]"#,
+    ),
+    (
+        "a client goes on behind the server's close, which it knows of",
+        &["closes-always"],
+        r#"[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "read", bytes = 110773 },
+  { do = "read", bytes = 182701, size = 20300, every = "203ms" },
+  { do = "send", head = { method = "GET", target = "/" } },
+]"#,
+    ),
+    (
+        "a body comes two seconds behind the FIN of a server that refuses its request",
+        &["base"],
+        r#"[network]
+latency = "100ms"
+jitter = "30ms"
+mtu = 65535
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "await", status = "final", within = "5s" },
+  { do = "send", head = { method = "GET", target = "/reject", length = 1 } },
+  { do = "await", status = "final", within = "2s" },
+  { do = "send", head = { method = "GET", target = "/" } },
+]"#,
+    ),
+];
+
+#[test]
+fn the_innocent_are_clean_where_they_were_convicted_once() {
+    for (what, names, text) in ACQUITTED {
+        let scenario = hangup_tests::scenario(&format!("name = \"acquitted\"\n{text}\n"));
+        for name in names {
+            let stranger = innocent::all().into_iter().find(|one| one.name == *name);
+            let server: Arc<dyn Server> = stranger.expect("it is one of them").bed().into();
+            let cell = Cell::varied(Engine::Leap, &scenario, &*server, Detail::default());
+            assert_eq!(
+                cell.verdict(),
+                Verdict::Clean,
+                "{name}: {what}: {}",
+                says(&cell)
+            );
+            let connection = &cell.run.connections[0];
+            assert!(
+                connection.responses.inside() && connection.server_closed.is_some(),
+                "{name}: {what}: the response is not cut any more"
+            );
+        }
+    }
+}
+
         }
     }
 }
