@@ -363,8 +363,7 @@ impl Ledger {
             Event::Discarded {
                 to: Side::Server, ..
             } => {
-                let knew = connection.goes_on_behind_close(at, slack);
-                connection.sent_behind_close.get_or_insert((at, knew));
+                connection.sent_behind_close.get_or_insert(at);
             }
             Event::FinArrived { to: Side::Client } => {
                 connection.server_fin_arrived = true;

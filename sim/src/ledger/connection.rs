@@ -107,10 +107,8 @@ pub struct Connection {
     pub pace: Pace,
     /// What its path carried since the server last had to wait for it.
     pub path: Path,
-    /// Bytes reached the server's host behind the server's close, and whether the client knew that
-    /// the connection would be closed and owed nothing more of a request: it must not send them
-    /// then (RFC 9112 section 9.6).
-    pub sent_behind_close: Option<(Duration, bool)>,
+    /// Bytes reached the server's host when the server had closed, which answers them with a reset.
+    pub sent_behind_close: Option<Duration>,
     /// A reset reached the client's host, and how much of what had arrived before it erased unread.
     pub client_reset: Option<(Duration, u64)>,
     /// Its path was changed, or its client's host vanished: what is not there may be under way.
@@ -288,18 +286,6 @@ impl Connection {
             && last.is_final()
             && request.is_some_and(paced)
             && self.bytes_out == self.server_wrote
-    }
-
-    /// Bytes that arrive at `at` are not the rest of a request, and their client knew when it sent
-    /// them that the connection would be closed, by its own request or by a response that had come
-    /// a round trip before.
-    pub(super) fn goes_on_behind_close(&self, at: Duration, round_trip: Duration) -> bool {
-        let requests = &self.requests;
-        let knew =
-            |response: &Response| response.close && response.at.saturating_add(round_trip) <= at;
-        let said = requests.list.iter().any(|request| request.close)
-            || self.responses.list.iter().any(knew);
-        said && !requests.broken && !requests.in_head() && !requests.in_body()
     }
 
     /// The server waits to hear of bytes that it has sent, and may have to for long: its client may still be there and take them.
