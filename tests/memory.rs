@@ -1,7 +1,10 @@
-//! Memory that grows by each request of a kind is found; what fills up and then stays is not.
+//! Memory that grows by each request of a kind is found; what fills up and then stays is not. A body
+//! that is kept as a whole, beyond what the contract allows, is found, and one that is streamed or
+//! refused is not.
 
 use hangup::Bed;
 use hangup::bed::Route;
+use hangup::contract::Contract;
 use hangup::net::{TcpListener, TcpStream};
 use hangup_scenario::Verdict;
 use std::collections::VecDeque;
@@ -145,4 +148,78 @@ fn what_stays_as_large_as_it_is_is_no_growth() {
     for innocent in [Keeps::Nothing, Keeps::Last(10)] {
         assert_eq!(found(innocent), Vec::<String>::new(), "{innocent:?}");
     }
+}
+
+// --- the peak -----------------------------------------------------------------------------------
+
+/// What the contract of [`collector`] allows a connection.
+const BUFFER: usize = 1 << 20;
+
+/// Takes whatever comes behind a head for a body: keeps up to so many bytes of it, and closes behind
+/// more; or drops what it has read, where that is 0.
+async fn collect(mut stream: TcpStream, most: usize) -> io::Result<()> {
+    let (mut body, mut piece) = (Vec::new(), vec![0; 16 << 10]);
+    loop {
+        let read = stream.read(&mut piece).await?;
+        if read == 0 || (most > 0 && body.len() + read > most) {
+            return Ok(());
+        }
+        if most > 0 {
+            body.extend_from_slice(&piece[..read]);
+        }
+    }
+}
+
+/// What is found of a server that keeps so many bytes of a body, or none, and claims this buffer.
+fn found_of_peak(most: usize, buffer: Option<u64>) -> Vec<String> {
+    let bed = Bed::new("collects", move |listener: TcpListener, _| async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            tokio::spawn(timeout(Duration::from_secs(60), collect(stream, most)));
+        }
+    });
+    let contract = Contract {
+        buffer,
+        ..Contract::default()
+    };
+    let bed = bed.contract(contract).route(Route::ReadsBody, "/upload");
+    let outcome = bed.memory(4).cases(0).keep_nothing().run();
+    let findings = outcome.convicted.iter().flat_map(|cell| &cell.findings);
+    let peak = findings.filter(|one| (one.kind, one.part) == (Verdict::Hoard, Some("peak")));
+    peak.map(|one| one.says.clone()).collect()
+}
+
+#[test]
+fn a_body_that_is_kept_as_a_whole_is_found_though_nothing_is_left_of_it() {
+    let found = found_of_peak(usize::MAX, Some(BUFFER as u64));
+    let whats = ["a chunked upload of", "an upload of"];
+    assert_eq!(found.len(), whats.len(), "{found:#?}");
+    for (says, what) in found.iter().zip(whats) {
+        let bytes = says
+            .strip_prefix("the server had ")
+            .and_then(|rest| rest.split(' ').next());
+        let bytes: usize = bytes.expect("it tells how many").parse().expect("a number");
+        // The body, and at most as much again for a buffer that grows to twice its length.
+        assert!((16 * BUFFER..50 * BUFFER).contains(&bytes), "{says}");
+        assert!(
+            says.contains(what) && says.contains("16777216") && says.ends_with("1048576"),
+            "{says}"
+        );
+    }
+}
+
+#[test]
+fn a_body_that_is_streamed_or_ends_at_the_limit_is_not_found() {
+    for most in [0, BUFFER] {
+        let found = found_of_peak(most, Some(BUFFER as u64));
+        assert_eq!(found, Vec::<String>::new(), "{most}");
+    }
+}
+
+#[test]
+fn a_contract_without_a_buffer_allows_any_body() {
+    assert_eq!(found_of_peak(usize::MAX, None), Vec::<String>::new());
 }

@@ -15,6 +15,7 @@ use hangup_tests::scenario;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
@@ -22,6 +23,8 @@ use tokio::time::{Instant, sleep, timeout};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
 const CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+const NOT_FOUND: &[u8] =
+    b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn judged(scenario: &Arc<Scenario>, server: &dyn Server) -> Vec<Finding> {
@@ -266,6 +269,42 @@ fn what_is_tolerated_is_so_by_metamorphic_rules_too() {
     assert_eq!(judged(&client, &*tolerant), []);
 }
 
+/// A head must come in one read, for one target that the application has.
+async fn in_one_read_for_hello(mut stream: TcpStream) -> io::Result<()> {
+    let (mut head, mut read, mut reads) = (Vec::new(), [0; 1024], 0);
+    while !head.ends_with(b"\r\n\r\n") {
+        let count = timeout(20 * SECOND, stream.read(&mut read)).await??;
+        if count == 0 {
+            return Ok(());
+        }
+        head.extend_from_slice(&read[..count]);
+        reads += 1;
+    }
+    match head.starts_with(b"GET /hello ") {
+        true if reads > 1 => {}
+        true => stream.write_all(CLOSE).await?,
+        false => stream.write_all(NOT_FOUND).await?,
+    }
+    closes(stream).await
+}
+
+/// The variant, too, asks for what the server has.
+#[test]
+fn what_a_run_is_compared_with_is_fitted_to_the_server() {
+    let bed = Bed::new("one-read-for-hello", |listener, _| {
+        each(listener, in_one_read_for_hello)
+    });
+    let server: Arc<dyn Server> = bed.route(Route::Plain, "/hello").into();
+    let client = plain(&format!("{GET}, {AWAIT}, {{ do = \"close\" }}"));
+    let findings = judged(&client, &*server);
+    let parts: Vec<_> = findings.iter().map(|one| (one.kind, one.part)).collect();
+    assert_eq!(
+        parts,
+        [(Verdict::Protocol, Some("segmentation"))],
+        "{findings:?}"
+    );
+}
+
 // --- deaf ---------------------------------------------------------------------------------------
 
 /// Refuses every request with this status until the server is so old.
@@ -311,6 +350,42 @@ fn a_fresh_client_that_is_refused_is_told_with_the_status() {
         judged(&client, &*refuses("429 Too Many Requests", 12 * SECOND)),
         []
     );
+}
+
+/// A server that reads the fresh client's request and closes is deaf. No rule of HTTP is broken that
+/// would be the graver word, because nobody but the fresh client has asked for anything.
+#[test]
+fn a_server_that_reads_the_fresh_request_and_closes_is_deaf() {
+    let bed = Bed::new("deaf-behind-one", |listener, _| async move {
+        let served = Arc::new(AtomicBool::new(false));
+        each(listener, move |mut stream| {
+            let first = !served.swap(true, Ordering::Relaxed);
+            async move {
+                let whole = timeout(5 * SECOND, head(&mut stream)).await;
+                if first && whole.unwrap_or(Ok(false))? {
+                    stream.write_all(CLOSE).await?;
+                }
+                closes(stream).await
+            }
+        })
+        .await;
+    });
+    let server: Arc<dyn Server> = bed.into();
+    let findings = judged(&plain(&format!("{GET}, {AWAIT}")), &*server);
+    let kinds: Vec<_> = findings.iter().map(|one| (one.kind, one.part)).collect();
+    assert_eq!(kinds, [(Verdict::Deaf, None)], "{findings:?}");
+    assert!(
+        findings[0].says.ends_with("it got no answer"),
+        "{findings:?}"
+    );
+    // The same silence is a broken rule where a client of the scenario meets it.
+    let two = plain(&format!(
+        "{GET}, {AWAIT}, {{ do = \"reconnect\", after = \"1s\" }}, {GET}, {AWAIT}"
+    ));
+    let findings = judged(&two, &*server);
+    let of_client = findings.iter().filter(|one| one.client == Some(0));
+    let parts: Vec<_> = of_client.map(|one| one.part).collect();
+    assert_eq!(parts, [Some("unanswered")], "{findings:?}");
 }
 
 // --- what is no defect --------------------------------------------------------------------------

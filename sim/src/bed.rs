@@ -42,7 +42,7 @@
 //! |---|---|
 //! | replays every scenario in `hangup-regressions/NAME` beside the test | first |
 //! | runs the incidents of the book that apply to this server, each twice | then |
-//! | looks for memory that grows, if [`memory`](Bed::memory) says in how many rounds | then |
+//! | looks for memory that grows, and for bodies that are kept as a whole, if [`memory`](Bed::memory) says in how many rounds | then |
 //! | fuzzes: as many generated clients as [`cases`](Bed::cases) says, to the first finding, which is made small and saved in that folder | at last, unless something from that folder is not mended |
 //! | panics with the report on the gravest finding: what is held, why it never ends, where it is stuck | if anything was found |
 //!
@@ -53,6 +53,7 @@ mod dialogue;
 mod memory;
 mod outcome;
 mod own;
+mod peak;
 mod regressions;
 mod route;
 
@@ -271,6 +272,12 @@ impl Bed {
     /// program has allocated is counted when each is gone. What still grows over the last half of the rounds, and of four
     /// times as many, is a finding of [`Verdict::Hoard`]. A pool or a cache that fills up needs fewer rounds than half of these.
     ///
+    /// The peak counts, too: where the contract names a [`buffer`](Contract::buffer) and a route
+    /// [reads bodies](Route::ReadsBody), a client sends a body that is 16 times as long (4 MiB at
+    /// least), in chunks and with a length. A server that has half of it in memory at once is a
+    /// finding of [`Verdict::Hoard`], also where it is the application that collects the body. No
+    /// body of more than 256 MiB is sent, so a buffer of more than 16 MiB is not looked at.
+    ///
     /// The test's program must count what it allocates:
     ///
     /// ```
@@ -392,7 +399,7 @@ impl Bed {
         let memory = told
             .findings
             .iter()
-            .filter(|one| one.part == Some("memory"));
+            .filter(|one| matches!(one.part, Some("memory" | "peak")));
         cell.findings.extend(memory.cloned());
         cell.again = Some(self.again.clone());
         outcome.told = Some(cell);

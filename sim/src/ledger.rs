@@ -3,11 +3,13 @@
 mod connection;
 mod due;
 mod pace;
+mod path;
 mod seen;
 
 pub use self::connection::{Connection, Kernel};
 use self::due::Queue;
 pub use self::pace::Pace;
+pub use self::path::Path;
 pub use self::seen::Seen;
 use crate::contract::{Contract, Promise};
 use crate::exchange::{Requests, Targets};
@@ -264,6 +266,8 @@ impl Ledger {
             if connection.bytes_out == connection.server_wrote {
                 connection.last_progress = connection.last_progress.max(at);
             }
+            let carried = (connection.bytes_out, connection.server_wrote);
+            connection.path.carries(at, carried);
             connection.server_wrote += bytes;
             connection.read_before_last_write = connection.server_read;
             connection.said_at = at;
@@ -339,14 +343,27 @@ impl Ledger {
                 to: Side::Client,
                 bytes,
             } => {
+                let before = connection.bytes_out;
                 connection.bytes_out += bytes.len() as u64;
                 connection.last_progress = at;
                 if let Some(rate) = contract.rate {
                     connection.paces(at, rate);
                 }
                 if !connection.opaque {
+                    let responses = connection.responses.list.len();
                     connection.responses.feed(at, bytes, &connection.requests);
+                    if connection.responses.list.len() > responses {
+                        connection.path.begins(at, before);
+                    }
                 }
+                if connection.server_shutdown.is_none() && connection.server_closed.is_none() {
+                    connection.path.arrives(at, slack);
+                }
+            }
+            Event::Discarded {
+                to: Side::Server, ..
+            } => {
+                connection.sent_behind_close.get_or_insert(at);
             }
             Event::FinArrived { to: Side::Client } => {
                 connection.server_fin_arrived = true;

@@ -80,7 +80,11 @@ fn broken(
     server: &dyn Server,
 ) -> Option<Finding> {
     let (other, change) = rule.applied(scenario, run)?;
-    let run_of = |scenario: Scenario| engine.run(&Arc::new(scenario), server, Detail::JUDGED);
+    // What the run is of was fitted to the server, so what it is compared with is, too.
+    let run_of = |scenario: Scenario| {
+        let played = server.fit(&Arc::new(scenario));
+        engine.run(&played, server, Detail::JUDGED)
+    };
     let first = difference(run, &run_of(other))?;
     for longer in [true, false] {
         let shifted = shifted(scenario, longer);

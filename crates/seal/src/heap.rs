@@ -6,6 +6,8 @@ use std::cell::Cell;
 thread_local! {
     /// Bytes that this thread has allocated and nobody has freed, less what it has freed of other threads.
     static LIVE: Cell<isize> = const { Cell::new(0) };
+    /// The most that they have been since [`restart_peak`].
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 /// The system's allocator, with a count of the bytes that each thread has.
@@ -30,7 +32,35 @@ pub struct CountingAllocator;
 
 fn count(bytes: isize) {
     // A thread that is ending counts no more.
-    let _ = LIVE.try_with(|live| live.set(live.get().wrapping_add(bytes)));
+    let _ = LIVE.try_with(|live| {
+        let now = live.get().wrapping_add(bytes);
+        live.set(now);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(now)));
+    });
+}
+
+/// The most bytes that this thread has had at once since [`restart_peak`] was called on it, by the
+/// count of [`CountingAllocator`]; 0 where that is not the program's global allocator.
+///
+/// ```
+/// #[global_allocator]
+/// static ALLOCATOR: hangup_seal::CountingAllocator = hangup_seal::CountingAllocator;
+///
+/// # fn main() {
+/// let before = hangup_seal::live_bytes().unwrap();
+/// hangup_seal::restart_peak();
+/// drop(vec![0_u8; 1000]);
+/// assert_eq!(hangup_seal::peak_bytes() - before, 1000);
+/// # }
+/// ```
+pub fn peak_bytes() -> isize {
+    PEAK.try_with(Cell::get).unwrap_or_default()
+}
+
+/// Counts the peak from what this thread has now.
+pub fn restart_peak() {
+    let live = LIVE.try_with(Cell::get).unwrap_or_default();
+    let _ = PEAK.try_with(|peak| peak.set(live));
 }
 
 /// How many bytes this thread has, by the count of [`CountingAllocator`]; `None` where that is not the program's

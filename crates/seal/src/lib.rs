@@ -49,7 +49,7 @@ mod interpose;
 #[path = "elsewhere.rs"]
 mod interpose;
 
-pub use heap::{CountingAllocator, live_bytes};
+pub use heap::{CountingAllocator, live_bytes, peak_bytes, restart_peak};
 
 use std::hash::{BuildHasher, RandomState};
 use std::panic::resume_unwind;

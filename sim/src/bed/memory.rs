@@ -4,8 +4,8 @@
 //! the server's. What a pool or a cache takes to fill up is not counted: only the growth over the last half of the
 //! rounds is, and it must go on in four times as many.
 
-use super::Own;
 use super::route::Route;
+use super::{Own, peak};
 use crate::engine::leap;
 use crate::finding::Finding;
 use crate::server::Server;
@@ -52,7 +52,8 @@ const ROUNDS: [(&str, &str, Option<Route>); 6] = [
     ),
 ];
 
-/// Every kind of round whose memory the server keeps: the scenario of one round, and the finding.
+/// Every kind of round whose memory the server keeps, and every body of which it has too much at once: the scenario of one
+/// round, and the finding.
 ///
 /// # Panics
 /// When the program's global allocator does not count.
@@ -66,20 +67,20 @@ pub(super) fn grown(server: &Own, rounds: u32) -> Vec<(Arc<Scenario>, Finding)> 
         |part: &Option<Route>| part.is_none_or(|part| server.routes.targets.contains_key(&part));
     let kinds = ROUNDS.iter().filter(|(_, _, part)| known(part));
     let found = kinds.filter_map(|(what, steps, _)| {
-        let scenario = scenario(what, steps);
+        let scenario = scenario(what, steps, "");
         let played = server.fit(&scenario);
         growth(&played, server, rounds)?;
         let rounds = rounds.saturating_mul(CONFIRMED_BY);
         let each = growth(&played, server, rounds)?;
         Some((Arc::clone(&scenario), told(what, each, rounds)))
     });
-    found.collect()
+    found.chain(peak::exceeded(server)).collect()
 }
 
-fn scenario(what: &str, steps: &str) -> Arc<Scenario> {
+pub(super) fn scenario(what: &str, steps: &str, network: &str) -> Arc<Scenario> {
     let name = what.replace(' ', "-");
     let text = format!(
-        "name = \"memory-{name}\"\n[[client]]\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n"
+        "name = \"memory-{name}\"\n{network}[[client]]\nsteps = [ {{ do = \"connect\" }}, {steps} ]\n"
     );
     match Scenario::from_toml("memory", text) {
         Ok(scenario) => Arc::new(scenario),

@@ -1,6 +1,6 @@
 //! One connection: what moved on it, what it owes, and whether it is let go of.
 
-use super::{Pace, Seen};
+use super::{Pace, Path, Seen};
 use crate::contract::{Breach, Contract, Due, Promise};
 use crate::coverage::{Action, Place};
 use crate::exchange::asks::{self, Asked, Asks, Fit};
@@ -105,6 +105,10 @@ pub struct Connection {
     pub client_read: u64,
     /// Whether it took them as fast as the contract asks of a client, where it does.
     pub pace: Pace,
+    /// What its path carried since the server last had to wait for it.
+    pub path: Path,
+    /// Bytes reached the server's host when the server had closed, which answers them with a reset.
+    pub sent_behind_close: Option<Duration>,
     /// A reset reached the client's host, and how much of what had arrived before it erased unread.
     pub client_reset: Option<(Duration, u64)>,
     /// Its path was changed, or its client's host vanished: what is not there may be under way.

@@ -86,12 +86,32 @@ fn at_its_bound(run: &Run, connection: &Connection, at: Duration) -> bool {
         || ends.is_some_and(|ends| ends <= at.saturating_add(STAGED + grace))
 }
 
-/// The server had more to send all the time, and the link brought less than the rate: the server cannot tell that from a
-/// slow client.
-fn link_is_slower(connection: &Connection, rate: u64, since: Duration, until: Duration) -> bool {
-    let waits = connection.server_wrote > connection.bytes_out;
-    let due = until.saturating_sub(since).as_millis() * u128::from(rate) / 1000;
-    waits && u128::from(connection.bytes_out) < due
+/// The server had more to send all the time, and the path brought less than the rate: the server
+/// cannot tell that from a slow client.
+fn path_is_slower(connection: &Connection, rate: u64, until: Duration) -> bool {
+    let carried = (connection.bytes_out, connection.server_wrote);
+    connection.path.is_slower(rate, carried, until)
+}
+
+/// The client sent something behind the server's close, and the reset that answered it erased what
+/// the server had left to its kernel. A server that gave its client time behind its FIN has done
+/// what it should against that (RFC 9112 section 9.6).
+fn client_spoke_on(connection: &Connection, closed_at: Duration) -> bool {
+    let Some(sent) = connection.sent_behind_close else {
+        return false;
+    };
+    let delivering = connection
+        .kernel
+        .is_some_and(|kernel| kernel.until.is_none_or(|until| until >= sent));
+    let reset = connection.client_reset.is_some_and(|(at, _)| at >= sent);
+    reset && delivering && lingered(connection, closed_at)
+}
+
+/// The server gave its client time behind its FIN.
+fn lingered(connection: &Connection, closed_at: Duration) -> bool {
+    connection
+        .server_shutdown
+        .is_some_and(|shut| closed_at >= shut + LINGERED)
 }
 
 /// The longest that a client may hold a connection does not end this response: by the contract its bytes
@@ -116,6 +136,9 @@ fn closed(connection: &Connection) -> Option<(Duration, bool)> {
         return None;
     }
     let (at, reset) = connection.server_closed?;
+    if client_spoke_on(connection, at) {
+        return None;
+    }
     let stays = |left: Option<Duration>| left.is_none_or(|left| left > at);
     (stays(connection.client_closed) && stays(connection.client_gone)).then_some((at, reset))
 }
@@ -192,11 +215,9 @@ fn erased(run: &Run, connection: &Connection) -> Lost {
     let last = connection.responses.list.last()?;
     let complete = last.complete_at.filter(|_| last.is_final())?;
     // A bound cuts the wait short.
-    let lingered = connection
-        .server_shutdown
-        .is_some_and(|shut| closed_at >= shut + LINGERED);
-    let waited =
-        lingered || !at_once(connection, closed_at) || at_its_bound(run, connection, closed_at);
+    let waited = lingered(connection, closed_at)
+        || !at_once(connection, closed_at)
+        || at_its_bound(run, connection, closed_at);
     // The network may bring a response long after a server that did wait has closed.
     let late = complete > closed_at + AT_ONCE;
     let inside = connection.responses.inside();
@@ -270,7 +291,7 @@ fn slow(run: &Run, connection: &Connection) -> Lost {
         || !inside
         || !whole
         || !connection.pace.is_kept(began)
-        || link_is_slower(connection, rate, last.at, began)
+        || path_is_slower(connection, rate, began)
         // The FIN of a client that closed looks the same as this one's.
         || (connection.client_shutdown.is_some() && request.asks == Asks::Paced)
         || (at_its_bound(run, connection, at) && !has_time(run, connection, at))

@@ -23,7 +23,8 @@ const GIVEN_UP: Duration = Duration::from_secs(10);
 /// A request may cross the signal to shut down in the same way, but not if the application had read its head before
 /// the signal and then read it to its end: it was under way.
 pub(super) fn judge(run: &Run, connection: &Connection) -> Broken {
-    if connection.requests.lax {
+    // `deaf` tells of a fresh client that gets no answer.
+    if connection.requests.lax || connection.probe {
         return None;
     }
     // Neither a process that dies nor a handler that panics has a choice.
