@@ -115,18 +115,18 @@ impl Import {
     }
 }
 
-/// A recording that tells how much of it has been read, once that takes more than a second: a bar on a terminal, elsewhere a line now and then.
+/// A recording that tells how much of it has been read: on a terminal by a bar, once that takes more than a second; elsewhere by a line
+/// every [`TELL_EVERY`].
 struct Watched<R> {
     file: R,
     bar: ProgressBar,
     length: Option<u64>,
     read: u64,
     begun: Instant,
-    told: Instant,
 }
 
-/// Without a terminal it is told so often.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+/// In MiB.
+const TELL_EVERY: u64 = 256;
 
 impl<R> Watched<R> {
     fn of(file: R, length: Option<u64>) -> Self {
@@ -136,32 +136,28 @@ impl<R> Watched<R> {
         };
         let style = ProgressStyle::with_template(template).expect("the template is a constant");
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden());
-        let now = Instant::now();
         Self {
             file,
             bar: bar.with_style(style),
             length,
             read: 0,
-            begun: now,
-            told: now,
+            begun: Instant::now(),
         }
     }
 
+    /// One more MiB has been read.
     fn tell(&mut self) {
-        let is_long = self.begun.elapsed() > Duration::from_secs(1);
+        let mebibytes = self.read >> 20;
         if io::stderr().is_terminal() {
-            if is_long && self.bar.is_hidden() {
+            if self.bar.is_hidden() && self.begun.elapsed() > Duration::from_secs(1) {
                 self.bar.set_draw_target(ProgressDrawTarget::stderr());
             }
             self.bar.set_position(self.read);
-            return;
-        }
-        if is_long && (self.told == self.begun || self.told.elapsed() > TELL_EVERY) {
-            self.told = Instant::now();
+        } else if mebibytes.is_multiple_of(TELL_EVERY) {
             let of = self
                 .length
                 .map_or(String::new(), |length| format!(" of {} MiB", length >> 20));
-            anstream::eprintln!("hangup: import: {} MiB{of} read", self.read >> 20);
+            anstream::eprintln!("hangup: import: {mebibytes} MiB{of} read");
         }
     }
 }
