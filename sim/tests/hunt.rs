@@ -273,6 +273,16 @@ fn the_stacks_of_real_servers_name_their_phase() {
     }
 }
 
+/// Every dump from a page is written by a handler, which waits for nothing.
+#[test]
+fn the_handler_that_writes_the_dump_is_no_symptom() {
+    let dump = file("stacks/fasthttp-expect.txt");
+    assert!(dump.contains("runtime/pprof.writeGoroutine"), "{dump}");
+    let seen = Symptom::from_dump(&dump).expect("a dump");
+    assert_eq!(seen.symptom.stack.as_deref(), Some("ContinueReadBody"));
+    assert_eq!(seen.others, <[&str; 0]>::default());
+}
+
 #[test]
 fn a_handler_that_asks_another_server_is_a_handler() {
     let proxy = "goroutine 9 [IO wait, 12 minutes]:\n\

@@ -47,9 +47,7 @@ stacks() {
     for _ in $(seq 100); do
         curl -sS --max-time 10 "http://$admin$page" > "$work/stacks"
         if grep -qE "$words" "$work/stacks"; then
-            # Of the page itself, and of its client, nothing is left.
-            awk 'BEGIN { RS = ""; ORS = "\n\n" } !/pprof.writeGoroutine/ && !/main.main.func[0-9]+\(.*\n.*ServeHTTP/' \
-                "$work/stacks" > "$folder/$file.txt"
+            cp "$work/stacks" "$folder/$file.txt"
             echo "$file: $(grep -c ^goroutine "$folder/$file.txt") goroutines"
             return
         fi
@@ -61,7 +59,7 @@ stacks() {
 
 connect() { exec 7<>"/dev/tcp/${address%:*}/${address##*:}"; printf "$1" >&7; }
 
-# PHASE, the frame that shows it, what the client sends; behind `|` what it sends once it is answered.
+# PEER, its page of stacks, PHASE, a frame that shows it, what the client sends.
 each() {
     local name="$1" page="$2" phase="$3" words="$4" says="$5"
     start "$name"

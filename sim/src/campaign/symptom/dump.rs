@@ -108,7 +108,16 @@ fn goroutine(waiting: BTreeMap<Place, Waiting>) -> Option<Seen> {
     waiting.sort_by_key(|(place, waiting)| {
         let may_be_idle =
             |frame: &str| ["RequestHeader)", "readRequest", "(*Reader).Peek"].contains(&frame);
-        let idle = matches!(place, Place::Server { frame, .. } if may_be_idle(frame));
+        let idle = match place {
+            Place::Server { frame, .. } if may_be_idle(frame) => 2,
+            // A handler that works is no fault either.
+            Place::Proxy
+            | Place::Server {
+                phase: Some("handler"),
+                ..
+            } => 1,
+            _ => 0,
+        };
         (
             matches!(place, Place::Client(_)),
             *place != Place::Shutdown,
@@ -248,10 +257,7 @@ fn go(text: &str) -> BTreeMap<Place, Waiting> {
     // What is read beside a handler is its connection, too.
     let beside =
         |place: &Place| matches!(place, Place::Server { frame, .. } if *frame == "backgroundRead");
-    if all
-        .keys()
-        .any(|place| matches!(place, Place::Proxy | Place::Server { .. }) && !beside(place))
-    {
+    if all.keys().any(|place| !beside(place)) {
         all.retain(|place, _| !beside(place));
     }
     all

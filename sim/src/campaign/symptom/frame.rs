@@ -92,6 +92,14 @@ pub(super) fn place(stack: &[&str]) -> Option<Place> {
         expects: None,
         status: None,
     };
+    // The handler that writes the dump itself.
+    if has("runtime/pprof.")
+        || has("net/http/pprof.")
+        || has("runtime.Stack(")
+        || has("runtime/debug.Stack")
+    {
+        return None;
+    }
     if has("(*Server).Shutdown") || has("(*Server).ShutdownWithContext") {
         return Some(Place::Shutdown);
     }
