@@ -94,6 +94,32 @@ fn what_does_not_fit_is_named() {
     assert!(!said.contains("import:"), "{said}");
 }
 
+/// With another connection beside it, both are named, and which of them can be imported alone.
+#[test]
+fn what_does_not_fit_is_told_from_what_does() {
+    let bytes = |name: &str| fs::read(folder().join(name)).expect("it is there");
+    let (mut good, bad) = (bytes("fcs-linktype.pcap"), bytes("one-late-timestamp.pcap"));
+    for at in 24..good.len() - 1 {
+        if good[at..at + 2] == 40_000_u16.to_be_bytes() {
+            good[at..at + 2].copy_from_slice(&40_077_u16.to_be_bytes());
+        }
+    }
+    let both = [&bad[..24], &good[24..], &bad[24..]].concat();
+    let error = import(&*both, &Choice::default()).expect_err("one does not fit");
+    let said = error.to_string();
+    assert!(
+        said.starts_with(
+            "1 of its 2 connections cannot be in a scenario: connection 2 (142 bytes in, 80 out)"
+        ) && said.ends_with("by --connection N: connection 1 (71 bytes in, 40 out)"),
+        "{said}"
+    );
+    let choice = Choice {
+        connection: Some(1),
+        ..Choice::default()
+    };
+    assert!(import(&*both, &choice).is_ok());
+}
+
 #[test]
 fn a_request_that_was_captured_late_is_kept_and_one_that_was_not_is_noted() {
     let imported = case("ack-captured-before-data.pcap").expect("a capture");
