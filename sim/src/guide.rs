@@ -12,6 +12,7 @@
 //! | [`adding_an_oracle`] | a rule more |
 //! | [`limits_of_the_simulation`] | what a clean verdict does not say |
 //! | [`comparison`] | what else there is, and where it fits better |
+//! | [`from_production`] | captures become scenarios, and symptoms and dumps become seeds |
 //! | [`real_servers`] | what fasthttp, net/http, hyper, axum, actix-web, node and nginx do over real TCP |
 
 #[doc = include_str!("../guide/concepts.md")]
@@ -28,6 +29,9 @@ pub mod writing_scenarios {}
 
 #[doc = include_str!("../guide/fuzzing.md")]
 pub mod fuzzing {}
+
+#[doc = include_str!("../guide/from-production.md")]
+pub mod from_production {}
 
 #[doc = include_str!("../guide/adding-an-oracle.md")]
 pub mod adding_an_oracle {}

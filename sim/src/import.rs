@@ -20,9 +20,11 @@ mod stream;
 mod talk;
 mod talks;
 
-use capture::Segment;
+use capture::{End, Other, Segment};
 use hangup_scenario::file::bounds::{BUFFER_MAX, MTU_MAX, SENT_BYTES_MAX};
 use hangup_scenario::{Client, Network, Scenario};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::time::Duration;
 use talk::Talk;
@@ -32,6 +34,8 @@ use talks::Talks;
 const SENT_MAX: u64 = SENT_BYTES_MAX;
 /// So many things that clients did or saw are kept.
 const EVENTS_MAX: usize = 1_000_000;
+/// So many connections are named in an error.
+const NAMED_MAX: usize = 10;
 /// Faster than this the way is not told from none: the pauses of this machine.
 const LATENCY_MIN: Duration = Duration::from_micros(200);
 
@@ -83,6 +87,9 @@ pub enum Unreadable {
         "{0}, which is more than one scenario holds; allowed: a part of it, by --connection N or --port N"
     )]
     TooMuch(String),
+    /// Its connections cannot be written as one scenario.
+    #[error("{0}")]
+    Unfit(String),
 }
 
 /// One connection of a recording, in numbers.
@@ -102,6 +109,15 @@ pub struct Told {
     pub end: &'static str,
 }
 
+/// A connection of a recording that is in no scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The connection.
+    pub told: Told,
+    /// Why it is left out, as in "it was refused".
+    pub why: String,
+}
+
 /// What became of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Imported {
@@ -109,6 +125,8 @@ pub struct Imported {
     pub scenario: Scenario,
     /// Those connections.
     pub connections: Vec<Told>,
+    /// Connections that never came to be, are no HTTP, or were not captured whole enough.
+    pub left_out: Vec<LeftOut>,
     /// What of the recording is not in the scenario, or is not known for sure.
     pub notes: Vec<String>,
 }
@@ -141,94 +159,207 @@ pub fn import(mut file: impl Read, choice: &Choice) -> Result<Imported, Unreadab
 
 fn of_capture(file: impl Read, beginning: &[u8], choice: &Choice) -> Result<Imported, Unreadable> {
     let mut talks = Talks::new(choice);
-    let (mut frames, mut others) = (0_u64, 0_u64);
-    let cut = capture::frames(file, beginning, |frame| {
-        frames += 1;
+    let mut others: BTreeMap<Other, u64> = BTreeMap::new();
+    let mut quotes = 0_u64;
+    let seen = capture::frames(file, beginning, |frame| {
         match Segment::of(frame.link, frame.bytes, frame.length) {
-            Some(segment) => talks.take(frame.at, &segment),
-            None => {
-                others += 1;
-                Ok(())
+            Ok(segment) => return talks.take(frame.at, &segment),
+            Err(Other::Quote(one, other)) => {
+                quotes += 1;
+                talks.quoted(one, other);
             }
+            Err(other) => *others.entry(other).or_default() += 1,
         }
+        Ok(())
     })?;
-    let opened = talks.opened();
-    let all = talks.finish();
-    let (encrypted, all): (Vec<_>, Vec<_>) = all.into_iter().partition(is_encrypted);
-    if all.is_empty() {
-        return Err(Unreadable::Nothing(nothing(
-            choice,
-            opened,
-            encrypted.len(),
-            frames,
-        )));
-    }
     let mut notes = Vec::new();
     let mut note = |count: u64, what: &str| {
         if count > 0 {
             notes.push(format!("{count} {what}"));
         }
     };
-    note(cut.into(), "packet was cut off at the end of the file");
+    for (other, count) in &others {
+        note(*count, &other.told());
+    }
+    note(quotes, "packets are ICMP errors that quote TCP");
+    for (link, count) in &seen.unknown {
+        note(
+            *count,
+            &format!("packets are of link type {link}, which is not read"),
+        );
+    }
     note(
-        others,
-        "packets are no TCP, or fragments, or cut off within their headers",
+        (seen.end == End::Cut).into(),
+        "packet was cut off at the end of the file",
     );
-    note(
-        encrypted.len() as u64,
-        "connections are encrypted, and left out",
-    );
+    if let End::Corrupt(what) = seen.end {
+        notes.push(format!(
+            "{what}, which cannot be: the rest of the file is not read"
+        ));
+    }
+    let opened = talks.opened();
+    let (mut all, mut left_out) = (Vec::new(), Vec::new());
+    for talk in talks.finish() {
+        match talk.left_out(choice.keep_payload) {
+            None => all.push(talk),
+            Some(why) => left_out.push((talk, why)),
+        }
+    }
+    if all.is_empty() {
+        let nothing = nothing(choice, opened, &left_out, &notes);
+        return Err(Unreadable::Nothing(nothing));
+    }
+    let mut note = |count: u64, what: &str| {
+        if count > 0 {
+            notes.push(format!("{count} {what}"));
+        }
+    };
     note(
         all.iter().map(|talk| talk.missing).sum(),
         "bytes were not captured; filler stands for them",
     );
-    let begun = all
-        .iter()
-        .filter(|talk| !talk.whole && !talk.sent.is_empty());
+    note(
+        all.iter().map(|talk| talk.missing_out).sum(),
+        "bytes of servers were not captured; statuses behind them are not known",
+    );
+    let begun = all.iter().filter(|talk| !talk.whole);
     note(
         begun.count() as u64,
         "connections were open when the capture began; what came before is missing",
     );
-    Ok(imported("capture", &all, choice, notes))
+    let mut imported = imported("capture", &all, choice, notes)?;
+    let first = all.iter().chain(left_out.iter().map(|(talk, _)| talk));
+    let first = first.map(|talk| talk.opened).min().unwrap_or_default();
+    imported.left_out = left_out
+        .iter()
+        .map(|(talk, why)| LeftOut {
+            told: told(talk, first),
+            why: why.clone(),
+        })
+        .collect();
+    Ok(imported)
 }
 
-/// TLS, by the first bytes of what the client sent.
-fn is_encrypted(talk: &Talk) -> bool {
-    talk.sent.starts_with(&[0x16, 0x03])
-}
-
-fn nothing(choice: &Choice, opened: u64, encrypted: usize, frames: u64) -> String {
-    match (choice.connection, choice.port) {
-        _ if encrypted > 0 => {
-            "what was asked for is encrypted (TLS); allowed: HTTP in clear, or a flight record of our server, which stands behind its TLS".to_owned()
+/// Why nothing can be made of a capture.
+fn nothing(choice: &Choice, opened: u64, left_out: &[(Talk, String)], notes: &[String]) -> String {
+    let mut text = match (choice.connection, choice.port) {
+        _ if !left_out.is_empty() => {
+            let encrypted = left_out.iter().all(|(talk, _)| talk.is_encrypted());
+            let mut text = match encrypted {
+                true => "what was asked for is encrypted (TLS); allowed: HTTP in clear, or a flight record of our server, which stands behind \
+                         its TLS"
+                    .to_owned(),
+                false => "there is no connection of HTTP in it that can be repeated".to_owned(),
+            };
+            for (talk, why) in left_out.iter().take(NAMED_MAX) {
+                // A String takes every write.
+                let _ = write!(text, "; connection {}: {why}", talk.number);
+            }
+            if left_out.len() > NAMED_MAX {
+                let _ = write!(text, "; and {} more", left_out.len() - NAMED_MAX);
+            }
+            text
         }
-        _ if opened == 0 => format!("there is no TCP in it, in {frames} packets"),
-        (Some(number), None) => format!("there is no connection {number} in it; allowed: 1 to {opened}"),
+        _ if opened == 0 && notes.is_empty() => {
+            "there is no TCP in it: it has no packets".to_owned()
+        }
+        _ if opened == 0 => "there is no TCP in it that can be read".to_owned(),
+        (Some(number), None) => {
+            format!("there is no connection {number} in it; allowed: 1 to {opened}")
+        }
         (None, Some(port)) => format!("none of its {opened} connections is to port {port}"),
         _ => format!("none of its {opened} connections is that one, to that port"),
+    };
+    for note in notes {
+        text += "; ";
+        text += note;
     }
+    text
 }
 
 /// The scenario of these connections.
-fn imported(what: &str, all: &[Talk], choice: &Choice, notes: Vec<String>) -> Imported {
+///
+/// # Errors
+/// When they are more, or longer, than a scenario may be: which of them, and what is allowed.
+fn imported(
+    what: &str,
+    all: &[Talk],
+    choice: &Choice,
+    notes: Vec<String>,
+) -> Result<Imported, Unreadable> {
     let first = all.iter().map(|talk| talk.opened).min().unwrap_or_default();
-    let clients = all.iter().map(|talk| Client {
-        start: Duration::from_millis((talk.opened - first).as_millis() as u64),
-        steps: talk.steps(choice.keep_payload, choice.target.as_deref()),
-        ..Client::default()
-    });
+    let clients: Vec<Client> = all
+        .iter()
+        .map(|talk| Client {
+            start: Duration::from_millis((talk.opened - first).as_millis() as u64),
+            steps: talk.steps(choice.keep_payload, choice.target.as_deref()),
+            ..Client::default()
+        })
+        .collect();
+    fit(all, first, &clients)?;
     let mut scenario = Scenario::of(what.replace(' ', "-"), Vec::new());
     scenario.title = match all.len() {
         1 => format!("A connection of a {what}"),
         count => format!("{count} connections of a {what}"),
     };
-    scenario.clients = together(clients.collect());
+    scenario.clients = together(clients);
     scenario.network = network(all);
-    Imported {
+    Ok(Imported {
         scenario,
         connections: all.iter().map(|talk| told(talk, first)).collect(),
+        left_out: Vec::new(),
         notes,
+    })
+}
+
+/// Can these clients be written as one scenario, and read again?
+fn fit(all: &[Talk], first: Duration, clients: &[Client]) -> Result<(), Unreadable> {
+    let mistake = |clients: &[Client]| {
+        let mut scenario = Scenario::of("import", Vec::new());
+        scenario.clients = clients.to_vec();
+        let read = Scenario::from_toml("import", scenario.to_toml());
+        read.err().map(|error| error.mistake.to_string())
+    };
+    let Some(together) = mistake(clients) else {
+        return Ok(());
+    };
+    let mut unfit = Vec::new();
+    let mut others = Vec::new();
+    for (talk, client) in all.iter().zip(clients) {
+        let told = told(talk, first);
+        let name = format!(
+            "connection {} ({} bytes in, {} out)",
+            told.connection, told.bytes_in, told.bytes_out
+        );
+        match mistake(std::slice::from_ref(client)) {
+            Some(why) => unfit.push(format!("{name} does not: {why}")),
+            None => others.push(name),
+        }
     }
+    let named = |list: &[String]| {
+        let mut text = list[..list.len().min(NAMED_MAX)].join("; ");
+        if list.len() > NAMED_MAX {
+            // A String takes every write.
+            let _ = write!(text, "; and {} more", list.len() - NAMED_MAX);
+        }
+        text
+    };
+    let text = match (unfit.is_empty(), others.is_empty()) {
+        (true, _) => format!(
+            "its {} connections do not fit into one scenario ({together}), each alone does; allowed: one of them, by --connection N: {}",
+            all.len(),
+            named(&others)
+        ),
+        (false, true) => format!("no connection fits into a scenario: {}", named(&unfit)),
+        (false, false) => format!(
+            "{} of its {} connections cannot be in a scenario: {}; allowed: another one, by --connection N: {}",
+            unfit.len(),
+            all.len(),
+            named(&unfit),
+            named(&others)
+        ),
+    };
+    Err(Unreadable::Unfit(text))
 }
 
 /// The network between most of these clients and their server, as far as their handshakes tell.
@@ -277,7 +408,7 @@ fn told(talk: &Talk, first: Duration) -> Told {
     Told {
         connection: talk.number,
         opened: talk.opened - first,
-        bytes_in: talk.sent.len() as u64,
+        bytes_in: talk.bytes_in(),
         bytes_out: talk.got(),
         statuses: talk.statuses.clone(),
         end: talk.end(),

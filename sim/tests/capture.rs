@@ -1,4 +1,7 @@
-//! `--pcap`: what Wireshark opens.
+//! `--pcap`: what Wireshark opens. And captures that are imported, held against what Wireshark makes of them.
+
+#[path = "capture/generated.rs"]
+mod generated;
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use hangup::cell::Cell;

@@ -2,6 +2,8 @@
 
 #[path = "import/captures.rs"]
 mod captures;
+#[path = "import/cases.rs"]
+mod cases;
 #[path = "import/command.rs"]
 mod command;
 #[path = "import/flight.rs"]

@@ -139,7 +139,7 @@ impl Hunt<'_> {
         let cell = Cell::of(self.engine, scenario, self.server, Detail::default());
         let finding = self.symptom.fits(&cell).next()?;
         let mut all = cell.run.connections.iter();
-        let connection = all.find(|connection| Some(connection.id) == finding.connection)?;
+        let connection = all.find(|connection| Some(connection.id) == finding.connection);
         let course = Course::of(finding, connection);
         self.as_many(&cell).then_some(course)
     }

@@ -4,9 +4,13 @@
 //! |---|---|
 //! | `frame` | frames that tell what a connection waits for |
 //! | `dump` | stacks that somebody pasted |
+//! | `prefix` | what stands before each line of a log |
+//! | `stranger` | dumps of other tools |
 
 mod dump;
 mod frame;
+mod prefix;
+mod stranger;
 
 pub use dump::{Seen, Unreadable};
 pub(super) use frame::telling;
@@ -34,6 +38,54 @@ fn seen_from_outside(phase: &str) -> (&str, Option<u16>) {
     }
 }
 
+/// What is seen of a server as a whole, or of many of its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// Sockets stay in CLOSE-WAIT: the client has closed, the server has not.
+    CloseWait,
+    /// A graceful shutdown does not end.
+    Shutdown,
+    /// A response that the server sent did not arrive.
+    LostResponse,
+    /// A core is busy, and nothing is done.
+    Cpu,
+}
+
+impl Sign {
+    /// All of them, as they are named.
+    pub const NAMES: [&str; 4] = ["close-wait", "shutdown", "lost-response", "cpu"];
+
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::CloseWait,
+            Self::Shutdown,
+            Self::LostResponse,
+            Self::Cpu,
+        ];
+        let place = Self::NAMES.iter().position(|known| *known == name)?;
+        Some(all[place])
+    }
+
+    fn kinds(self) -> &'static [Verdict] {
+        match self {
+            Self::CloseWait => &[Verdict::Hung, Verdict::Leftover, Verdict::Late],
+            Self::Shutdown => &[Verdict::StuckShutdown],
+            Self::LostResponse => &[Verdict::Lost],
+            Self::Cpu => &[Verdict::Spin],
+        }
+    }
+
+    fn says(self) -> &'static str {
+        match self {
+            Self::CloseWait => "whose client has closed (CLOSE-WAIT)",
+            Self::Shutdown => "whose shutdown does not end",
+            Self::LostResponse => "that lost a response",
+            Self::Cpu => "that is busy with nothing",
+        }
+    }
+}
+
 /// What is known of a connection that hangs. What is `None` may be anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Symptom {
@@ -43,6 +95,10 @@ pub struct Symptom {
     pub age: Option<Duration>,
     /// The last status that it got.
     pub status: Option<u16>,
+    /// Whether its last request has an Expect.
+    pub expects: Option<bool>,
+    /// What is seen of the server.
+    pub sign: Option<Sign>,
     /// A part of a frame of the stack: of the server under test, or one of Go's that are known here.
     pub stack: Option<String>,
     /// Roughly so many bytes reached the server: half of it to twice as many.
@@ -73,6 +129,8 @@ impl Symptom {
             phase: self.phase.or(other.phase),
             age: self.age.or(other.age),
             status: self.status.or(other.status),
+            expects: self.expects.or(other.expects),
+            sign: self.sign.or(other.sign),
             stack: self.stack.or(other.stack),
             bytes_in: self.bytes_in.or(other.bytes_in),
             bytes_out: self.bytes_out.or(other.bytes_out),
@@ -82,7 +140,12 @@ impl Symptom {
 
     /// The built-in server that it is looked for in where nobody says which: the one whose stacks have such a frame.
     pub fn server(&self) -> &'static str {
-        frame::server(self.stack.as_deref().unwrap_or_default())
+        match (self.sign, &self.stack) {
+            // Nothing ends what waits in hangup-unbounded, but a shutdown does.
+            (Some(Sign::Shutdown), None) => "axum",
+            (Some(Sign::LostResponse), None) => "hyper",
+            (_, stack) => frame::server(stack.as_deref().unwrap_or_default()),
+        }
     }
 
     /// Must the await stack be looked at? Not for a frame of Go's, which no server under test has: it stands for a phase.
@@ -115,10 +178,18 @@ impl Symptom {
     }
 
     fn is_held(&self, cell: &Cell, finding: &Finding) -> bool {
-        let holds = matches!(
-            finding.kind,
-            Verdict::Hung | Verdict::Leftover | Verdict::Late
-        );
+        let kinds = self.sign.unwrap_or(Sign::CloseWait).kinds();
+        let holds = kinds.contains(&finding.kind);
+        // A server that spins, or does not end, does so of its own.
+        let of_server = matches!(self.sign, Some(Sign::Shutdown | Sign::Cpu));
+        let is_bare = *self
+            == Self {
+                sign: self.sign,
+                ..Self::default()
+            };
+        if holds && of_server && is_bare {
+            return true;
+        }
         let connection = finding.connection.and_then(|id| {
             let mut all = cell.run.connections.iter();
             all.find(|connection| connection.id == id)
@@ -134,7 +205,13 @@ impl Symptom {
             .phase
             .as_deref()
             .map(|phase| seen_from_outside(phase).0);
-        old && wanted.is_none_or(|wanted| wanted == phase)
+        let closed = self.sign != Some(Sign::CloseWait)
+            || connection.client_closed.is_some()
+            || connection.client_shutdown.is_some();
+        let expects = connection.requests.list.last().map(|last| last.expects);
+        old && closed
+            && self.expects.is_none_or(|wanted| expects == Some(wanted))
+            && wanted.is_none_or(|wanted| wanted == phase)
             && self.go().is_none_or(|known| known.phases.contains(&phase))
             && self
                 .last_status()
@@ -151,6 +228,7 @@ fn last_status(connection: &Connection) -> Option<u16> {
 impl Display for Symptom {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let stack = self.stack.as_ref().map(|frame| match self.go() {
+            Some(_) if self.phase.is_some() => format!("with {frame} in its stack"),
             Some(known) => format!(
                 "with {frame} in its stack (here: phase {})",
                 known.phases.join(" or ")
@@ -160,6 +238,11 @@ impl Display for Symptom {
         let all = [
             self.phase.as_ref().map(|phase| format!("in phase {phase}")),
             stack,
+            self.expects.map(|expects| match expects {
+                true => "whose request has Expect: 100-continue".to_owned(),
+                false => "whose request has no Expect".to_owned(),
+            }),
+            self.sign.map(|sign| sign.says().to_owned()),
             self.age.map(|age| format!("at least {} old", spell(age))),
             self.last_status()
                 .map(|status| format!("whose last status was {status}")),
@@ -172,9 +255,13 @@ impl Display for Symptom {
             }),
         ];
         let told: Vec<String> = all.into_iter().flatten().collect();
+        let what = match self.sign {
+            Some(Sign::Shutdown | Sign::Cpu) => "a server",
+            _ => "a connection",
+        };
         match told.is_empty() {
-            true => write!(f, "a connection that is held too long"),
-            false => write!(f, "a connection {}", told.join(", ")),
+            true => write!(f, "{what} that is held too long"),
+            false => write!(f, "{what} {}", told.join(", ")),
         }
     }
 }

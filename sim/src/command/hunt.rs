@@ -3,7 +3,7 @@
 use super::campaign::{Found, Progress, Spread};
 use super::{CLEAN, Common, FOUND, println_json};
 use crate::campaign::hunt::{Hunted, Plan, hunt};
-use crate::campaign::symptom::{PHASES, Seen, Symptom};
+use crate::campaign::symptom::{PHASES, Seen, Sign, Symptom};
 use crate::cell::Cell;
 use crate::engine::Engine;
 use crate::report::Results;
@@ -32,6 +32,9 @@ pub(super) struct Hunt {
     /// Where the connection is
     #[arg(long, value_parser = PossibleValuesParser::new(PHASES))]
     phase: Option<String>,
+    /// What is seen of the server: sockets in CLOSE-WAIT, a shutdown that does not end, a response that did not arrive, a busy core
+    #[arg(long, value_parser = PossibleValuesParser::new(Sign::NAMES))]
+    symptom: Option<String>,
     /// How old it is at least
     #[arg(long, value_name = "TIME")]
     age: Option<Duration>,
@@ -69,7 +72,7 @@ impl Hunt {
         let Seen { symptom, others } = self.symptom()?;
         if symptom == Symptom::default() {
             bail!(
-                "nothing to look for; allowed: --dump, --phase, --age, --status, --stack, --bytes-in, --bytes-out, --connections"
+                "nothing to look for; allowed: --dump, --symptom, --phase, --age, --status, --stack, --bytes-in, --bytes-out, --connections"
             );
         }
         let server = common.one_server(symptom.server())?;
@@ -100,7 +103,11 @@ impl Hunt {
             println_json(&told(&hunted, server.name(), &symptom, plan))?;
             hunted.minimal
         } else {
-            tell(hunted, plan, engine, &*server, &self.spread.out)?
+            let minimal = tell(hunted, plan, engine, &*server, &self.spread.out)?;
+            if !found {
+                say!("\n{}", held(&symptom, &others, self.dump.is_some()));
+            }
+            minimal
         };
         common.files.write(&Results {
             title: format!("hunt on {}", server.name()),
@@ -116,6 +123,8 @@ impl Hunt {
             phase: self.phase.clone(),
             age: self.age.map(Into::into),
             status: self.status,
+            expects: None,
+            sign: self.symptom.as_deref().and_then(Sign::named),
             stack: self.stack.clone().filter(|frame| !frame.is_empty()),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
@@ -141,6 +150,21 @@ impl Hunt {
             others: seen.others,
         })
     }
+}
+
+/// What there was to look for where nothing fits it, and what to try next.
+fn held(symptom: &Symptom, others: &[String], is_dump: bool) -> String {
+    let where_ = if is_dump {
+        "the dump holds"
+    } else {
+        "looked for"
+    };
+    let mut text = format!("{where_}: {}", printable(&symptom.to_string()));
+    for other in others {
+        text += "; ";
+        text += &printable(other);
+    }
+    text + "\nno server does that which was looked at: try --server NAME (hangup list), more --cases, or less of --status, --bytes-in, --connections"
 }
 
 fn tell(

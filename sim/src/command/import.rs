@@ -2,15 +2,17 @@
 
 use super::{CLEAN, Common, println_json};
 use crate::finding::spell;
-use crate::import::{Choice, Imported, Told, import};
+use crate::import::{Choice, Imported, LeftOut, Told, import};
 use anyhow::{Context, bail};
 use clap::Args;
 use hangup_scenario::Scenario;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{self, BufReader, IsTerminal, Read};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// So many connections are told of one by one.
 const TOLD_MAX: usize = 20;
@@ -19,7 +21,7 @@ const STEM_MAX: usize = 60;
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
-    /// A capture (pcap, pcapng), or the file of a flight recorder
+    /// A capture (pcap, pcapng), or the file of a flight recorder (-: standard input)
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Only the connection with this number (tcp.stream of Wireshark, and one)
@@ -59,25 +61,35 @@ impl Import {
             keep_payload: self.keep_payload,
             target: self.target,
         };
-        let file = File::open(&self.file).with_context(|| name.clone())?;
+        let imported = match name.as_str() {
+            "-" => import(Watched::of(io::stdin().lock(), None), &choice),
+            _ => {
+                let file = File::open(&self.file).with_context(|| name.clone())?;
+                let length = file.metadata().ok().map(|data| data.len());
+                import(Watched::of(BufReader::new(file), length), &choice)
+            }
+        };
         let Imported {
             mut scenario,
             connections,
+            left_out,
             notes,
-        } = import(BufReader::new(file), &choice).with_context(|| name.clone())?;
+        } = imported.with_context(|| name.clone())?;
         let stem = self.file.file_stem().unwrap_or_default().to_string_lossy();
         let kept = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
-        let stem: String = stem.chars().filter(kept).take(STEM_MAX).collect();
+        let mut stem: String = stem.chars().filter(kept).take(STEM_MAX).collect();
+        if name == "-" {
+            "stdin".clone_into(&mut stem);
+        }
         scenario.name = match self.connection {
             Some(number) => format!("import-{stem}-{number}"),
             None => format!("import-{stem}"),
         };
         scenario.source = format!("hangup import {stem}");
-        let text = format!("{}{}", comment(&connections, &notes), scenario.to_toml());
+        let comment = comment(&connections, &left_out, &notes);
+        let text = format!("{comment}{}", scenario.to_toml());
         // Nothing is written that could not be run.
-        Scenario::from_toml("the scenario", &text).with_context(|| {
-            format!("{name}: it does not fit into one scenario; allowed: a part of it, by --connection N")
-        })?;
+        Scenario::from_toml(&name, &text)?;
         let file = match &self.out {
             None => None,
             Some(folder) => {
@@ -93,6 +105,7 @@ impl Import {
                 "file": file,
                 "scenario": scenario.to_toml(),
                 "connections": connections.iter().map(told).collect::<Vec<_>>(),
+                "left_out": left_out.iter().map(why).collect::<Vec<_>>(),
                 "notes": notes,
             }))?;
         } else {
@@ -102,8 +115,73 @@ impl Import {
     }
 }
 
+/// A recording that tells how much of it has been read: on a terminal by a bar, once that takes more than a second; elsewhere by a line
+/// every [`TELL_EVERY`].
+struct Watched<R> {
+    file: R,
+    bar: ProgressBar,
+    length: Option<u64>,
+    read: u64,
+    begun: Instant,
+}
+
+/// In MiB.
+const TELL_EVERY: u64 = 256;
+
+impl<R> Watched<R> {
+    fn of(file: R, length: Option<u64>) -> Self {
+        let template = match length {
+            Some(_) => "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+            None => "{spinner} {bytes} read, {bytes_per_sec}",
+        };
+        let style = ProgressStyle::with_template(template).expect("the template is a constant");
+        let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden());
+        Self {
+            file,
+            bar: bar.with_style(style),
+            length,
+            read: 0,
+            begun: Instant::now(),
+        }
+    }
+
+    /// One more MiB has been read.
+    fn tell(&mut self) {
+        let mebibytes = self.read >> 20;
+        if io::stderr().is_terminal() {
+            if self.bar.is_hidden() && self.begun.elapsed() > Duration::from_secs(1) {
+                self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
+            self.bar.set_position(self.read);
+        } else if mebibytes.is_multiple_of(TELL_EVERY) {
+            let of = self
+                .length
+                .map_or(String::new(), |length| format!(" of {} MiB", length >> 20));
+            anstream::eprintln!("hangup: import: {mebibytes} MiB{of} read");
+        }
+    }
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        let before = self.read >> 20;
+        self.read += count as u64;
+        if self.read >> 20 > before {
+            self.tell();
+        }
+        Ok(count)
+    }
+}
+
+impl<R> Drop for Watched<R> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// What stands above the scenario: which connections it is made of, and what is not in it.
-fn comment(connections: &[Told], notes: &[String]) -> String {
+fn comment(connections: &[Told], left_out: &[LeftOut], notes: &[String]) -> String {
     let mut out = String::new();
     for told in connections.iter().take(TOLD_MAX) {
         let statuses: Vec<String> = told.statuses.iter().map(u16::to_string).collect();
@@ -125,6 +203,19 @@ fn comment(connections: &[Told], notes: &[String]) -> String {
     if connections.len() > TOLD_MAX {
         let _ = writeln!(out, "# and {} more", connections.len() - TOLD_MAX);
     }
+    for LeftOut { told, why } in left_out.iter().take(TOLD_MAX) {
+        let _ = writeln!(
+            out,
+            "# left out: connection {}, after {}: {} bytes in, {} out; {why}",
+            told.connection,
+            spell(told.opened),
+            told.bytes_in,
+            told.bytes_out
+        );
+    }
+    if left_out.len() > TOLD_MAX {
+        let _ = writeln!(out, "# and {} more are left out", left_out.len() - TOLD_MAX);
+    }
     for note in notes {
         let _ = writeln!(out, "# {note}");
     }
@@ -140,4 +231,10 @@ fn told(told: &Told) -> Value {
         "statuses": told.statuses,
         "end": told.end,
     })
+}
+
+fn why(left_out: &LeftOut) -> Value {
+    let mut value = told(&left_out.told);
+    value["why"] = json!(left_out.why);
+    value
 }

@@ -109,5 +109,5 @@ pub(super) fn read(file: impl Read, choice: &Choice) -> Result<Imported, Unreada
         }
     }
     all.sort_by_key(|talk| talk.opened);
-    Ok(imported("flight record", &all, choice, notes))
+    imported("flight record", &all, choice, notes)
 }

@@ -1,10 +1,14 @@
 //! What a client sent, cut into heads, bodies and chunks, without what is nobody's business.
 //!
 //! Bodies become filler of the same length. Of a head there stays what HTTP is made of: the method, the path, the version, and the values of the
-//! fields in [`KEPT`]; every other value becomes as many `x`, and so does the query of a target. Framing stays as it is, also where it is wrong.
+//! fields in [`KEPT`], each as far as it is made of plain words (`secret`). Everything else becomes as many `x`: queries, parameters, fragments,
+//! user names, other values, and bytes that are in no request. Framing stays as it is, also where it is wrong.
+
+mod secret;
 
 use hangup_scenario::{Head, Host, Piece, Send, Version};
 use memchr::{memchr, memmem};
+use secret::mask;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -44,6 +48,8 @@ pub(super) const KEPT: [&str; 30] = [
 
 /// The longest head that is looked for.
 const HEAD_MAX: usize = 1 << 20;
+/// More bytes than this that are in no request are no mistake of a client.
+pub(super) const UNKNOWN_MAX: usize = 16 << 10;
 /// The longest method.
 const METHOD_MAX: usize = 20;
 /// What an HTTP/2 client says behind its first head.
@@ -58,6 +64,8 @@ enum Kind {
     Bytes,
     /// Payload.
     Body,
+    /// It is in no request.
+    Unknown,
     /// A chunk: its line ends, and its data end, at these places.
     Chunk { data: usize, end: usize },
     /// The last chunk, without trailers.
@@ -76,11 +84,20 @@ pub(super) struct Message<'a> {
     bytes: Cow<'a, [u8]>,
     spans: Vec<Span>,
     keep_payload: bool,
+    /// What every request is sent to instead of its own target.
+    target: Option<&'a str>,
+    /// Where those are.
+    targets: Vec<Range<usize>>,
 }
 
 impl<'a> Message<'a> {
-    /// Cuts up what a client sent; `from_start` says that nothing came before.
-    pub(super) fn of(sent: &'a [u8], from_start: bool, keep_payload: bool) -> Self {
+    /// Cuts up what a client sent; `from_start` says that nothing came before. Every request goes to `target`, if there is one.
+    pub(super) fn of(
+        sent: &'a [u8],
+        from_start: bool,
+        keep_payload: bool,
+        target: Option<&'a str>,
+    ) -> Self {
         let mut spans = Vec::new();
         let mut masked = sent.to_vec();
         let mut at = 0;
@@ -89,6 +106,10 @@ impl<'a> Message<'a> {
             debug_assert!(next > at, "a message has bytes");
             at = next.max(at + 1);
         }
+        let targets = match target {
+            Some(_) => targets(sent, &spans),
+            None => Vec::new(),
+        };
         Self {
             bytes: match keep_payload {
                 true => Cow::Borrowed(sent),
@@ -96,7 +117,54 @@ impl<'a> Message<'a> {
             },
             spans,
             keep_payload,
+            target,
+            targets,
         }
+    }
+
+    /// How many bytes are in no request.
+    pub(super) fn unknown(&self) -> usize {
+        let unknown = self.spans.iter().filter(|span| span.kind == Kind::Unknown);
+        unknown.map(|span| span.range.len()).sum()
+    }
+
+    /// Is this range within payload, whose bytes do not matter?
+    pub(super) fn is_payload(&self, range: &Range<usize>) -> bool {
+        let payload = self.spans.iter().filter_map(|span| match span.kind {
+            Kind::Body => Some(span.range.clone()),
+            Kind::Chunk { data, end } => Some(data..end),
+            _ => None,
+        });
+        let mut covered = range.start;
+        for part in payload {
+            if part.start <= covered && covered < part.end {
+                covered = part.end;
+            }
+        }
+        covered >= range.end
+    }
+
+    /// These bytes, with what stands for the targets in them.
+    fn text(&self, part: Range<usize>) -> Cow<'_, [u8]> {
+        let first = self.targets.partition_point(|it| it.end <= part.start);
+        let mut within = self.targets[first..]
+            .iter()
+            .take_while(|it| it.start < part.end)
+            .peekable();
+        if within.peek().is_none() {
+            return Cow::Borrowed(&self.bytes[part]);
+        }
+        let (mut out, mut at) = (Vec::new(), part.start);
+        for own in within {
+            // All of it goes where the first byte of its own went.
+            if own.start >= part.start {
+                out.extend_from_slice(&self.bytes[at..own.start]);
+                out.extend_from_slice(self.target.unwrap_or_default().as_bytes());
+            }
+            at = own.end.min(part.end);
+        }
+        out.extend_from_slice(&self.bytes[at..part.end]);
+        Cow::Owned(out)
     }
 
     /// The pieces that this range of it is made of.
@@ -112,8 +180,11 @@ impl<'a> Message<'a> {
             let part = span.range.start.max(range.start)..span.range.end.min(range.end);
             let whole = part == span.range;
             match &span.kind {
-                Kind::Head if whole => pieces.head(&self.bytes[part]),
-                Kind::Head | Kind::Bytes => pieces.bytes(&self.bytes[part]),
+                Kind::Head if whole => pieces.head(&self.text(part)),
+                Kind::Head | Kind::Bytes => pieces.bytes(&self.text(part)),
+                // What is behind a tunnel's head may be long.
+                Kind::Unknown if span.range.len() > UNKNOWN_MAX => self.body(part, &mut pieces),
+                Kind::Unknown => pieces.bytes(&self.bytes[part]),
                 Kind::LastChunk if whole => pieces.0.push(Piece::LastChunk),
                 Kind::LastChunk => pieces.bytes(&self.bytes[part]),
                 Kind::Body => self.body(part, &mut pieces),
@@ -268,7 +339,17 @@ fn message(
     let head = at..at + whole.unwrap_or(searched.len());
     // Where the beginning is missing a whole head is wanted, since what looks like the beginning of one may be payload.
     if !begins_request(&sent[head.clone()]) || (!from_start && whole.is_none()) {
-        add(at..end, Kind::Body);
+        // A head that servers refuse ends where a head does.
+        let is_text = |bytes: &[u8]| {
+            let text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+            bytes.iter().all(text)
+        };
+        let end = match whole {
+            Some(_) if from_start && is_text(&sent[head.clone()]) => head.end,
+            _ => end,
+        };
+        mask(&mut masked[at..end]);
+        add(at..end, Kind::Unknown);
         return end;
     }
     let framing = fields(&sent[head.clone()], &mut masked[head.clone()], true);
@@ -293,6 +374,7 @@ fn message(
             let preface = sent[head.end..].starts_with(PREFACE);
             let behind = head.end + if preface { PREFACE.len() } else { 0 };
             add(head.end..behind, Kind::Bytes);
+            // Frames of HTTP/2, or what follows a broken preface.
             add(behind..end, Kind::Body);
             end
         }
@@ -300,7 +382,7 @@ fn message(
 }
 
 /// Does a request begin like this: a method in capitals, a space, and a version at the end of the line, as far as that has come?
-fn begins_request(bytes: &[u8]) -> bool {
+pub(super) fn begins_request(bytes: &[u8]) -> bool {
     let method = bytes
         .iter()
         .take_while(|byte| byte.is_ascii_uppercase() || **byte == b'-')
@@ -312,11 +394,37 @@ fn begins_request(bytes: &[u8]) -> bool {
         && versioned
 }
 
-/// Masks what is nobody's business in a head, or in trailers (`is_head` is false), and says what frames the body.
+/// Does a whole request line stand at the beginning?
+pub(super) fn is_request_line(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    let line = &bytes[..bytes.len().min(HEAD_MAX)];
+    memchr(b'\n', line).is_some_and(|end| memmem::find(&line[..end], b" HTTP/").is_some())
+        && begins_request(bytes)
+}
+
+/// The targets of the requests whose lines begin these spans.
+fn targets(sent: &[u8], spans: &[Span]) -> Vec<Range<usize>> {
+    let heads = spans.iter().filter(|span| {
+        matches!(span.kind, Kind::Head | Kind::Bytes) && begins_request(&sent[span.range.clone()])
+    });
+    heads
+        .filter_map(|span| {
+            let head = &sent[span.range.clone()];
+            let line = memchr(b'\n', head).unwrap_or(head.len());
+            let target = secret::target(&head[..line]);
+            let is_preface = head.starts_with(b"PRI ");
+            let range = span.range.start + target.start..span.range.start + target.end;
+            (!range.is_empty() && !is_preface).then_some(range)
+        })
+        .collect()
+}
+
+/// Masks what may be a secret in a head, or in trailers (`is_head` is false), and says what frames the body.
 fn fields(bytes: &[u8], masked: &mut [u8], is_head: bool) -> Framing {
     let mut framing = Framing::Length(0);
     let mut start = 0;
-    let mut keeps = false;
+    // The field that a folded line belongs to.
+    let mut name: &[u8] = b"";
     let mut first = is_head;
     while start < bytes.len() {
         let length = memchr(b'\n', &bytes[start..]).map_or(bytes.len() - start, |end| end + 1);
@@ -328,34 +436,46 @@ fn fields(bytes: &[u8], masked: &mut [u8], is_head: bool) -> Framing {
             if text.starts_with(b"PRI * HTTP/2") {
                 framing = Framing::Preface;
             }
-            mask_query(out);
+            secret::mask_request_line(out);
             continue;
         }
         let colon = memchr(b':', text);
-        // A line that begins with a space goes on with the field before it.
-        if !matches!(text.first(), Some(b' ' | b'\t'))
-            || colon.is_some_and(|it| is_kept(&text[..it]))
-        {
-            let name = &text[..colon.unwrap_or(0)];
-            keeps = is_kept(name);
-            let value = text.get(name.len() + 1..).unwrap_or_default().trim_ascii();
-            if name.trim_ascii().eq_ignore_ascii_case(b"content-length")
-                && let Framing::Length(_) = framing
-            {
-                let length = std::str::from_utf8(value)
-                    .ok()
-                    .and_then(|it| it.parse().ok());
-                framing = Framing::Length(length.unwrap_or(0));
-            } else if name.trim_ascii().eq_ignore_ascii_case(b"transfer-encoding")
-                && value.to_ascii_lowercase().ends_with(b"chunked")
-            {
-                framing = Framing::Chunked;
+        if matches!(text.first(), Some(b' ' | b'\t')) {
+            // It goes on with the field before it; servers may read it as a field of its own.
+            let kept = is_kept(name) && colon.is_none_or(|it| is_kept(&text[..it]));
+            match kept {
+                true => secret::mask_kept(name, out),
+                false => {
+                    let value = colon.filter(|it| is_kept(&text[..*it]));
+                    mask(&mut out[value.map_or(0, |colon| colon + 1)..]);
+                }
             }
+            continue;
         }
-        if !keeps {
+        name = &text[..colon.unwrap_or(0)];
+        let value = text.get(name.len() + 1..).unwrap_or_default().trim_ascii();
+        if name.trim_ascii().eq_ignore_ascii_case(b"content-length")
+            && let Framing::Length(_) = framing
+        {
+            let length = std::str::from_utf8(value)
+                .ok()
+                .and_then(|it| it.parse().ok());
+            framing = Framing::Length(length.unwrap_or(0));
+        } else if name.trim_ascii().eq_ignore_ascii_case(b"transfer-encoding")
+            && value.to_ascii_lowercase().ends_with(b"chunked")
+        {
+            framing = Framing::Chunked;
+        }
+        let Some(colon) = colon else {
             // Of a line without a colon nobody knows what it is.
-            let value = colon.map_or(0, |colon| colon + 1);
-            mask(&mut out[value..]);
+            mask(out);
+            continue;
+        };
+        if is_kept(name) {
+            secret::mask_kept(name, &mut out[colon + 1..]);
+        } else {
+            secret::mask_name(&mut out[..colon]);
+            mask(&mut out[colon + 1..]);
         }
     }
     framing
@@ -364,35 +484,6 @@ fn fields(bytes: &[u8], masked: &mut [u8], is_head: bool) -> Framing {
 fn is_kept(name: &[u8]) -> bool {
     let name = name.trim_ascii().to_ascii_lowercase();
     KEPT.iter().any(|kept| kept.as_bytes() == name)
-}
-
-fn mask(bytes: &mut [u8]) {
-    for byte in bytes {
-        if !byte.is_ascii_whitespace() {
-            *byte = b'x';
-        }
-    }
-}
-
-/// Masks the query of the target in a request line.
-fn mask_query(line: &mut [u8]) {
-    let Some(target) = memchr(b' ', line) else {
-        return;
-    };
-    let target = &mut line[target + 1..];
-    let end = memchr(b' ', target).unwrap_or(target.len());
-    let target = &mut target[..end];
-    // The name and password of a target in absolute form, too.
-    if let Some(scheme) = memmem::find(target, b"://") {
-        let authority = scheme + 3;
-        let slash = memchr(b'/', &target[authority..]).map_or(target.len(), |it| authority + it);
-        if let Some(user) = memchr(b'@', &target[authority..slash]) {
-            mask(&mut target[authority..authority + user]);
-        }
-    }
-    if let Some(query) = memchr(b'?', target) {
-        mask(&mut target[query + 1..]);
-    }
 }
 
 /// Adds the spans of a chunked body; gives the place behind it.
@@ -416,9 +507,10 @@ fn chunks(sent: &[u8], mut at: usize, masked: &mut [u8], spans: &mut Vec<Span>) 
             .and_then(|digits| usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         let Some(size) = size else {
             // It is no chunk: what follows may be anything.
+            mask(&mut masked[at..end]);
             spans.push(Span {
                 range: at..end,
-                kind: Kind::Body,
+                kind: Kind::Unknown,
             });
             return end;
         };
@@ -441,9 +533,10 @@ fn chunks(sent: &[u8], mut at: usize, masked: &mut [u8], spans: &mut Vec<Span>) 
         });
         if behind == 0 && !tail.is_empty() {
             // Data without an end.
+            mask(&mut masked[data..end]);
             spans.push(Span {
                 range: data..end,
-                kind: Kind::Body,
+                kind: Kind::Unknown,
             });
             return end;
         }

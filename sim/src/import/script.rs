@@ -2,7 +2,7 @@
 
 use super::message::Message;
 use super::talk::{AT_ONCE, Talk, What};
-use hangup_scenario::{Await, Head, Piece, Read, Send, Step, Trickle, Until};
+use hangup_scenario::{Await, Read, Send, Step, Trickle, Until};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -23,17 +23,16 @@ struct Write {
 impl Talk {
     /// The steps of its client. Each request goes to `target` instead, if there is one.
     pub(super) fn steps(&self, keep_payload: bool, target: Option<&str>) -> Vec<Step> {
-        let message = Message::of(&self.sent, self.whole, keep_payload);
+        let message = Message::of(&self.sent, self.whole, keep_payload, target);
         let mut script = Script {
             steps: vec![Step::Connect],
             now: self.connected.unwrap_or(self.opened),
             message,
-            target,
         };
         let (mut writes, mut sent) = (Vec::new(), 0);
         // What came since the last step: bytes that an `await` has not asked for.
-        let (mut taken, mut got, mut answered) = (0, None, false);
-        let (mut lazy, mut read) = (false, 0);
+        let (mut taken, mut got, mut answered) = (self.base, None, false);
+        let (mut lazy, mut read) = (false, self.base);
         for event in &self.events {
             let is_write = matches!(event.what, What::Sent { .. });
             if is_write && let Some((bytes, at)) = got.take() {
@@ -101,7 +100,6 @@ struct Script<'a> {
     /// The time that the last step takes it to.
     now: Duration,
     message: Message<'a>,
-    target: Option<&'a str>,
 }
 
 impl Script<'_> {
@@ -130,32 +128,23 @@ impl Script<'_> {
             let (count, every) = even(rest);
             // The trickle pauses behind its last write too; so that the real last one does not, it is a step of its own.
             let range = first.range.start..rest[count - 1].range.end;
-            let what = self.pieces(range);
+            let what = self.message.pieces(range);
             let trickle = every.map(|every| Trickle {
                 size: first.range.len() as u64,
                 every,
             });
             self.now += every.unwrap_or_default() * u32::try_from(count).unwrap_or(u32::MAX);
-            self.steps.push(Step::Send(Send {
-                what,
-                part: None,
-                trickle,
-            }));
+            // Of a target that another one stands for nothing may be left.
+            if !what.is_empty() {
+                self.steps.push(Step::Send(Send {
+                    what,
+                    part: None,
+                    trickle,
+                }));
+            }
             rest = &rest[count..];
         }
         writes.clear();
-    }
-
-    fn pieces(&self, range: Range<usize>) -> Vec<Piece> {
-        let mut pieces = self.message.pieces(range);
-        if let Some(target) = self.target {
-            for piece in &mut pieces {
-                if let Piece::Head(Head { target: own, .. }) = piece {
-                    *own = target.to_owned().into();
-                }
-            }
-        }
-        pieces
     }
 }
 

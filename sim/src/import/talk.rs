@@ -7,11 +7,13 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `client`, `server` | what the packets of each say |
+//! | `whether` | whether it is a connection of HTTP that can be repeated |
 //! | `arrivals` | what the server has sent and the client has not acknowledged yet |
 
 mod arrivals;
 mod client;
 mod server;
+mod whether;
 
 use super::capture::Segment;
 use super::stream::Stream;
@@ -20,13 +22,20 @@ use arrivals::Arrivals;
 use client::Filled;
 use hangup_scenario::Until;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 /// What is sent so soon behind something is sent at once.
 pub(super) const AT_ONCE: Duration = Duration::from_millis(2);
+/// A window that is not scaled reaches no further.
+const UNSCALED_MAX: u64 = 65_535;
 /// Who has not acknowledged a packet for so long, while the capture went on, has not got it. It must be some round trips, too.
 const UNANSWERED: Duration = Duration::from_secs(1);
 const UNANSWERED_ROUNDS: u32 = 4;
+/// A host that captures on several queues writes the packets of this long in any order.
+const DISORDER: Duration = Duration::from_millis(100);
+/// So many holes in what a client sent are told apart; the last one is made longer from there on.
+const HOLES_MAX: usize = 4096;
 /// A segment of so many bytes may be followed by the rest of the same write, where nothing is known of the largest size.
 const FULL_SIZE: usize = 1200;
 
@@ -59,6 +68,16 @@ pub(super) enum What {
     Vanished,
 }
 
+/// Bytes that a server has acknowledged and the capture does not have, or not yet.
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    /// Up to here.
+    place: u64,
+    at: Duration,
+    /// The client went on behind them, so that it has sent them. Otherwise it may be the acknowledgement of an old connection.
+    certain: bool,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Talk {
@@ -81,6 +100,18 @@ pub(super) struct Talk {
     pub(super) sent: Vec<u8>,
     /// Bytes of `sent` that were not captured.
     pub(super) missing: u64,
+    /// Where in `sent` they are.
+    holes: Vec<Range<usize>>,
+    /// Bytes of the server that were not captured.
+    pub(super) missing_out: u64,
+    /// Where in the server's stream the client's first request that is kept begins; and in the client's.
+    pub(super) base: u64,
+    base_up: u64,
+    /// Packets behind the handshake were captured.
+    established: bool,
+    /// It is certain that this is no HTTP: what was sent is counted and not kept.
+    opaque: Option<&'static str>,
+    owed: Option<Owed>,
     pub(super) events: Vec<Event>,
     /// After its FIN the client went on taking what the server sent.
     pub(super) reads_on: bool,
@@ -132,6 +163,13 @@ impl Talk {
             receive_buffer: None,
             sent: Vec::new(),
             missing: 0,
+            holes: Vec::new(),
+            missing_out: 0,
+            base: 0,
+            base_up: 0,
+            established: false,
+            opaque: None,
+            owed: None,
             events: Vec::new(),
             reads_on: false,
             statuses: Vec::new(),
@@ -142,8 +180,8 @@ impl Talk {
             last: at,
             up: Stream::default(),
             down: Stream::default(),
-            requests: Requests::default(),
-            responses: Responses::default(),
+            requests: Requests::without_contents(),
+            responses: Responses::without_contents(),
             told: 0,
             arrivals: Arrivals::default(),
             up_acked: 0,
@@ -169,6 +207,14 @@ impl Talk {
         opens
             && self.syn != Some(segment.sequence)
             && (self.syn.is_some() || self.last_client.is_some())
+    }
+
+    /// So many bytes the client sent, as far as they were captured and kept.
+    pub(super) fn bytes_in(&self) -> u64 {
+        match self.opaque {
+            Some(_) => self.up.next(),
+            None => self.sent.len() as u64,
+        }
     }
 
     /// So many bytes the server sent.
@@ -202,11 +248,52 @@ impl Talk {
         // Clocks are set, and captures are merged: time does not go back.
         let at = at.max(self.last);
         self.last = at;
+        if self.is_of_another(segment) {
+            return;
+        }
+        self.established |= !segment.syn && !segment.reset;
         if segment.source == self.client {
             self.client(at, segment);
         } else {
             self.server(at, segment);
         }
+    }
+
+    /// Is this a segment of an earlier connection between the same ports? Before the server's SYN it cannot acknowledge more than the client
+    /// has sent: what does so is a challenge to the new SYN, and what answers the challenge is a RST with a number of that connection.
+    fn is_of_another(&self, segment: &Segment<'_>) -> bool {
+        let Some(syn) = self.syn.filter(|_| self.whole) else {
+            return false;
+        };
+        let sent = self.up.last_early().unwrap_or(0).max(self.up.next()) + UNSCALED_MAX;
+        let number = match segment.source == self.client {
+            true => Some(segment.sequence).filter(|_| segment.reset),
+            false => segment
+                .acknowledgement
+                .filter(|_| self.syn_ack.is_none() && !self.established),
+        };
+        number.is_some_and(|number| u64::from(number.wrapping_sub(syn)) > sent)
+    }
+
+    /// What the server acknowledged so long ago was not captured: it counts as missing.
+    fn settle(&mut self, owed: Owed) {
+        self.owed = None;
+        self.skip_sent_to(owed.at, owed.place, FULL_SIZE);
+        self.note_fin(false);
+    }
+
+    /// Begins again at a request, in the middle of a connection: what came before was not HTTP as far as it was captured.
+    fn begin_again(&mut self, at: Duration) {
+        self.sent.clear();
+        self.holes.clear();
+        self.events.clear();
+        self.statuses.clear();
+        (self.missing, self.told, self.lazy, self.filled) = (0, 0, false, None);
+        (self.requests, self.responses) =
+            (Requests::without_contents(), Responses::without_contents());
+        self.arrivals = Arrivals::default();
+        (self.base, self.base_up) = (self.down.next(), self.up.next());
+        (self.connected, self.opaque) = (Some(at), None);
     }
 
     fn options(&mut self, side: usize, segment: &Segment<'_>) {
@@ -238,6 +325,9 @@ impl Talk {
     }
 
     fn note(&mut self, at: Duration, what: What) {
+        if self.opaque.is_some() {
+            return;
+        }
         let at = at.max(self.last_event());
         if let Some(last) = self.events.last_mut() {
             match (&mut last.what, &what) {
@@ -257,6 +347,19 @@ impl Talk {
 
     /// The capture ended at `end`: what is still open stays so.
     pub(super) fn finish(&mut self, end: Duration) {
+        let window = self
+            .server_edge
+            .max(self.up.next().saturating_add(UNSCALED_MAX));
+        if let Some(owed) = self
+            .owed
+            .filter(|owed| owed.certain || owed.place <= window)
+        {
+            self.settle(owed);
+        }
+        if let Some((place, at)) = self.fin {
+            // The number of the FIN says how much came before it.
+            self.skip_sent_to(at, place, 0);
+        }
         if self.last_server.is_none() {
             // Only one side was captured, so that holes are the capture's.
             if let Some(last) = self.up.last_early() {
@@ -288,7 +391,8 @@ impl Talk {
         let Some(last_server) = self.last_server else {
             return;
         };
-        let acked = usize::try_from(self.up_acked).unwrap_or(usize::MAX);
+        let acked = self.up_acked.saturating_sub(self.base_up);
+        let acked = usize::try_from(acked).unwrap_or(usize::MAX);
         if acked >= self.sent.len() || self.lazy {
             return;
         }
@@ -318,10 +422,17 @@ impl Talk {
 }
 
 /// Adds a piece, with what is missing of it filled up; but no more than shows that it is more than a scenario can send.
-fn append(sent: &mut Vec<u8>, piece: &super::stream::Piece<'_>) {
+fn append(sent: &mut Vec<u8>, holes: &mut Vec<Range<usize>>, piece: &super::stream::Piece<'_>) {
+    let full = holes.len() >= HOLES_MAX;
     let room = |sent: &Vec<u8>| (super::SENT_MAX + 1).saturating_sub(sent.len() as u64);
     let known = piece.bytes.len().min(room(sent) as usize);
     sent.extend_from_slice(&piece.bytes[..known]);
     let missing = piece.missing.min(room(sent)) as usize;
+    let hole = sent.len()..sent.len() + missing;
+    match holes.last_mut() {
+        _ if missing == 0 => {}
+        Some(last) if last.end == hole.start || full => last.end = hole.end,
+        _ => holes.push(hole),
+    }
     sent.resize(sent.len() + missing, b'x');
 }

@@ -20,6 +20,8 @@ enum Kept {
     Whole(usize),
     /// It was not asked for. The number of its SYN, to see where the next between the same ends begins.
     Nothing { syn: Option<u32> },
+    /// An ICMP error quoted it, by which it has this number.
+    Quoted(u64),
 }
 
 /// All connections of a capture.
@@ -65,7 +67,7 @@ impl<'a> Talks<'a> {
         let known = match self.current.get(&ends) {
             Some(Kept::Whole(index)) => !self.list[*index].is_over_before(segment),
             Some(Kept::Nothing { syn }) => !opens || *syn == Some(segment.sequence),
-            None => false,
+            Some(Kept::Quoted(_)) | None => false,
         };
         if !known {
             self.open(at, ends, opens, segment)?;
@@ -76,8 +78,8 @@ impl<'a> Talks<'a> {
         let talk = &mut self.list[*index];
         let before = (talk.sent.len(), talk.events.len());
         talk.take(at, segment);
-        self.sent += (talk.sent.len() - before.0) as u64;
-        self.events += talk.events.len().saturating_sub(before.1);
+        self.sent = (self.sent + talk.sent.len() as u64).saturating_sub(before.0 as u64);
+        self.events = (self.events + talk.events.len()).saturating_sub(before.1);
         if self.sent > SENT_MAX {
             return Err(Unreadable::TooMuch(format!(
                 "more than {SENT_MAX} bytes of clients"
@@ -91,6 +93,15 @@ impl<'a> Talks<'a> {
         Ok(())
     }
 
+    /// An ICMP error quotes a segment between these two. Wireshark counts the connection of a quote if it has not seen it, and so its number is taken.
+    pub(super) fn quoted(&mut self, one: SocketAddr, other: SocketAddr) {
+        let ends = (one.min(other), one.max(other));
+        if !self.current.contains_key(&ends) && self.current.len() < TOLD_APART_MAX {
+            self.opened += 1;
+            self.current.insert(ends, Kept::Quoted(self.opened));
+        }
+    }
+
     fn open(
         &mut self,
         at: Duration,
@@ -98,13 +109,17 @@ impl<'a> Talks<'a> {
         opens: bool,
         segment: &Segment<'_>,
     ) -> Result<(), Unreadable> {
-        self.opened += 1;
+        let number = match self.current.get(&ends) {
+            Some(Kept::Quoted(number)) if !opens => *number,
+            _ => self.opened + 1,
+        };
+        self.opened = self.opened.max(number);
         let client = self.client(segment);
         let server = if client == ends.0 { ends.1 } else { ends.0 };
         let Choice {
             connection, port, ..
         } = self.choice;
-        let asked = connection.is_none_or(|number| number == self.opened)
+        let asked = connection.is_none_or(|asked| asked == number)
             && port.is_none_or(|port| server.port() == port);
         let kept = if asked {
             if self.list.len() as u64 == CLIENTS_MAX {
@@ -112,7 +127,7 @@ impl<'a> Talks<'a> {
                     "more than {CLIENTS_MAX} connections"
                 )));
             }
-            self.list.push(Talk::new(self.opened, client, at));
+            self.list.push(Talk::new(number, client, at));
             Kept::Whole(self.list.len() - 1)
         } else {
             if self.current.len() == TOLD_APART_MAX {

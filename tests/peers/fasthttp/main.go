@@ -1,6 +1,7 @@
 // The server of fasthttp issue 1834: answers what the probe app answers, without a timeout (fasthttp's defaults) or with
 // the three of the article's remedy. Prints its address and that of a page with every goroutine's stack, and with the number of
-// its open connections under /open; then serves until it is killed.
+// its open connections under /open; then serves until it is killed. The page shuts it down gracefully under /shutdown. With -ask it is a
+// client of that URL, too.
 package main
 
 import (
@@ -71,7 +72,11 @@ func listen() net.Listener {
 
 func main() {
 	timeouts := flag.Duration("timeouts", 0, "read, write and idle timeout; 0: none, as by default")
+	ask := flag.String("ask", "", "URL to ask, as a client does")
 	flag.Parse()
+	if *ask != "" {
+		go fasthttp.Get(nil, *ask)
+	}
 	server := &fasthttp.Server{
 		Handler:      answer,
 		ReadTimeout:  *timeouts,
@@ -81,6 +86,9 @@ func main() {
 	serving, admin := listen(), listen()
 	fmt.Println(serving.Addr(), admin.Addr())
 	go http.Serve(admin, http.HandlerFunc(func(out http.ResponseWriter, request *http.Request) {
+		if request.URL.Path == "/shutdown" {
+			go server.Shutdown()
+		}
 		if request.URL.Path == "/open" {
 			fmt.Fprintln(out, server.GetOpenConnectionsCount())
 			return
@@ -92,4 +100,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	// Whoever shut it down looks at what it waits for.
+	select {}
 }

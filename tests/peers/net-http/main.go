@@ -1,8 +1,10 @@
 // Go's net/http with what the probe app has, without a timeout (its defaults) or with three of one length. Prints its address and
-// that of a page with the number of its open connections, then serves until it is killed.
+// that of a page with the number of its open connections, then serves until it is killed. The page has every goroutine's stack under
+// /stacks, and shuts down gracefully under /shutdown. With -ask it is a client of that URL, too.
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"flag"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -73,7 +76,11 @@ func listen() net.Listener {
 
 func main() {
 	timeouts := flag.Duration("timeouts", 0, "read, write and idle timeout; 0: none, as by default")
+	ask := flag.String("ask", "", "URL to ask, as a client does")
 	flag.Parse()
+	if *ask != "" {
+		go http.Get(*ask)
+	}
 	var open int64
 	server := &http.Server{
 		Handler:      http.HandlerFunc(answer),
@@ -91,11 +98,21 @@ func main() {
 	}
 	serving, admin := listen(), listen()
 	fmt.Println(serving.Addr(), admin.Addr())
-	go http.Serve(admin, http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+	go http.Serve(admin, http.HandlerFunc(func(out http.ResponseWriter, request *http.Request) {
+		switch request.URL.Path {
+		case "/stacks":
+			pprof.Lookup("goroutine").WriteTo(out, 2)
+			return
+		case "/shutdown":
+			go server.Shutdown(context.Background())
+		}
 		fmt.Fprintln(out, atomic.LoadInt64(&open))
 	}))
-	if err := server.Serve(serving); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	err := server.Serve(serving)
+	if err == http.ErrServerClosed {
+		// Whoever shut it down looks at what it waits for.
+		select {}
 	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }

@@ -5,6 +5,9 @@ use crate::ledger::Connection;
 use hangup_scenario::Verdict;
 use std::fmt::{self, Display, Formatter};
 
+/// What stands for a phase where a finding is about no connection.
+const SERVER: &str = "the server itself";
+
 /// How far a connection had come, in few enough values that the ways into a symptom can be counted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Course {
@@ -35,8 +38,17 @@ enum Client {
 }
 
 impl Course {
-    /// The course of the connection that a finding is about.
-    pub(super) fn of(finding: &Finding, connection: &Connection) -> Self {
+    /// The course of the connection that a finding is about; none where it is about the server.
+    pub(super) fn of(finding: &Finding, connection: Option<&Connection>) -> Self {
+        let Some(connection) = connection else {
+            return Self {
+                kind: finding.kind,
+                phase: SERVER,
+                request: None,
+                status: None,
+                client: Client::Silent,
+            };
+        };
         let requests = &connection.requests.list;
         Self {
             kind: finding.kind,
@@ -60,6 +72,9 @@ impl Course {
 
 impl Display for Course {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.phase == SERVER {
+            return write!(f, "{}, {SERVER}", self.kind);
+        }
         write!(f, "{} in {}: ", self.kind, self.phase)?;
         match self.request {
             None => write!(f, "no request")?,

@@ -1,17 +1,37 @@
 //! Stacks that somebody pasted: a goroutine dump, a goroutine profile, a task dump, or the page of our server's own connections.
 
-use super::{Symptom, frame};
+use super::frame::{self, Place};
+use super::{Sign, Symptom, prefix, stranger};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Why a dump says nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "nothing in it says what a connection waits for; allowed: a goroutine dump or profile with a frame of fasthttp or net/http, a task dump or \
-     backtrace of Rust (a::b::c), or /debug/connections of our server"
-)]
-pub struct Unreadable;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// No stack in it is known.
+    #[error(
+        "nothing in it says what a connection waits for; allowed: a goroutine dump or profile with a frame of fasthttp or net/http, a task \
+         dump or backtrace of Rust (a::b::c), or /debug/connections of our server"
+    )]
+    Nothing,
+    /// The stacks are of a program that asks servers.
+    #[error(
+        "{count} goroutines of an HTTP client wait in {frame}, and none of a server's connections: what they wait for is in the server that \
+         they ask; allowed: a dump of that server, or --phase and --age of its connection"
+    )]
+    Client {
+        /// How many wait.
+        count: u64,
+        /// In what.
+        frame: String,
+    },
+    /// It is the dump of another tool.
+    #[error("{0}")]
+    Stranger(&'static str),
+}
 
+/// More frames of a goroutine than this are not looked at.
+const STACK_MAX: usize = 1000;
 /// What stands before a frame in the trees that tokio draws.
 const TREE: [char; 7] = ['╼', '└', '├', '─', '│', ' ', '\t'];
 
@@ -32,10 +52,120 @@ struct Waiting {
 }
 
 pub(super) fn read(text: &str) -> Result<Seen, Unreadable> {
-    connections(text)
-        .or_else(|| by_frame(go(text)))
-        .or_else(|| by_frame(rust(text)))
-        .ok_or(Unreadable)
+    let text = &prefix::without(text);
+    if let Some(seen) = connections(text) {
+        return Ok(seen);
+    }
+    let goroutines = go(text);
+    let clients = goroutines
+        .iter()
+        .filter_map(|(place, waiting)| match place {
+            Place::Client(frame) => Some((waiting.count, *frame)),
+            _ => None,
+        });
+    let clients: Vec<_> = clients.collect();
+    if let Some(seen) = goroutine(goroutines) {
+        return Ok(seen);
+    }
+    if let Some((_, frame)) = clients.iter().max() {
+        return Err(Unreadable::Client {
+            count: clients.iter().map(|(count, _)| count).sum(),
+            frame: format!("{frame}..."),
+        });
+    }
+    if let Some(line) = stranger::named(text) {
+        return Err(Unreadable::Stranger(line));
+    }
+    by_frame(rust(text)).ok_or(Unreadable::Nothing)
+}
+
+/// What a group of goroutines waits in, in words.
+fn told(place: Place) -> String {
+    match place {
+        Place::Server {
+            frame,
+            phase,
+            expects,
+            ..
+        } => {
+            let phase = phase.map_or(String::new(), |phase| format!(" (phase {phase})"));
+            let expects = match expects {
+                Some(true) => " behind Expect",
+                Some(false) => " without Expect",
+                None => "",
+            };
+            format!("{frame}{phase}{expects}")
+        }
+        Place::Proxy => "a handler that asks another server".to_owned(),
+        Place::Shutdown => "a shutdown that waits".to_owned(),
+        Place::Client(frame) => format!("a client ({frame}...)"),
+    }
+}
+
+/// A shutdown that waits is what to look for; then what waits longest is, and last what may be idle, which is no fault. Clients are none.
+fn goroutine(waiting: BTreeMap<Place, Waiting>) -> Option<Seen> {
+    let mut waiting: Vec<_> = waiting.into_iter().collect();
+    waiting.sort_by_key(|(place, waiting)| {
+        let may_be_idle =
+            |frame: &str| ["RequestHeader)", "readRequest", "(*Reader).Peek"].contains(&frame);
+        let idle = match place {
+            Place::Server { frame, .. } if may_be_idle(frame) => 2,
+            // A handler that works is no fault either.
+            Place::Proxy
+            | Place::Server {
+                phase: Some("handler"),
+                ..
+            } => 1,
+            _ => 0,
+        };
+        (
+            matches!(place, Place::Client(_)),
+            *place != Place::Shutdown,
+            std::cmp::Reverse(waiting.age),
+            idle,
+            std::cmp::Reverse(waiting.count),
+        )
+    });
+    let mut waiting = waiting.into_iter();
+    let (place, first) = waiting.next()?;
+    let symptom = match place {
+        Place::Server {
+            frame,
+            phase,
+            expects,
+            status,
+        } => Symptom {
+            stack: Some(frame.to_owned()),
+            phase: phase.map(str::to_owned),
+            expects,
+            status,
+            ..Symptom::default()
+        },
+        Place::Proxy => Symptom {
+            phase: Some("handler".to_owned()),
+            ..Symptom::default()
+        },
+        Place::Shutdown => Symptom {
+            sign: Some(Sign::Shutdown),
+            ..Symptom::default()
+        },
+        Place::Client(_) => return None,
+    };
+    let of_connection = place != Place::Shutdown;
+    let others = waiting.map(|(place, Waiting { count, age })| {
+        let age = age.map_or(String::new(), |age| {
+            format!(", {}", crate::finding::spell(age))
+        });
+        format!("{count} in {}{age}", told(place))
+    });
+    Some(Seen {
+        symptom: Symptom {
+            age: first.age.filter(|_| of_connection),
+            connections: (first.count > 1 && of_connection).then_some(first.count),
+            ..symptom
+        },
+        others: others.collect(),
+    })
 }
 
 /// The leak is what waits longest. Where no ages are known it is what most wait for, but for frames in which a connection may be idle.
@@ -80,45 +210,81 @@ fn heading(line: &str) -> Option<Waiting> {
     Some(Waiting { count, age: None })
 }
 
-/// How many goroutines wait in each frame that is known; a goroutine is counted in the one that tells most.
-fn go(text: &str) -> BTreeMap<String, Waiting> {
-    let mut all: BTreeMap<String, Waiting> = BTreeMap::new();
+/// The frame in a line of a goroutine: in a profile behind its address, elsewhere a line of its own, with its place in the next one.
+fn go_frame(line: &str) -> Option<&str> {
+    match line.strip_prefix('#') {
+        Some(rest) => rest.split_ascii_whitespace().nth(1),
+        None => {
+            Some(line).filter(|line| !line.contains(".go:") && !line.starts_with("created by "))
+        }
+    }
+}
+
+/// How many goroutines wait in each place.
+fn go(text: &str) -> BTreeMap<Place, Waiting> {
+    let mut all: BTreeMap<Place, Waiting> = BTreeMap::new();
     // A stack without its heading is one goroutine.
     let mut goroutine = Waiting {
         count: 1,
         age: None,
     };
-    let mut best: Option<&'static str> = None;
-    let mut end = |goroutine: Waiting, best: &mut Option<&'static str>| {
-        if let Some(frame) = best.take() {
-            let waiting = all.entry(frame.to_owned()).or_default();
+    let mut stack: Vec<&str> = Vec::new();
+    let mut end = |goroutine: Waiting, stack: &mut Vec<&str>| {
+        if let Some(place) = frame::place(stack) {
+            let waiting = all.entry(place).or_default();
             waiting.count = waiting.count.saturating_add(goroutine.count);
             waiting.age = waiting.age.max(goroutine.age);
         }
+        stack.clear();
     };
     for line in text.lines().map(str::trim) {
         if let Some(next) = heading(line) {
-            end(goroutine, &mut best);
+            end(goroutine, &mut stack);
             goroutine = next;
         } else if line.is_empty() {
-            end(goroutine, &mut best);
+            end(goroutine, &mut stack);
             goroutine = Waiting {
                 count: 1,
                 age: None,
             };
-        } else if let Some(known) = frame::go(line) {
-            best = best
-                .into_iter()
-                .chain([known.frame])
-                .min_by_key(|frame| frame::rank(frame));
+        } else if let Some(frame) = go_frame(line)
+            && stack.len() < STACK_MAX
+        {
+            stack.push(frame);
         }
     }
-    end(goroutine, &mut best);
+    end(goroutine, &mut stack);
+    // What is read beside a handler is its connection, too.
+    let beside =
+        |place: &Place| matches!(place, Place::Server { frame, .. } if *frame == "backgroundRead");
+    if all.keys().any(|place| !beside(place)) {
+        all.retain(|place, _| !beside(place));
+    }
     all
 }
 
+/// A path without its type arguments and the hash of its instance.
+fn plain(path: &str) -> String {
+    let (mut out, mut depth) = (String::new(), 0_usize);
+    for letter in path.chars() {
+        match letter {
+            '<' => depth += 1,
+            '>' => depth = depth.saturating_sub(1),
+            letter if depth == 0 => out.push(letter),
+            _ => {}
+        }
+    }
+    if let Some((path, hash)) = out.rsplit_once("::h")
+        && hash.len() == 16
+        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        out = path.to_owned();
+    }
+    out.replace("::::", "::")
+}
+
 /// The frame in a line of a task dump or of a backtrace, without its number, its address and its place.
-fn rust_frame(line: &str) -> Option<&str> {
+fn rust_frame(line: &str) -> Option<String> {
     let mut path = line.trim_start_matches(TREE);
     if let Some((number, rest)) = path.split_once(": ")
         && number.bytes().all(|byte| byte.is_ascii_digit())
@@ -132,12 +298,16 @@ fn rust_frame(line: &str) -> Option<&str> {
     }
     let path = path.split(" at ").next()?.trim();
     // `<Type as Trait>::method` begins with its type.
-    let path = path.trim_start_matches('<').split(" as ").next()?;
+    let path = match path.strip_prefix('<') {
+        Some(inner) if path.contains(" as ") => inner.split(" as ").next()?,
+        _ => path.trim_start_matches('<'),
+    };
+    let path = &*plain(path);
     let is_path = path.contains("::")
         && path.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && !path.contains([' ', '/'])
         && !path.ends_with(".rs");
-    is_path.then(|| path.trim_end_matches("::{{closure}}"))
+    is_path.then(|| path.trim_end_matches("::{{closure}}").to_owned())
 }
 
 /// How many tasks wait in each frame; a task is counted in the one that tells most.
@@ -162,12 +332,15 @@ fn rust(text: &str) -> BTreeMap<String, Waiting> {
                 if begins {
                     end(&mut stack);
                 }
-                if !frame::is_plumbing(frame) {
-                    stack.push(frame.to_owned());
+                if !frame::is_plumbing(&frame) {
+                    stack.push(frame);
                 }
             }
             // The place of a frame may have a line of its own.
             None if line.trim_start().starts_with("at ") => {}
+            // A frame of the tree whose name says nothing.
+            None if begins => end(&mut stack),
+            None if line.contains('╼') => {}
             None => end(&mut stack),
         }
     }
@@ -240,7 +413,7 @@ mod tests {
         let idle = "goroutine 7 [IO wait, 2 minutes]:\nnet/http.(*conn).readRequest(0xc0)\n";
         let seen = read(&format!("{idle}\n{idle}\n{INCIDENT}\n{idle}")).expect("it is a dump");
         assert_eq!(seen.symptom.stack.as_deref(), Some("ContinueReadBody"));
-        assert_eq!(seen.others, ["3 in readRequest"]);
+        assert_eq!(seen.others, ["3 in readRequest, 2m"]);
     }
 
     #[test]
@@ -298,7 +471,7 @@ mod tests {
             "1 in body, oldest never, deadline none",
             "https://example.test/a::b",
         ] {
-            assert_eq!(read(text), Err(Unreadable), "{text}");
+            assert_eq!(read(text), Err(Unreadable::Nothing), "{text}");
         }
     }
 

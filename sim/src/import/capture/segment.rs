@@ -1,5 +1,6 @@
 //! What a frame says: one TCP segment, or nothing that matters here.
 
+use super::Other;
 use etherparse::{
     EtherType, LaxNetSlice, LaxSlicedPacket, TcpOptionElement, TcpSlice, TransportSlice,
 };
@@ -35,20 +36,19 @@ impl Link {
         })
     }
 
-    /// The packet behind the link layer.
-    fn strip(self, frame: &[u8]) -> Option<LaxSlicedPacket<'_>> {
+    /// The packet behind the link layer, and its EtherType where that stands before it.
+    fn strip(self, frame: &[u8]) -> Option<(LaxSlicedPacket<'_>, Option<u16>)> {
         let typed = |at: usize, behind: usize| {
-            let kind = frame.get(at..at + 2)?.try_into().ok()?;
+            let kind = u16::from_be_bytes(frame.get(at..at + 2)?.try_into().ok()?);
             let rest = frame.get(behind..)?;
-            Some(LaxSlicedPacket::from_ether_type(
-                EtherType(u16::from_be_bytes(kind)),
-                rest,
-            ))
+            let packet = LaxSlicedPacket::from_ether_type(EtherType(kind), rest);
+            Some((packet, Some(kind)))
         };
+        let untyped = |packet| (packet, None);
         match self {
-            Self::Ethernet => LaxSlicedPacket::from_ethernet(frame).ok(),
-            Self::Raw => LaxSlicedPacket::from_ip(frame).ok(),
-            Self::Family => LaxSlicedPacket::from_ip(frame.get(4..)?).ok(),
+            Self::Ethernet => LaxSlicedPacket::from_ethernet(frame).ok().map(untyped),
+            Self::Raw => LaxSlicedPacket::from_ip(frame).ok().map(untyped),
+            Self::Family => LaxSlicedPacket::from_ip(frame.get(4..)?).ok().map(untyped),
             Self::Cooked => typed(14, 16),
             Self::Cooked2 => typed(0, 20),
         }
@@ -78,14 +78,13 @@ pub(in crate::import) struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// The segment in a frame that was `length` bytes long on the wire; none if it is not TCP, or a fragment, or cut off before its
-    /// payload.
-    pub(in crate::import) fn of(link: Link, frame: &'a [u8], length: usize) -> Option<Self> {
-        let packet = link.strip(frame)?;
-        let Some(TransportSlice::Tcp(tcp)) = packet.transport else {
-            return None;
+    /// The segment in a frame that was `length` bytes long on the wire, or what the frame is instead.
+    pub(in crate::import) fn of(link: Link, frame: &'a [u8], length: usize) -> Result<Self, Other> {
+        let (packet, kind) = link.strip(frame).ok_or(Other::Cut)?;
+        let (Some(TransportSlice::Tcp(tcp)), Some(net)) = (&packet.transport, &packet.net) else {
+            return Err(Other::of(&packet, kind));
         };
-        let (source, destination, announced): (IpAddr, IpAddr, usize) = match &packet.net? {
+        let (source, destination, announced): (IpAddr, IpAddr, usize) = match net {
             LaxNetSlice::Ipv4(ip) => {
                 let header = ip.header();
                 let announced = usize::from(header.total_len());
@@ -103,7 +102,7 @@ impl<'a> Segment<'a> {
                     announced.saturating_sub(ip.extensions().slice().len()),
                 )
             }
-            LaxNetSlice::Arp(_) => return None,
+            LaxNetSlice::Arp(_) => return Err(Other::Foreign),
         };
         // Where the card cuts large packets later (TSO) the IP header may not say how long it is.
         let announced = match announced {
@@ -115,11 +114,11 @@ impl<'a> Segment<'a> {
         };
         let payload = tcp.payload();
         let (scale, segment_size) = if tcp.syn() {
-            options(&tcp)
+            options(tcp)
         } else {
             (None, None)
         };
-        Some(Self {
+        Ok(Self {
             source: SocketAddr::new(source, tcp.source_port()),
             destination: SocketAddr::new(destination, tcp.destination_port()),
             sequence: tcp.sequence_number(),

@@ -1,6 +1,6 @@
 //! What a client's packets say: what it sent, and how much of what came it had, and had read.
 
-use super::{AT_ONCE, Event, FULL_SIZE, Talk, What, append};
+use super::{AT_ONCE, DISORDER, Event, FULL_SIZE, Owed, Talk, What, append};
 use crate::import::capture::Segment;
 use std::time::Duration;
 
@@ -32,16 +32,24 @@ impl Talk {
             self.up.begin(segment.sequence);
             self.options(0, segment);
         }
+        let begin = segment.sequence.wrapping_add(segment.syn.into());
+        // What the server was seen to acknowledge comes before what it answered.
+        let is_late = self.owed.is_some() && segment.length > 0;
+        if is_late && let Some(place) = self.up.place(begin) {
+            self.client_sends(at, place, segment.payload, segment.length);
+        }
+        self.client_went_on(at, begin);
         if let Some(acknowledgement) = segment.acknowledgement
             && !segment.reset
         {
             self.client_acknowledges(at, acknowledgement, segment);
         }
-        let begin = segment.sequence.wrapping_add(segment.syn.into());
         let Some(place) = self.up.place(begin) else {
             return;
         };
-        self.client_sends(at, place, segment.payload, segment.length);
+        if !is_late {
+            self.client_sends(at, place, segment.payload, segment.length);
+        }
         if segment.fin {
             self.fin
                 .get_or_insert((place.saturating_add(segment.length as u64), at));
@@ -50,6 +58,25 @@ impl Talk {
         if segment.reset && !self.gone {
             self.gone = true;
             self.note(at, What::Reset);
+        }
+    }
+
+    /// The client sends at this number: what stands before it and was acknowledged has been sent.
+    fn client_went_on(&mut self, at: Duration, begin: u32) {
+        let (Some(owed), Some(place)) = (self.owed, self.up.place(begin)) else {
+            return;
+        };
+        if owed.place <= self.up.next() {
+            self.owed = None;
+            return;
+        }
+        let owed = Owed {
+            certain: owed.certain || place >= owed.place,
+            ..owed
+        };
+        self.owed = Some(owed);
+        if owed.certain && at >= owed.at + DISORDER {
+            self.settle(owed);
         }
     }
 
@@ -64,20 +91,24 @@ impl Talk {
         let Some(acked) = self.down.place(acknowledgement) else {
             return;
         };
+        if acked > self.down_acked
+            && let Some(owed) = self.owed.filter(|owed| owed.certain)
+        {
+            self.settle(owed);
+        }
         // One more than there is: a FIN.
         let acked = match self.server_fin {
-            Some(fin) => acked.min(fin.saturating_add(1)),
+            Some(fin) => {
+                self.skip_answers_to(acked.min(fin));
+                acked.min(fin.saturating_add(1))
+            }
             None if acked == self.down.next() + 1 && self.down.last_early().is_none() => {
                 self.server_fin = Some(acked - 1);
                 self.server_ends(at);
                 acked
             }
             None => {
-                let mut missing = 0;
-                self.down.skip_to(acked, |piece| missing += piece.missing);
-                if missing > 0 {
-                    self.responses.broken = true;
-                }
+                self.skip_answers_to(acked);
                 acked
             }
         };
@@ -95,6 +126,14 @@ impl Talk {
             }
         }
         self.client_window(at, acked, segment);
+    }
+
+    /// The client has what was not captured.
+    fn skip_answers_to(&mut self, place: u64) {
+        let mut missing = 0;
+        self.down.skip_to(place, |piece| missing += piece.missing);
+        self.missing_out += missing;
+        self.responses.broken |= missing > 0;
     }
 
     fn client_window(&mut self, at: Duration, acked: u64, segment: &Segment<'_>) {
@@ -142,13 +181,23 @@ impl Talk {
     }
 
     fn client_sends(&mut self, at: Duration, place: u64, bytes: &[u8], length: usize) {
+        if self.begins_again(place, bytes) {
+            self.begin_again(at);
+        }
         let before = self.sent.len();
         let Self {
-            up, sent, missing, ..
+            up,
+            sent,
+            missing,
+            holes,
+            opaque,
+            ..
         } = self;
         up.take(place, bytes, length, |piece| {
             *missing += piece.missing;
-            append(sent, &piece);
+            if opaque.is_none() {
+                append(sent, holes, &piece);
+            }
         });
         if self.sent.len() > before {
             self.note_sent(at, before, length);
@@ -159,19 +208,32 @@ impl Talk {
     pub(super) fn skip_sent_to(&mut self, at: Duration, place: u64, length: usize) {
         let before = self.sent.len();
         let Self {
-            up, sent, missing, ..
+            up,
+            sent,
+            missing,
+            holes,
+            opaque,
+            ..
         } = self;
         up.skip_to(place, |piece| {
             *missing += piece.missing;
-            append(sent, &piece);
+            if opaque.is_none() {
+                append(sent, holes, &piece);
+            }
         });
-        self.note_sent(at, before, length);
+        if self.sent.len() > before {
+            self.note_sent(at, before, length);
+        }
     }
 
     /// Notes what was added to `sent` since it was `before` bytes long.
     fn note_sent(&mut self, at: Duration, before: usize, length: usize) {
         let to = self.sent.len();
         self.requests.feed(at, &self.sent[before..]);
+        self.forget_what_is_no_http();
+        if self.opaque.is_some() {
+            return;
+        }
         let paced = self
             .pace
             .take()

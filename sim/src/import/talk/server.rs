@@ -1,6 +1,6 @@
 //! What a server's packets say: what it sent, and how much of what the client sent had reached it.
 
-use super::{FULL_SIZE, Talk, What};
+use super::{Owed, Talk, What};
 use crate::import::capture::Segment;
 use hangup_scenario::Until;
 use std::time::Duration;
@@ -55,9 +55,18 @@ impl Talk {
         if ahead == 1 && whole && self.fin.is_none() && (self.connected.is_some() || !self.whole) {
             // A FIN that was not captured.
             self.fin = Some((acked - 1, at));
-        } else if ahead > 0 && self.fin.is_none_or(|(fin, _)| acked <= fin) {
-            // It has what was not captured.
-            self.skip_sent_to(at, acked, FULL_SIZE);
+        } else if ahead > 0 {
+            // It has what was not captured, or comes later in the capture.
+            let until = self.fin.map_or(acked, |(fin, _)| acked.min(fin));
+            let known = self.owed.map_or(0, |owed| owed.place);
+            if until > self.up.next() && until > known {
+                let certain = self.fin.is_some() || self.up.last_early() >= Some(until);
+                self.owed = Some(Owed {
+                    place: until,
+                    at,
+                    certain,
+                });
+            }
         }
         self.note_fin(false);
         let edge = self.edge(1, acked, segment);
@@ -74,10 +83,12 @@ impl Talk {
             down,
             responses,
             requests,
+            missing_out,
             ..
         } = self;
         down.take(place, bytes, length, |piece| {
             responses.feed(arrives, piece.bytes, &*requests);
+            *missing_out += piece.missing;
             if piece.missing > 0 {
                 // What comes behind a hole cannot be told apart.
                 responses.broken = true;
