@@ -33,7 +33,8 @@ fn the_incident_is_found_from_its_frame_and_its_age() {
         ("ContinueReadBody", "hangup-unbounded"),
         ("Decoder", "hyper"),
     ] {
-        let output = hunt(&["--stack", stack, "--age", "29h", "--server", server], "");
+        let arguments = ["--stack", stack, "--age", "29h", "--server", server];
+        let output = hunt(&[&arguments[..], &["--cases", "2000"]].concat(), "");
         let text = text(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(
