@@ -68,7 +68,8 @@ use crate::engine::Engine;
 use crate::incident;
 use crate::net::TcpListener;
 use crate::run::Detail;
-use crate::server::{Server, Serving, Shutdown};
+use crate::server::{Counted, Listens, Peer, Server, Serving, Shutdown};
+use crate::transport::Listener;
 use dialogue::Dialogue;
 use hangup_scenario::{Scenario, Verdict};
 use outcome::Saved;
@@ -81,6 +82,14 @@ use std::panic::{Location, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::spawn_local;
+
+/// The listener that the leap engine gives to a server which binds none.
+fn given(listener: Listener) -> TcpListener {
+    match listener {
+        Listener::Leap(listener) => TcpListener(listener, None),
+        _ => unreachable!("an engine that it does not run on refuses it before a run"),
+    }
+}
 
 /// How many generated scenarios a test runs unless it says otherwise: a second or two in a debug build.
 const CASES: u64 = 2_000;
@@ -113,10 +122,112 @@ impl Bed {
         Fut: Future + Send + 'static,
     {
         let serve = move |listener, shutdown| -> Serving {
-            let serving = serve(listener, shutdown);
+            let serving = serve(given(listener), shutdown);
             Box::pin(async move { drop(serving.await) })
         };
         Self::of(name.into(), Arc::new(serve), false, Location::caller())
+    }
+
+    /// A bed for a server that binds its listener itself, with
+    /// [`hangup::net::TcpListener::bind`](crate::net::TcpListener::bind), at any address of the
+    /// simulated network. The scenario's clients come to the first listener that it binds, or to the
+    /// first with the port that [`port`](Bed::port) names. It has 60 s of simulated time to bind it.
+    ///
+    /// ```
+    /// use hangup::Bed;
+    /// use hangup::net::TcpListener;
+    ///
+    /// async fn run() -> std::io::Result<()> {
+    ///     let listener = TcpListener::bind("0.0.0.0:8080").await?;
+    ///     loop {
+    ///         let (stream, _) = listener.accept().await?;
+    ///         tokio::spawn(async move { drop(stream) });
+    ///     }
+    /// }
+    ///
+    /// let bed = Bed::binding("drops", |_shutdown| run());
+    /// # drop(bed);
+    /// ```
+    #[track_caller]
+    pub fn binding<F, Fut>(name: impl Into<String>, run: F) -> Self
+    where
+        F: Fn(Shutdown) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+    {
+        let serve = move |_, shutdown| -> Serving {
+            let serving = run(shutdown);
+            Box::pin(async move { drop(serving.await) })
+        };
+        let mut bed = Self::of(name.into(), Arc::new(serve), false, Location::caller());
+        bed.server.listens = Listens::Binds { port: None };
+        bed
+    }
+
+    /// The scenario's clients come to the first listener with this port that the server binds. It is for a server
+    /// that binds several, such as one for metrics before the one for its users.
+    ///
+    /// # Panics
+    /// If the server is given its listener: see [`Bed::binding`].
+    pub fn port(mut self, port: u16) -> Self {
+        assert!(
+            matches!(self.server.listens, Listens::Binds { .. }),
+            "Bed::port is for a server that binds its listener itself, made with Bed::binding: \
+             this one is given the listener that clients come to"
+        );
+        self.server.listens = Listens::Binds { port: Some(port) };
+        self
+    }
+
+    /// Another host of the simulated network, which the server calls: an upstream, a stand-in for a database. `address` is
+    /// `host:port`; the server connects to it with
+    /// [`hangup::net::TcpStream::connect`](crate::net::TcpStream::connect), by that name. The host is
+    /// there before the server starts, and stays when the server's process ends. Neither its tasks nor the
+    /// connections to it are judged. May be called again.
+    ///
+    /// ```
+    /// use hangup::Bed;
+    /// use hangup::net::{TcpListener, TcpStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// /// Gives each client what the upstream has to say.
+    /// async fn serve(listener: TcpListener) -> std::io::Result<()> {
+    ///     loop {
+    ///         let (mut client, _) = listener.accept().await?;
+    ///         tokio::spawn(async move {
+    ///             let mut upstream = TcpStream::connect("upstream:7000").await?;
+    ///             let mut answer = [0; 2];
+    ///             upstream.read_exact(&mut answer).await?;
+    ///             client.write_all(&answer).await
+    ///         });
+    ///     }
+    /// }
+    ///
+    /// async fn upstream(listener: TcpListener) -> std::io::Result<()> {
+    ///     loop {
+    ///         let (mut stream, _) = listener.accept().await?;
+    ///         stream.write_all(b"ok").await?;
+    ///     }
+    /// }
+    ///
+    /// let bed = Bed::new("relay", |listener, _shutdown| serve(listener)).peer("upstream:7000", upstream);
+    /// # drop(bed);
+    /// ```
+    ///
+    /// # Panics
+    /// If `address` is not of that form, or there are more than 255 peers.
+    pub fn peer<F, Fut>(mut self, address: &str, serve: F) -> Self
+    where
+        F: Fn(TcpListener) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+    {
+        let serve = move |listener| -> Serving {
+            let serving = serve(listener);
+            Box::pin(async move { drop(serving.await) })
+        };
+        let peer = Peer::new(address, self.server.peers.len(), Arc::new(serve));
+        let peer = peer.unwrap_or_else(|why| panic!("Bed::peer: {why}"));
+        self.server.peers.push(peer);
+        self
     }
 
     /// A bed for a server whose future is not `Send`, such as one that keeps its state in an `Rc`. It runs on a
@@ -156,6 +267,7 @@ impl Bed {
         let serve = move |listener, shutdown| -> Serving {
             let serve = Arc::clone(&serve);
             Box::pin(async move {
+                let listener = given(listener);
                 let serving = spawn_local(async move { drop(serve(listener, shutdown).await) });
                 // A panic of the server ends its task, as one of a server that is `Send` does.
                 if let Err(error) = serving.await
@@ -176,6 +288,9 @@ impl Bed {
             tolerated: BTreeSet::new(),
             background: Vec::new(),
             local,
+            listens: Listens::Given,
+            peers: Vec::new(),
+            residues: Vec::new(),
             serve,
         };
         Self {
@@ -287,6 +402,25 @@ impl Bed {
     /// ```
     pub fn memory(mut self, rounds: u32) -> Self {
         self.rounds = Some(rounds);
+        self
+    }
+
+    /// Counts something in the server that must be back at its first value when the drain time of the contract has passed
+    /// behind the last client: sessions in a map, permits of a pool, entries of a registry. If it is not, that is a
+    /// finding of [`Verdict::Leftover`] that says so. May be called again.
+    ///
+    /// Runs of such a server come one after the other, also in different threads, since `count` may look at what
+    /// they share. Where each instance of the server has a state of its own, call
+    /// [`hangup::residue`](crate::residue()) in the closure that makes it.
+    pub fn residue(
+        mut self,
+        name: impl Into<String>,
+        count: impl Fn() -> usize + Send + Sync + 'static,
+    ) -> Self {
+        self.server.residues.push(Counted {
+            name: name.into(),
+            count: Arc::new(count),
+        });
         self
     }
 

@@ -30,6 +30,19 @@ pub struct ShuttingDown {
     pub waits_for: Option<Vec<String>>,
 }
 
+/// Something that the user counts in the server and that is not back where it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Residue {
+    /// What is counted.
+    pub name: String,
+    /// How many there were before the first client.
+    pub before: usize,
+    /// How many there are when the drain time of the contract has passed behind the last client.
+    pub after: usize,
+    /// When that is.
+    pub at: Duration,
+}
+
 /// The server's own life in a run.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
@@ -39,6 +52,8 @@ pub struct Life {
     pub shutdowns: Vec<ShuttingDown>,
     /// Why it takes no new connections now.
     pub down: Option<Down>,
+    /// What the user counts in it and is not back where it was.
+    pub residues: Vec<Residue>,
     /// How many handlers are to panic.
     pub(crate) panics_due: u32,
     /// How many instances there have been.

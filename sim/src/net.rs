@@ -22,12 +22,12 @@ use hangup_lifecycle::Limits;
 use hangup_server::SocketOptions;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::ToSocketAddrs;
 use tokio::time::sleep;
 
-pub use hangup_network::TcpStream;
+pub use hangup_network::{TcpStream, ToSocketAddrs, lookup_host};
 
 /// How long axum waits behind an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -46,7 +46,8 @@ pub struct TcpListener(
 );
 
 impl TcpListener {
-    /// Listens on the run's network. The scenario's clients connect to the listener that a server is given, not to this one.
+    /// Listens on the run's network. The scenario's clients connect to the listener that a server is given, and to this one
+    /// if it is given none, see [`Bed::binding`](crate::Bed::binding).
     ///
     /// # Errors
     /// `AddrInUse` if a listener is there, `NetworkDown` outside a run.
@@ -71,6 +72,78 @@ impl TcpListener {
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+
+    /// A socket of the kernel's cannot be put on the simulated network.
+    ///
+    /// # Errors
+    /// Always `Unsupported`.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        hangup_network::TcpListener::from_std(listener).map(|listener| Self(listener, None))
+    }
+
+    /// A simulated socket cannot become one of the kernel's.
+    ///
+    /// # Errors
+    /// Always `Unsupported`.
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        self.0.into_std()
+    }
+
+    /// The time to live of what is sent, in hops: always 64 here.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.0.ttl()
+    }
+
+    /// Accepted, and without effect: no simulated path is longer than one hop.
+    ///
+    /// # Errors
+    /// `InvalidInput` unless it is 1 to 255, as on Linux.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_ttl(ttl)
+    }
+}
+
+/// A socket that is neither listening nor connected, in the shape of `tokio::net::TcpSocket`. Its options are those of
+/// [`hangup_network::TcpSocket`].
+#[derive(Debug)]
+pub struct TcpSocket(hangup_network::TcpSocket);
+
+impl TcpSocket {
+    /// A socket for IPv4.
+    pub fn new_v4() -> io::Result<Self> {
+        hangup_network::TcpSocket::new_v4().map(Self)
+    }
+
+    /// A socket for IPv6.
+    pub fn new_v6() -> io::Result<Self> {
+        hangup_network::TcpSocket::new_v6().map(Self)
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// As [`TcpStream::connect`], and `InvalidInput` if the address is of the other kind.
+    pub async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
+        self.0.connect(address).await
+    }
+
+    /// Listens, with room for `backlog + 1` connections that are not accepted.
+    ///
+    /// # Errors
+    /// As [`TcpListener::bind`].
+    pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
+        self.0
+            .listen(backlog)
+            .map(|listener| TcpListener(listener, None))
+    }
+}
+
+impl Deref for TcpSocket {
+    type Target = hangup_network::TcpSocket;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 

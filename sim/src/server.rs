@@ -5,13 +5,16 @@ mod axum;
 pub mod canary;
 pub(crate) mod hangup;
 mod hyper;
+mod peer;
 mod shutdown;
 
+pub use peer::Peer;
 pub(crate) use shutdown::Order;
 pub use shutdown::Shutdown;
 
 use crate::contract::Contract;
 use crate::exchange::Targets;
+pub use crate::residue::Counted;
 use crate::transport::Listener;
 use hangup_lifecycle::Limits;
 use hangup_scenario::{Scenario, Verdict};
@@ -23,6 +26,18 @@ use std::time::Duration;
 
 /// A future that a server runs in.
 pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How a server comes to the listener that clients connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listens {
+    /// It is given one.
+    Given,
+    /// It binds one itself: clients come to the first, or to the first with this port.
+    Binds {
+        /// The port.
+        port: Option<u16>,
+    },
+}
 
 /// A server that can be driven by scenarios.
 pub trait Server: Send + Sync {
@@ -117,6 +132,21 @@ pub trait Server: Send + Sync {
     /// Where it spawns tasks that are meant to outlive the connection which makes it start them, see
     /// [`Bed::background`](crate::Bed::background).
     fn background(&self) -> &[String] {
+        &[]
+    }
+
+    /// How it comes to the listener that clients connect to.
+    fn listens(&self) -> Listens {
+        Listens::Given
+    }
+
+    /// The other hosts that it calls.
+    fn peers(&self) -> &[Peer] {
+        &[]
+    }
+
+    /// What is counted in it, see [`Bed::residue`](crate::Bed::residue).
+    fn residues(&self) -> &[Counted] {
         &[]
     }
 

@@ -20,6 +20,8 @@ pub enum Role {
     Harness,
     /// The server under test.
     Server,
+    /// Another host, which the server under test calls: not judged either.
+    Peer,
 }
 
 /// One task of the run.

@@ -275,8 +275,9 @@ impl Recorder {
     /// The task that is running connects: true if it is the server's.
     pub(crate) fn connects(&mut self) -> bool {
         let task = tokio::task::try_id().and_then(|task| self.tasks.get(task));
-        let own = task.is_some_and(|task| task.role == Role::Server);
-        self.connects = own.then(|| tokio::task::try_id()).flatten();
+        let own = task.is_some_and(|task| task.role != Role::Harness);
+        let server = task.is_some_and(|task| task.role == Role::Server);
+        self.connects = server.then(|| tokio::task::try_id()).flatten();
         own
     }
 

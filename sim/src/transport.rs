@@ -33,6 +33,8 @@ pub enum Listener {
     Turmoil(turmoil::Listener),
     /// A kernel socket of the wire engine.
     Wire(wire::Listener),
+    /// None: the server binds one of its own.
+    Own,
 }
 
 /// Where clients connect to.
@@ -90,6 +92,7 @@ impl Listener {
             Self::Leap(listener) => listener.local_addr(),
             Self::Turmoil(listener) => Ok(listener.local_addr()),
             Self::Wire(listener) => Ok(listener.address()),
+            Self::Own => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -109,6 +112,7 @@ impl Listener {
                 let (stream, peer) = listener.accept().await?;
                 Ok((Stream::Wire(stream), peer))
             }
+            Self::Own => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }

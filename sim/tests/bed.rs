@@ -1,5 +1,10 @@
 //! One call in a `#[test]`, as a user makes it: servers of several makes, regressions kept and replayed, the report.
 
+#[path = "bed/hosts.rs"]
+mod hosts;
+#[path = "bed/residue.rs"]
+mod residue;
+
 use hangup::Bed;
 use hangup::bed::Route;
 use hangup::contract::Contract;

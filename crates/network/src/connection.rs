@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     pub(crate) unreliable: bool,
     /// The process that serves has made it.
     pub(crate) own: bool,
+    /// It came to a listener of the process that is tested.
+    pub(crate) tested: bool,
     /// The client's host is gone.
     pub(crate) vanished: bool,
     /// When the handshake began.
@@ -76,6 +78,7 @@ impl Connection {
             unreliable: link.loss > 0.0,
             link,
             own: false,
+            tested: true,
             vanished: false,
             lanes: [lane(Side::Client), lane(Side::Server)],
             began: medium.now(),
@@ -101,6 +104,14 @@ impl Connection {
 
     pub(crate) fn lane_ref(&self, from: Side) -> &Lane {
         &self.lanes[from as usize]
+    }
+
+    /// Is this end one of the process that is tested?
+    pub(crate) fn is_of_tested(&self, side: Side) -> bool {
+        match side {
+            Side::Client => self.own,
+            Side::Server => self.tested,
+        }
     }
 
     /// Both ends of the stream have passed: the host is in TIME_WAIT or CLOSE, where nothing can go wrong any more.

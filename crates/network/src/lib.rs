@@ -40,7 +40,8 @@
 //! | `observer` | [`Observer`] and the [`Event`]s that it is told |
 //! | `packet` | [`Packet`]: what a capture would show |
 //! | `netstat` | [`World::sockets`]: [`Socket`] and [`State`] |
-//! | `listener`, `stream` | [`TcpListener`], [`TcpStream`] and its halves |
+//! | `listener`, `stream`, `socket` | [`TcpListener`], [`TcpStream`] and its halves, [`TcpSocket`] |
+//! | `address` | [`ToSocketAddrs`]: addresses, and the names that a world was told |
 //! | `network` | all connections and listeners, the handshake, delivery of what is due |
 //! | `connection` | the rules of one connection: calls, the send queue, arriving segments, links, timers and keep-alive probes |
 //! | `buffers` | how much a direction's two queues hold, and how that grows |
@@ -70,6 +71,7 @@
 //! | `TCP_NOTSENT_LOWAT` | a small write may still fill the last buffer of the queue | it is refused once the mark is reached | where a buffer ends depends on the kernel |
 //! | urgent data | there is | there is none | no server of this kind uses it |
 
+mod address;
 mod agenda;
 mod alarm;
 mod buffers;
@@ -84,14 +86,17 @@ mod observer;
 mod packet;
 mod random;
 mod readiness;
+mod socket;
 mod stream;
 mod world;
 
+pub use address::{ToSocketAddrs, lookup_host};
 pub use config::{BlackHole, Config, Link, ResetPolicy};
 pub use listener::TcpListener;
 pub use netstat::{Socket, State};
 pub use observer::{ConnectionId, Event, Observer, Side};
 pub use packet::{Packet, SynOptions};
+pub use socket::TcpSocket;
 pub use stream::{
     Connect, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpStream, WriteHalf,
 };

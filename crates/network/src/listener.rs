@@ -1,6 +1,8 @@
 //! The listener, with the names, methods and errors of `tokio::net::TcpListener`.
 
+use crate::address::ToSocketAddrs;
 use crate::agenda::Key;
+use crate::network::Host;
 use crate::readiness::Place;
 use crate::stream::{TcpStream, leaf};
 use crate::world::{current, down, process_died, with};
@@ -9,10 +11,12 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
-use tokio::net::{ToSocketAddrs, lookup_host};
 
 /// EMFILE.
 const TOO_MANY_OPEN_FILES: i32 = 24;
+
+/// The time to live of what a Linux host sends, in hops.
+pub(crate) const TTL: u32 = 64;
 
 /// The backlog of `tokio::net::TcpListener::bind`.
 const BACKLOG: usize = 1024;
@@ -23,8 +27,8 @@ const BACKLOG: usize = 1024;
 /// then is ignored, and its client sends it again. Dropping it resets the connections that were not accepted.
 pub struct TcpListener {
     world: u64,
-    /// The process that listens.
-    process: u32,
+    /// The process that listens; `None`: it is not the one that is tested.
+    process: Option<u32>,
     key: Key,
     address: SocketAddr,
 }
@@ -44,22 +48,37 @@ impl TcpListener {
         backlog: u32,
     ) -> io::Result<TcpListener> {
         let mut failure = None;
-        for addr in lookup_host(addr).await? {
-            match TcpListener::listen(addr, backlog) {
+        for addr in addr.to_socket_addrs()? {
+            match TcpListener::listen(addr, backlog, Host::Tested) {
                 Ok(listener) => return Ok(listener),
                 Err(error) => failure = Some(error),
             }
         }
-        Err(failure.unwrap_or_else(|| {
-            io::Error::new(ErrorKind::InvalidInput, "could not resolve to any address")
-        }))
+        Err(failure.unwrap_or_else(no_address))
     }
 
-    fn listen(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    /// Listens on another host than the one that is tested, such as that of a database which the tested
+    /// server calls. The listener, and the connections that it gives, outlive the tested process.
+    ///
+    /// # Errors
+    /// As [`TcpListener::bind`].
+    pub async fn bind_beside<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
+        let mut failure = None;
+        for addr in addr.to_socket_addrs()? {
+            match TcpListener::listen(addr, BACKLOG as u32, Host::Other) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(no_address))
+    }
+
+    pub(crate) fn listen(addr: SocketAddr, backlog: u32, host: Host) -> io::Result<TcpListener> {
         let world = current()?;
         let (process, (key, address)) = with(world, |network| {
-            let bound = network.bind(addr, backlog as usize)?;
-            Ok((network.process, bound))
+            let bound = network.bind(addr, backlog as usize, host)?;
+            let process = (host == Host::Tested).then_some(network.process);
+            Ok((process, bound))
         })
         .unwrap_or_else(|| Err(down()))?;
         Ok(TcpListener {
@@ -86,8 +105,10 @@ impl TcpListener {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         leaf(cx, |cx| {
-            let dead = with(self.world, |network| network.process != self.process);
-            if dead == Some(true) {
+            let dead = self.process.is_some_and(|process| {
+                with(self.world, |network| network.process != process).unwrap_or(false)
+            });
+            if dead {
                 return process_died();
             }
             let accepted = with(self.world, |network| {
@@ -116,6 +137,56 @@ impl TcpListener {
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.address)
+    }
+
+    /// A socket of the kernel's cannot be put on the simulated network.
+    ///
+    /// # Errors
+    /// Always `Unsupported`.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        drop(listener);
+        Err(no_kernel("TcpListener::from_std"))
+    }
+
+    /// A simulated socket cannot become one of the kernel's.
+    ///
+    /// # Errors
+    /// Always `Unsupported`.
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        Err(no_kernel("TcpListener::into_std"))
+    }
+
+    /// The time to live of what is sent, in hops: always 64 here.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(TTL)
+    }
+
+    /// Accepted, and without effect: no simulated path is longer than one hop.
+    ///
+    /// # Errors
+    /// `InvalidInput` unless it is 1 to 255, as on Linux.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        check_ttl(ttl)
+    }
+}
+
+/// The answer where nothing was resolved.
+pub(crate) fn no_address() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "could not resolve to any address")
+}
+
+/// The answer to what only a socket of the kernel's can do.
+pub(crate) fn no_kernel(what: &str) -> io::Error {
+    io::Error::new(
+        ErrorKind::Unsupported,
+        format!("{what}: the simulated network has no sockets of the kernel's"),
+    )
+}
+
+pub(crate) fn check_ttl(ttl: u32) -> io::Result<()> {
+    match ttl {
+        1..=255 => Ok(()),
+        _ => Err(ErrorKind::InvalidInput.into()),
     }
 }
 

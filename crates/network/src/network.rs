@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod handshake;
+mod hosts;
 mod pauses;
 mod process;
 
@@ -17,8 +18,10 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use self::descriptors::Descriptors;
+use self::hosts::Hosts;
 use self::pauses::Pauses;
 pub(crate) use handshake::Listener;
+pub(crate) use hosts::Host;
 
 /// The first of the ports that clients get.
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 32768..=60999;
@@ -34,6 +37,9 @@ pub(crate) struct Network {
     /// The number of the first in `recent`.
     oldest: u32,
     pub(crate) listeners: Vec<Listener>,
+    /// How many listeners were bound so far.
+    bound: u64,
+    pub(crate) hosts: Hosts,
     next_port: u16,
     /// How many processes have served here before the one that does now.
     pub(crate) process: u32,
@@ -58,6 +64,8 @@ impl Network {
             recent: VecDeque::new(),
             oldest: 1,
             listeners: Vec::new(),
+            bound: 0,
+            hosts: Hosts::default(),
             next_port: *EPHEMERAL.start(),
             process: 0,
             descriptors: Descriptors::default(),
@@ -316,7 +324,7 @@ impl Network {
         };
         Some(Socket {
             world,
-            process: (side == Side::Server || connection.own).then_some(process),
+            process: connection.is_of_tested(side).then_some(process),
             key,
             side,
             id: connection.id,

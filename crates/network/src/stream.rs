@@ -11,8 +11,10 @@ pub use connect::Connect;
 pub use owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use split::{ReadHalf, WriteHalf};
 
+use crate::address::ToSocketAddrs;
 use crate::config::Link;
 use crate::connection::{Connection, Keepalive};
+use crate::listener::{TTL, check_ttl, no_address, no_kernel};
 use crate::medium::Medium;
 use crate::network::Socket;
 use crate::observer::{ConnectionId, Side};
@@ -26,7 +28,6 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{ToSocketAddrs, lookup_host};
 use tokio::task::coop::{cooperative, unconstrained};
 
 /// The greatest `TCP_KEEPIDLE` and `TCP_KEEPINTVL`, in seconds.
@@ -44,22 +45,20 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to a listener of the same world. Names are resolved by the host's resolver, so simulations use
-    /// addresses.
+    /// Connects to a listener of the same world. A name is one that the world was told, see
+    /// [`World::name`](crate::World::name).
     ///
     /// # Errors
     /// `ConnectionRefused` if nobody listens there, `TimedOut` after 131 s without an answer.
     pub async fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
         let mut failure = None;
-        for addr in lookup_host(addr).await? {
+        for addr in addr.to_socket_addrs()? {
             match Connect::new(addr, None, None).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => failure = Some(error),
             }
         }
-        Err(failure.unwrap_or_else(|| {
-            io::Error::new(ErrorKind::InvalidInput, "could not resolve to any address")
-        }))
+        Err(failure.unwrap_or_else(no_address))
     }
 
     /// As [`TcpStream::connect`], from a host with this address (`None`: any), over a link of its own (`None`: as
@@ -128,6 +127,47 @@ impl TcpStream {
             connection.end(side).linger = linger;
             Ok(())
         })
+    }
+
+    /// A socket of the kernel's cannot be put on the simulated network.
+    ///
+    /// # Errors
+    /// Always `Unsupported`.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        drop(stream);
+        Err(no_kernel("TcpStream::from_std"))
+    }
+
+    /// A simulated socket cannot become one of the kernel's.
+    ///
+    /// # Errors
+    /// Always `Unsupported`.
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        Err(no_kernel("TcpStream::into_std"))
+    }
+
+    /// The time to live of what is sent, in hops: always 64 here.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(TTL)
+    }
+
+    /// Accepted, and without effect: no simulated path is longer than one hop.
+    ///
+    /// # Errors
+    /// `InvalidInput` unless it is 1 to 255, as on Linux.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        check_ttl(ttl)
+    }
+
+    /// Whether acknowledgements are sent at once (`TCP_QUICKACK`). Here they always are.
+    pub fn quickack(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// Accepted, and without effect: see [`TcpStream::quickack`].
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        let _ = quickack;
+        Ok(())
     }
 
     /// Bytes that were written and that the peer's host has not acknowledged (`SIOCOUTQ`). The end of

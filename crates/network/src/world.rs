@@ -7,10 +7,12 @@ use crate::netstat::Socket;
 use crate::network::Network;
 use crate::observer::{ConnectionId, Observer};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -120,6 +122,29 @@ impl World {
     /// The path that the network's settings describe.
     pub fn default_link(&self) -> Link {
         self.with(|network| network.link())
+    }
+
+    /// A name that sockets can bind and connect to: `name` resolves to `ip` from now on.
+    pub fn name(&self, name: &str, ip: IpAddr) {
+        self.with(|network| network.hosts.names.insert(name.to_owned(), ip));
+    }
+
+    /// Where the tested process binds a listener of its own, clients do not know the address: what connects to `address` comes
+    /// to the listener that this process has bound first, or first with `port`. Without one it is refused.
+    pub fn front(&self, address: SocketAddr, port: Option<u16>) {
+        self.with(|network| network.front(address, port));
+    }
+
+    /// Waits until the tested process has bound the listener that clients come to, see [`World::front`].
+    pub fn front_open(&self) -> impl Future<Output = ()> + use<> {
+        let world = self.id;
+        poll_fn(move |cx| {
+            let open = with(world, |network| network.is_front_open(cx.waker()));
+            match open.unwrap_or(true) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
     }
 
     /// Every listening socket is closed under its application, as when it is handed over to another process: connections
@@ -242,6 +267,11 @@ fn with_current<R>(work: impl FnOnce(&mut Network) -> R) -> Option<R> {
         })
         .ok()
         .flatten()
+}
+
+/// Looks at the names that the world of this thread was told, if there is a world.
+pub(crate) fn with_names<R>(look: impl FnOnce(&BTreeMap<String, IpAddr>) -> R) -> Option<R> {
+    with_current(|network| look(&network.hosts.names))
 }
 
 /// The answer to a task of a dead process that calls anything which can wait: none, or the end of the task.

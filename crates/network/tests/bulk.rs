@@ -1,12 +1,12 @@
 //! Much data in both directions at once, over networks of every kind, also with black holes that are healed: all bytes
 //! arrive, in order, and nothing hangs.
 
+use hangup_network::ToSocketAddrs;
 use hangup_network::{BlackHole, Config, ConnectionId, Link, TcpListener, TcpStream, World};
 use proptest::prelude::*;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::ToSocketAddrs;
 use tokio::time::{sleep, timeout};
 
 /// What one direction carries, and in which pieces.

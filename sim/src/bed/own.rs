@@ -3,16 +3,15 @@
 use super::dialogue;
 use super::route::{Route, Routes};
 use crate::contract::Contract;
-use crate::net::TcpListener;
-use crate::server::{Server, Serving, Shutdown, UNCLAIMED};
+use crate::server::{Counted, Listens, Peer, Server, Serving, Shutdown, UNCLAIMED};
 use crate::transport::Listener;
 use hangup_scenario::{Scenario, Verdict};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a user's server is made of: a future for a listener and a signal to shut down.
-pub(super) type Serve = dyn Fn(TcpListener, Shutdown) -> Serving + Send + Sync;
+/// What a user's server is made of: a future for a listener, if it is given one, and a signal to shut down.
+pub(super) type Serve = dyn Fn(Listener, Shutdown) -> Serving + Send + Sync;
 
 /// A server of the user's own.
 #[derive(Clone)]
@@ -25,6 +24,10 @@ pub(super) struct Own {
     pub(super) background: Vec<String>,
     /// It calls `spawn_local`.
     pub(super) local: bool,
+    pub(super) listens: Listens,
+    /// The other hosts that it calls.
+    pub(super) peers: Vec<Peer>,
+    pub(super) residues: Vec<Counted>,
     pub(super) serve: Arc<Serve>,
 }
 
@@ -58,6 +61,18 @@ impl Server for Own {
 
     fn background(&self) -> &[String] {
         &self.background
+    }
+
+    fn listens(&self) -> Listens {
+        self.listens
+    }
+
+    fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+
+    fn residues(&self) -> &[Counted] {
+        &self.residues
     }
 
     fn is_local(&self) -> bool {
@@ -128,9 +143,6 @@ impl Server for Own {
     }
 
     fn serve(&self, listener: Listener, shutdown: Shutdown) -> Serving {
-        match listener {
-            Listener::Leap(listener) => (self.serve)(TcpListener(listener, None), shutdown),
-            _ => unreachable!("an engine that it does not run on refuses it before a run"),
-        }
+        (self.serve)(listener, shutdown)
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! A server that wakes itself for ever would keep the clock from moving: the run ends where it is found to spin.
 
+mod hosts;
 mod process;
 mod warm;
 
@@ -19,6 +20,7 @@ use crate::honest;
 use crate::ledger::Ledger;
 use crate::panics;
 use crate::probe;
+use crate::residue;
 use crate::run::{Detail, Run, Search};
 use crate::server::{Server, Shutdown};
 use crate::task::{POLLS_MAX, Role, Task};
@@ -138,6 +140,7 @@ fn start(
     warm: Option<Duration>,
 ) -> Run {
     panics::quieten();
+    let _alone = residue::alone(server.residues());
     let _watched = watchdog::watch(scenario, server.name());
     let contract = server.contract().overridden(&scenario.contract);
     let runtime = runtime(scenario.seed, server.is_local());
@@ -164,6 +167,7 @@ fn start(
     // It is some kilobytes, which would be moved from hand to hand.
     let course = Box::pin(drive(scenario, (server, contract), &world, detail, warm));
     let outcome = runtime.block_on(guarded(course, detail));
+    residue::end();
     WORLD.with(|current| *current.borrow_mut() = None);
     let mut recorder = outcome.recorder;
     world.stop_clock();
@@ -229,10 +233,10 @@ pub(crate) fn rounds(
     let world = World::enter(network(scenario), Box::new(()));
     runtime.block_on(async {
         tokio::spawn(world.run());
-        let listener = TcpListener::bind(ADDRESS)
-            .await
-            .expect("nothing else is bound in a new world");
-        tokio::spawn(server.serve(Listener::Leap(listener), Shutdown::never()));
+        hosts::start_peers(server, &world).await;
+        let listener = hosts::listener(server, &world).await;
+        tokio::spawn(server.serve(listener, Shutdown::never()));
+        hosts::bound(server, &world).await;
         for _ in 0..rounds {
             drop(client::run_all(scenario, Dialer::Leap(ADDRESS)).await);
             sleep(pause).await;
@@ -422,7 +426,10 @@ async fn drive(
 ) -> Outcome {
     record(|recorder| recorder.tasks.spawning(Role::Harness));
     tokio::spawn(world.run());
-    let mut process = Process::of(server, contract);
+    record(|recorder| recorder.tasks.spawning(Role::Peer));
+    hosts::start_peers(server, world).await;
+    record(|recorder| recorder.tasks.spawning(Role::Harness));
+    let mut process = Process::of(server, contract, world);
     let requests = warm.map(|_| warm::Requests::of(scenario, server));
     if let Some(requests) = &requests {
         process = process.visited_by(requests.clone(), scenario);
@@ -430,6 +437,7 @@ async fn drive(
     process.start().await;
     if let (Some(idle), Some(requests)) = (warm, &requests) {
         warm::up(requests, scenario, idle).await;
+        residue::take_baseline();
     }
     let visiting =
         requests.map(|requests| tokio::spawn(warm::keep_visiting(requests, Arc::clone(scenario))));
@@ -468,6 +476,9 @@ async fn drive(
         recorder.life.down
     })
     .flatten();
+    if down.is_none() {
+        look_for_residue(contract).await;
+    }
     let probe_served = down.is_some() || is_served(server, scenario).await;
     if let Some(visiting) = visiting {
         sleep(warm::LAST_VISIT).await;
@@ -485,6 +496,20 @@ async fn drive(
         search,
         stacks,
     }
+}
+
+/// Counts what the server has of what is counted in it, when no client has a connection any more.
+async fn look_for_residue(contract: Contract) {
+    let held = record(|recorder| {
+        let mut all = recorder.ledger.connections().iter();
+        all.any(|connection| connection.held())
+    });
+    if held == Some(true) || residue::differing().is_empty() {
+        return;
+    }
+    sleep(contract.drain).await;
+    let residues = residue::differing();
+    record(|recorder| recorder.life.residues = residues);
 }
 
 /// A fresh client asks. It is a task, as all clients are: to wake the run's own future costs the runtime a pause.

@@ -24,6 +24,32 @@ pub(super) fn judge(run: &Run, findings: &mut Vec<Finding>) {
     // Where the server spins, or had all its polls, the run ended before its drain time.
     if run.tasks.spin().is_none() && run.tasks.exhausted_at().is_none() {
         stray_tasks(run, findings);
+        residues(run, findings);
+    }
+}
+
+/// What the user counts is not what it was before the first client.
+fn residues(run: &Run, findings: &mut Vec<Finding>) {
+    for residue in &run.life.residues {
+        findings.push(Finding {
+            kind: Verdict::Leftover,
+            part: Some("residue"),
+            client: None,
+            connection: None,
+            at: residue.at,
+            alive_for: None,
+            never_ends: false,
+            phase: None,
+            task: None,
+            says: format!(
+                "{} is {} when every client has been gone for {} (the contract's drain time), and was {} \
+                 before the first came",
+                residue.name,
+                residue.after,
+                spell(run.contract.drain),
+                residue.before
+            ),
+        });
     }
 }
 

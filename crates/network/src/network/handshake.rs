@@ -1,6 +1,7 @@
 //! How connections begin: listeners, their queues, and the three segments of the handshake.
 
 use super::Network;
+use super::hosts::Host;
 use crate::agenda::Key;
 use crate::config::Link;
 use crate::connection::{Holder, Life};
@@ -20,13 +21,16 @@ const COOKIE: Duration = Duration::from_secs(120);
 pub(crate) struct Listener {
     generation: u32,
     /// `None` if it is closed.
-    address: Option<SocketAddr>,
+    pub(super) address: Option<SocketAddr>,
     backlog: usize,
     /// How many handshakes its host remembers.
     half_open: usize,
     /// Connections that the application has not accepted.
     pub(crate) queue: VecDeque<Key>,
     pub(crate) waiters: Waiters,
+    pub(super) host: Host,
+    /// How many had been bound before.
+    pub(super) serial: u64,
 }
 
 impl Listener {
@@ -60,6 +64,7 @@ impl Network {
         &mut self,
         address: SocketAddr,
         backlog: usize,
+        host: Host,
     ) -> io::Result<(Key, SocketAddr)> {
         let mut address = address;
         if address.port() == 0 {
@@ -96,11 +101,15 @@ impl Network {
             half_open: 0,
             queue: VecDeque::new(),
             waiters: Waiters::default(),
+            host,
+            serial: self.bound,
         };
+        self.bound += 1;
         match self.listeners.get_mut(slot) {
             Some(old) => *old = listener,
             None => self.listeners.push(listener),
         }
+        self.bound();
         Ok((
             Key {
                 slot: slot as u32,
@@ -150,6 +159,7 @@ impl Network {
         from: Option<IpAddr>,
         link: Option<Link>,
     ) -> Key {
+        let to = self.behind_front(to);
         let ip = from.unwrap_or(match to.ip() {
             IpAddr::V4(ip) if ip.is_loopback() || ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_loopback() || ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -305,9 +315,11 @@ impl Network {
         }
         let slot = place.map_or(0, |place| place.slot as usize);
         self.listeners[slot].waiters.drain(&mut self.medium.woken);
+        let tested = place.is_none_or(|place| self.is_tested(place));
         let Some((connection, medium)) = self.get(key) else {
             return;
         };
+        connection.tested = tested;
         connection.cancel_timer(Side::Server, medium);
         connection.lane(Side::Server).since = None;
         let end = connection.end(Side::Server);

@@ -1,7 +1,8 @@
-//! The process that serves: all listeners and all sockets that they gave are its own, and can be taken from it.
+//! The process that is tested: its listeners, all sockets that they gave, and those that it made, can be taken from it.
 
-use super::Network;
 use super::descriptors::Descriptors;
+use super::hosts::Host;
+use super::{Listener, Network};
 use crate::connection::{Connection, Holder, Life};
 use crate::observer::Side;
 
@@ -9,8 +10,10 @@ impl Network {
     /// Closes every listener; who waits for an accept waits on.
     pub(crate) fn stop_listening(&mut self) {
         for slot in 0..self.listeners.len() {
-            let key = self.listeners[slot].key(slot);
-            self.unlisten(key);
+            if self.listeners[slot].host == Host::Tested {
+                let key = self.listeners[slot].key(slot);
+                self.unlisten(key);
+            }
         }
     }
 
@@ -19,14 +22,15 @@ impl Network {
     ///
     /// Who waits for any of it is woken, since it may be [buried](crate::World::bury_dead).
     pub(crate) fn kill(&mut self) {
-        for listener in &mut self.listeners {
+        let tested = |listener: &&mut Listener| listener.host == Host::Tested;
+        for listener in self.listeners.iter_mut().filter(tested) {
             listener.waiters.drain(&mut self.medium.woken);
         }
         self.stop_listening();
         let held = |side| {
             move |connection: &&Connection| {
-                let its = side == Side::Server || connection.own;
-                its && connection.end_ref(side).holder == Holder::Application
+                connection.is_of_tested(side)
+                    && connection.end_ref(side).holder == Holder::Application
             }
         };
         for side in [Side::Server, Side::Client] {

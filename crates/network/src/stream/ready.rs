@@ -5,8 +5,9 @@ use crate::readiness::Place;
 use bytes::BufMut;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{Interest, Ready};
+use tokio::task::yield_now;
 
 impl TcpStream {
     /// Waits until the socket is ready for any of what is asked.
@@ -77,6 +78,43 @@ impl TcpStream {
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_ready(Place::Poll, Interest::WRITABLE, cx)
             .map_ok(drop)
+    }
+
+    /// Calls `operation` if the socket is ready for any of what is asked, as with a descriptor that somebody else
+    /// reads or writes.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it is not ready, or what `operation` gives.
+    pub fn try_io<R>(
+        &self,
+        interest: Interest,
+        operation: impl FnOnce() -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.poll_ready(Place::Shared, interest, &mut cx) {
+            Poll::Ready(Ok(_)) => operation(),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Calls `operation` each time the socket is ready for any of what is asked, until it gives something else than
+    /// `WouldBlock`.
+    ///
+    /// # Errors
+    /// What `operation` gives.
+    pub async fn async_io<R>(
+        &self,
+        interest: Interest,
+        mut operation: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        loop {
+            self.ready(interest).await?;
+            match operation() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => yield_now().await,
+                done => return done,
+            }
+        }
     }
 
     /// Reads what is there; how much.

@@ -1,15 +1,15 @@
 //! The server's process in a run: started, told to shut down, killed, started again.
 
 use super::warm::{self, Requests};
-use super::{ADDRESS, now, with_world};
+use super::{hosts, now, with_world};
 use crate::contract::Contract;
 use crate::engine::process::{self, Ordered, TIMERS};
 use crate::life::Down;
+use crate::residue;
 use crate::server::{Order, Server};
 use crate::task::Role;
 use crate::trace::record;
-use crate::transport::Listener;
-use hangup_network::TcpListener;
+use hangup_network::World;
 use hangup_scenario::{AcceptError, Scenario, ServerAction, ServerEvent};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use tokio::time::sleep;
 pub(super) struct Process<'a> {
     server: &'a dyn Server,
     contract: Contract,
+    world: &'a World,
     /// Who visits each instance that is started again.
     visitors: Option<(Requests, Arc<Scenario>)>,
     /// Gives the shutdown signal of the instance that runs.
@@ -27,10 +28,11 @@ pub(super) struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    pub(super) fn of(server: &'a dyn Server, contract: Contract) -> Self {
+    pub(super) fn of(server: &'a dyn Server, contract: Contract, world: &'a World) -> Self {
         Self {
             server,
             contract,
+            world,
             visitors: None,
             order: RefCell::new(None),
         }
@@ -44,16 +46,15 @@ impl<'a> Process<'a> {
 
     /// Starts an instance. When this returns it has been polled once: what it has spawned by then is its own.
     pub(super) async fn start(&self) {
-        let listener = TcpListener::bind(ADDRESS)
-            .await
-            .expect("only this process binds, and its last instance is dead");
+        let listener = hosts::listener(self.server, self.world).await;
         let (order, signal) = Order::new();
         *self.order.borrow_mut() = Some(order);
         let instance = record(|recorder| {
             recorder.tasks.spawning(Role::Server);
             process::begins(recorder)
         });
-        let serving = self.server.serve(Listener::Leap(listener), signal);
+        residue::begins(self.server.residues());
+        let serving = self.server.serve(listener, signal);
         tokio::spawn(async move {
             serving.await;
             if record(|recorder| process::returned(recorder, instance)) == Some(true) {
@@ -65,6 +66,8 @@ impl<'a> Process<'a> {
             // What was polled has spawned the task that serves.
             tokio::task::yield_now().await;
         }
+        hosts::bound(self.server, self.world).await;
+        residue::take_baseline();
         record(|recorder| {
             recorder.tasks.take_root();
             recorder.tasks.spawning(Role::Harness);

@@ -1,0 +1,149 @@
+//! Servers that bind their listeners themselves, and servers that call others.
+
+use crate::{DEADLINE, connection, serve};
+use hangup::Bed;
+use hangup::net::{TcpListener, TcpSocket, TcpStream};
+use hangup_scenario::Verdict;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+
+/// As people write it: two listeners, the one for metrics first.
+async fn run(deadline: Duration) -> io::Result<()> {
+    let metrics = TcpListener::bind(("0.0.0.0", 9090)).await?;
+    tokio::spawn(async move {
+        loop {
+            // It takes connections and says nothing.
+            let (stream, _) = metrics.accept().await?;
+            tokio::spawn(async move {
+                sleep(Duration::from_secs(1)).await;
+                drop(stream);
+            });
+        }
+        #[expect(unreachable_code, reason = "it gives the block its type")]
+        io::Result::Ok(())
+    });
+    // It needs a moment to start.
+    sleep(Duration::from_secs(2)).await;
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind("127.0.0.1:8080".parse().expect("an address"))?;
+    serve(socket.listen(128)?, deadline).await;
+    Ok(())
+}
+
+fn binding(deadline: Duration) -> Bed {
+    Bed::binding("binding", move |_| run(deadline))
+        .port(8080)
+        .tolerate(Verdict::Protocol)
+        .cases(300)
+        .keep_nothing()
+}
+
+#[test]
+fn a_server_that_binds_its_own_listener_is_tried_as_any_other() {
+    let outcome = binding(DEADLINE).run();
+    assert!(outcome.is_clean(), "{outcome}");
+    assert!(outcome.incidents > 20, "{outcome}");
+
+    let outcome = binding(Duration::MAX).run();
+    let kinds: Vec<_> = outcome
+        .convicted
+        .iter()
+        .map(|cell| cell.verdict())
+        .collect();
+    assert!(kinds.contains(&Verdict::Hung), "{outcome}");
+    assert!(outcome.to_string().contains("half-head"), "{outcome}");
+}
+
+#[test]
+#[should_panic(expected = "made with Bed::binding")]
+fn a_port_is_for_a_server_that_binds() {
+    drop(Bed::new("given", |listener, _| serve(listener, DEADLINE)).port(80));
+}
+
+#[test]
+fn the_first_listener_is_the_one_that_clients_come_to() {
+    let bed = Bed::binding("first", |_| async {
+        let listener = TcpListener::bind("[::1]:0").await?;
+        let other = TcpListener::bind("0.0.0.0:9090").await?;
+        serve(listener, DEADLINE).await;
+        drop(other);
+        io::Result::Ok(())
+    });
+    let outcome = bed
+        .tolerate(Verdict::Protocol)
+        .cases(100)
+        .keep_nothing()
+        .run();
+    assert!(outcome.is_clean(), "{outcome}");
+}
+
+/// One request of its own to the database for each connection.
+async fn relays(listener: TcpListener, patience: Duration) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        tokio::spawn(timeout(DEADLINE.max(patience), async move {
+            let asked = async {
+                let mut database = TcpStream::connect("db:5432").await?;
+                database.write_all(b"?").await?;
+                database.read_u8().await
+            };
+            // Without the answer of the database there is none to the client.
+            if let Ok(Ok(b'!')) = timeout(patience, asked).await {
+                connection(stream).await?;
+            }
+            io::Result::Ok(())
+        }));
+    }
+}
+
+/// A stand-in for a database; `answers` says whether it does.
+async fn database(listener: TcpListener, answers: bool) -> io::Result<()> {
+    loop {
+        let (mut stream, _) = listener.accept().await?;
+        tokio::spawn(async move {
+            stream.read_u8().await?;
+            match answers {
+                true => stream.write_all(b"!").await?,
+                false => sleep(Duration::MAX).await,
+            }
+            io::Result::Ok(())
+        });
+    }
+}
+
+fn relaying(patience: Duration, answers: bool) -> Bed {
+    Bed::new("relays", move |listener, _| relays(listener, patience))
+        .peer("db:5432", move |listener| database(listener, answers))
+        .tolerate(Verdict::Protocol)
+        .cases(300)
+        .keep_nothing()
+}
+
+#[test]
+fn a_handler_calls_a_peer_by_its_name() {
+    let outcome = relaying(Duration::from_secs(5), true).run();
+    assert!(outcome.is_clean(), "{outcome}");
+}
+
+#[test]
+fn a_peer_that_never_answers_shows_who_waits_for_it_without_a_deadline() {
+    let outcome = relaying(Duration::MAX, false).run();
+    let kinds: Vec<_> = outcome
+        .convicted
+        .iter()
+        .map(|cell| cell.verdict())
+        .collect();
+    assert!(kinds.contains(&Verdict::Hung), "{outcome}");
+}
+
+#[test]
+#[should_panic(expected = "it takes the form host:port")]
+fn the_address_of_a_peer_is_a_host_and_a_port() {
+    drop(Bed::new("given", |listener, _| serve(listener, DEADLINE)).peer("db", |_| async {}));
+}
