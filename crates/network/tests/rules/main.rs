@@ -5,6 +5,7 @@ mod closing;
 mod faults;
 mod flow;
 mod handshake;
+mod hosts;
 mod options;
 mod orphans;
 mod process;
