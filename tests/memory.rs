@@ -155,12 +155,16 @@ fn what_stays_as_large_as_it_is_is_no_growth() {
 /// What the contract of [`collector`] allows a connection.
 const BUFFER: usize = 1 << 20;
 
-/// Takes whatever comes behind a head for a body: keeps up to so many bytes of it, and closes behind
-/// more; or drops what it has read, where that is 0.
+/// Answers what comes first, and takes whatever comes behind it for a body: keeps up to so many
+/// bytes of it, and closes behind more; or drops what it has read, where that is 0.
 async fn collect(mut stream: TcpStream, most: usize) -> io::Result<()> {
     let (mut body, mut piece) = (Vec::new(), vec![0; 16 << 10]);
+    let mut answer = Some(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     loop {
         let read = stream.read(&mut piece).await?;
+        if let Some(answer) = answer.take() {
+            stream.write_all(answer).await?;
+        }
         if read == 0 || (most > 0 && body.len() + read > most) {
             return Ok(());
         }

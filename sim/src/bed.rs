@@ -40,7 +40,8 @@
 //!
 //! | it does | when |
 //! |---|---|
-//! | replays every scenario in `hangup-regressions/NAME` beside the test | first |
+//! | asks each named route what it must do: a mistyped target, a server that fails to start or speaks another protocol is one sentence, and nothing else is run | before anything else |
+//! | replays every scenario in `hangup-regressions/NAME` beside the test | then |
 //! | runs the incidents of the book that apply to this server, each twice | then |
 //! | looks for memory that grows, and for bodies that are kept as a whole, if [`memory`](Bed::memory) says in how many rounds | then |
 //! | fuzzes: as many generated clients as [`cases`](Bed::cases) says, to the first finding, which is made small and saved in that folder | at last, unless something from that folder is not mended |
@@ -54,13 +55,17 @@ mod memory;
 mod outcome;
 mod own;
 mod peak;
+mod preflight;
 mod regressions;
 mod route;
+mod target;
 
-pub use outcome::Outcome;
+pub use outcome::{Outcome, Panicked};
+pub use preflight::PreflightFailure;
 pub use route::Route;
+pub use target::Request;
 
-use crate::campaign::fuzz::{Plan, fuzz};
+use crate::campaign::fuzz::{self, Plan, case_seed, fuzz};
 use crate::campaign::shard::Shard;
 use crate::cell::Cell;
 use crate::contract::Contract;
@@ -69,18 +74,21 @@ use crate::incident;
 use crate::net::TcpListener;
 use crate::run::Detail;
 use crate::server::{Counted, Listens, Peer, Server, Serving, Shutdown};
+use crate::trace::record;
 use crate::transport::Listener;
 use dialogue::Dialogue;
 use hangup_scenario::{Scenario, Verdict};
-use outcome::Saved;
+use outcome::{Saved, wants_panic};
 use own::Own;
 use regressions::Regressions;
 use route::Routes;
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::future::Future;
 use std::panic::{Location, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use target::Target;
 use tokio::task::spawn_local;
 
 /// The listener that the leap engine gives to a server which binds none.
@@ -110,8 +118,9 @@ pub struct Bed {
 }
 
 impl Bed {
-    /// A bed for the server that `serve` runs: it accepts from the listener until it is told to shut down, or for ever.
-    /// Whatever its future gives back is dropped. `name` is how reports call it.
+    /// A bed for the server that `serve` runs: it accepts from the listener until it is told to
+    /// shut down, or for ever. What its future gives back is told where it ends though nobody asked
+    /// it to, such as `Err(..)` of a server that cannot start. `name` is how reports call it.
     ///
     /// Unless it is told otherwise, the server is held to [`Contract::default`], has one route `/`, and knows no
     /// graceful shutdown.
@@ -119,11 +128,12 @@ impl Bed {
     pub fn new<F, Fut>(name: impl Into<String>, serve: F) -> Self
     where
         F: Fn(TcpListener, Shutdown) -> Fut + Send + Sync + 'static,
-        Fut: Future + Send + 'static,
+        Fut: Future<Output: Debug> + Send + 'static,
     {
+        let serve = Arc::new(serve);
         let serve = move |listener, shutdown| -> Serving {
-            let serving = serve(given(listener), shutdown);
-            Box::pin(async move { drop(serving.await) })
+            let serve = Arc::clone(&serve);
+            Box::pin(async move { ended(&serve(given(listener), shutdown).await) })
         };
         Self::of(name.into(), Arc::new(serve), false, Location::caller())
     }
@@ -152,11 +162,12 @@ impl Bed {
     pub fn binding<F, Fut>(name: impl Into<String>, run: F) -> Self
     where
         F: Fn(Shutdown) -> Fut + Send + Sync + 'static,
-        Fut: Future + Send + 'static,
+        Fut: Future<Output: Debug> + Send + 'static,
     {
+        let run = Arc::new(run);
         let serve = move |_, shutdown| -> Serving {
-            let serving = run(shutdown);
-            Box::pin(async move { drop(serving.await) })
+            let run = Arc::clone(&run);
+            Box::pin(async move { ended(&run(shutdown).await) })
         };
         let mut bed = Self::of(name.into(), Arc::new(serve), false, Location::caller());
         bed.server.listens = Listens::Binds { port: None };
@@ -261,14 +272,14 @@ impl Bed {
     pub fn local<F, Fut>(name: impl Into<String>, serve: F) -> Self
     where
         F: Fn(TcpListener, Shutdown) -> Fut + Send + Sync + 'static,
-        Fut: Future + 'static,
+        Fut: Future<Output: Debug> + 'static,
     {
         let serve = Arc::new(serve);
         let serve = move |listener, shutdown| -> Serving {
             let serve = Arc::clone(&serve);
             Box::pin(async move {
                 let listener = given(listener);
-                let serving = spawn_local(async move { drop(serve(listener, shutdown).await) });
+                let serving = spawn_local(async move { ended(&serve(listener, shutdown).await) });
                 // A panic of the server ends its task, as one of a server that is `Send` does.
                 if let Err(error) = serving.await
                     && error.is_panic()
@@ -319,15 +330,58 @@ impl Bed {
     }
 
     /// What the server claims: how long any client may hold a connection of it.
+    ///
+    /// A few incidents have times of their own, such as 10 min for an upload. Where a time of the
+    /// contract is not the default one, the larger of both is what counts; where it is, the
+    /// incident's is, and a report says so.
     pub fn contract(mut self, contract: Contract) -> Self {
         self.server.contract = contract;
         self
     }
 
-    /// Which target of the server plays a part in scenarios. An incident that needs a part which no route plays is left
-    /// out, and the report says so; the fuzzer makes such requests to the plain route.
+    /// Which target of the server plays a part in scenarios. One target can play several parts. An
+    /// incident that needs a part which no route plays is left out, and the report says so; the
+    /// fuzzer makes such requests to the plain route.
+    ///
+    /// Where a scenario chooses a size or a time, a target can take it: `{bytes}` stands for the
+    /// bytes of [`Route::Big`], and `{ms}` or `{s}` (rounded up) for the time of [`Route::Slow`]
+    /// and [`Route::Ticks`]: `/file?size={bytes}`.
+    ///
+    /// Each part is tried before anything else: a route that does not play it is a
+    /// [`PreflightFailure`].
     pub fn route(mut self, part: Route, target: impl Into<String>) -> Self {
-        self.server.routes.targets.insert(part, target.into());
+        let target = Target::Text(target.into());
+        self.server.routes.targets.insert(part, target);
+        self
+    }
+
+    /// A route whose requests differ in more than their target: `change` is given each request for
+    /// this part, and makes of it one that the server takes. It must make the same of the same
+    /// request each time.
+    ///
+    /// ```
+    /// # use hangup::Bed;
+    /// # use hangup::bed::Route;
+    /// # async fn serve(listener: hangup::net::TcpListener) {}
+    /// # let bed = Bed::new("orders", |listener, _shutdown| serve(listener));
+    /// let bed = bed
+    ///     .route_with(Route::ReadsBody, |request| {
+    ///         request.method = "PUT".into();
+    ///         request.target = "/orders/7".into();
+    ///         request.headers.push(("Content-Type".into(), "text/plain".into()));
+    ///     })
+    ///     .route_with(Route::Big, |request| {
+    ///         let mib = request.number.unwrap_or_default().div_ceil(1 << 20);
+    ///         request.target = format!("/export?mib={mib}");
+    ///     });
+    /// # drop(bed);
+    /// ```
+    pub fn route_with<F>(mut self, part: Route, change: F) -> Self
+    where
+        F: Fn(&mut Request) + Send + Sync + 'static,
+    {
+        let target = Target::Made(Arc::new(change));
+        self.server.routes.targets.insert(part, target);
         self
     }
 
@@ -349,6 +403,10 @@ impl Bed {
     }
 
     /// Findings of this kind are known and not told. May be called again.
+    ///
+    /// A panic of the server's own code is no finding by itself, whatever is tolerated: what its
+    /// connection lacks behind it is the panic's doing, and is not judged. The outcome tells where
+    /// it was, see [`Outcome::panics`].
     pub fn tolerate(mut self, kind: Verdict) -> Self {
         self.server.tolerated.insert(kind);
         self
@@ -440,8 +498,9 @@ impl Bed {
     /// Runs it all, and panics with the report if anything is found.
     ///
     /// # Panics
-    /// If anything is found, a file in the folder of regressions cannot be read, or [`memory`](Bed::memory) is to be counted by an
-    /// allocator that does not count.
+    /// If a route does not play its part or the server cannot be put on the bed (with one sentence
+    /// that says why), if anything is found, a file in the folder of regressions cannot be read, or
+    /// [`memory`](Bed::memory) is to be counted by an allocator that does not count.
     #[track_caller]
     pub fn check(&self) {
         let outcome = self.run();
@@ -464,11 +523,16 @@ impl Bed {
             server: server.name.clone(),
             ..Outcome::default()
         };
+        outcome.preflight = preflight::failure(self.engine, server);
+        if outcome.preflight.is_some() {
+            return outcome;
+        }
         let replayed = kept.as_ref().map(Regressions::all).transpose();
         let replayed = replayed.unwrap_or_else(|error| panic!("{error}"));
         for (file, scenario) in replayed.into_iter().flatten() {
             outcome.regressions += 1;
             let mut cell = self.judge(&scenario);
+            outcome.note_panic(&cell);
             cell.scenario = named(&scenario, file.display().to_string());
             outcome.convicted.extend(guilty(cell));
         }
@@ -477,10 +541,7 @@ impl Bed {
         for scenario in incident::all() {
             match server.inapplicable(scenario) {
                 Some(why) => outcome.left_out.push((scenario.name.clone(), why)),
-                None => {
-                    outcome.incidents += 1;
-                    outcome.convicted.extend(guilty(self.judge(scenario)));
-                }
+                None => outcome.incident(self.judge(scenario)),
             }
         }
         if let Some(rounds) = self.rounds {
@@ -509,6 +570,16 @@ impl Bed {
         };
         let (totals, convictions) = fuzz(self.engine, &self.server, plan, |_| {});
         outcome.cases = totals.cases;
+        for panicked in totals.panics.into_values() {
+            let seed = case_seed(self.seed, panicked.first);
+            if !wants_panic(&fuzz::scenario(seed, &self.server)) {
+                outcome.panicked(Panicked {
+                    says: panicked.says,
+                    first: format!("case {seed}"),
+                    scenarios: panicked.cases,
+                });
+            }
+        }
         for conviction in convictions {
             let cell = conviction.minimal;
             outcome.saved.extend(kept.map(|kept| Saved {
@@ -543,6 +614,20 @@ impl Bed {
 impl From<Bed> for Arc<dyn Server> {
     fn from(bed: Bed) -> Self {
         Arc::new(bed.server)
+    }
+}
+
+/// What the future of a server ended with is longer than anybody reads: so many characters are
+/// kept.
+const ENDED_MAX: usize = 300;
+
+/// Enters in the record of the run what the server's future ended with.
+fn ended(with: &impl Debug) {
+    let text = format!("{with:?}");
+    if text != "()" {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let text: String = words.join(" ").chars().take(ENDED_MAX).collect();
+        record(|recorder| recorder.life.ended_with = Some(text));
     }
 }
 

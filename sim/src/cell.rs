@@ -1,8 +1,10 @@
 //! One cell of the matrix: a scenario, a server, the run, and what the oracles say of it.
 
+use crate::contract::Promise;
 use crate::engine::wire::far::{self, NotRun};
 use crate::engine::{Engine, unsealed_source};
-use crate::finding::{Finding, StuckTask, verdict};
+use crate::exchange::asks::Asks;
+use crate::finding::{Finding, StuckTask, spell, verdict};
 use crate::honest;
 use crate::incident;
 use crate::ledger::Ledger;
@@ -11,7 +13,8 @@ use crate::oracle;
 use crate::remote::Remote;
 use crate::run::{Detail, Run};
 use crate::server::Server;
-use hangup_scenario::{Scenario, Verdict};
+use hangup_scenario::{Scenario, ServerAction, Verdict};
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +33,9 @@ pub struct Cell {
     pub origin: String,
     /// The command that runs this again, where that is not `hangup replay` with the origin.
     pub again: Option<String>,
+    /// Why the run says nothing of the server, where nothing was found in it: a request whose body
+    /// was to be read was answered 404, say. It is not clean then.
+    pub not_told: Option<String>,
     /// What came back and when, where a matrix tells that.
     pub came: Option<String>,
     /// How long it took on this machine.
@@ -39,26 +45,118 @@ pub struct Cell {
 /// The incident that it all began with, on a server that has its timeouts switched on: the one to tell among equals.
 const FIRST: (&str, &str) = ("fasthttp-1834", "hyper-timeouts");
 
-/// The gravest cell that holds a connection, since that has a stack to show; among those that hold one for as many
-/// hours, the incident that it all began with. Where none holds a connection, the gravest.
+/// The simplest of the gravest cells: one that holds a connection, since that has a stack to show,
+/// where any does; the incident that it all began with, and else the one with the fewest clients,
+/// and of these with the fewest steps. Of equal ones it is the one that holds a connection longest.
 pub(crate) fn most_telling(cells: &[Cell]) -> Option<&Cell> {
-    let holding = cells.iter().filter_map(|cell| {
-        let findings = cell
-            .findings
-            .iter()
-            .filter_map(|finding| Some((finding.kind, finding.alive_for?.as_secs() / 3600)));
-        let first = (cell.scenario.name == FIRST.0, cell.server == FIRST.1);
-        Some((findings.max()?, first, cell))
+    let ranked = cells.iter().filter_map(|cell| {
+        let held = |finding: &&Finding| finding.alive_for.is_some();
+        let holding = cell.findings.iter().filter(held);
+        let gravest = holding.map(|finding| (finding.kind, finding.alive_for));
+        let gravest = gravest.max();
+        let (kind, alive_for) = gravest.unwrap_or((cell.verdict(), None));
+        let (name, server) = FIRST;
+        let simplest = (
+            cell.scenario.name != name,
+            cell.server != server,
+            size(&cell.scenario),
+        );
+        let rank = (
+            Reverse((gravest.is_some(), kind)),
+            simplest,
+            Reverse(alive_for),
+        );
+        (kind != Verdict::Clean).then_some((rank, cell))
     });
-    holding
-        .max_by_key(|(rank, first, _)| (*rank, *first))
-        .map(|(_, _, cell)| cell)
-        .or_else(|| {
-            cells
-                .iter()
-                .filter(|cell| cell.verdict() != Verdict::Clean)
-                .max_by_key(|cell| cell.verdict())
-        })
+    let first = ranked.min_by_key(|(rank, _)| *rank);
+    first.map(|(_, cell)| cell)
+}
+
+/// How many clients a scenario has, and how many steps they do.
+fn size(scenario: &Scenario) -> (u64, u64) {
+    let clients = scenario.clients.iter();
+    clients.fold((0, 0), |(count, steps), client| {
+        let more = u64::from(client.count);
+        (count + more, steps + more * client.steps.len() as u64)
+    })
+}
+
+/// Why an incident says nothing of this server.
+fn not_made_for(scenario: &Scenario, server: &dyn Server) -> Option<String> {
+    incident::named(&scenario.name)?;
+    let why = server.inapplicable(scenario)?;
+    let name = server.name();
+    Some(format!("this scenario was not made for {name}: {why}"))
+}
+
+/// Why nothing is found in a run that says nothing of the server.
+fn not_told(engine: Engine, scenario: &Scenario, run: &Run, server: &dyn Server) -> Option<String> {
+    incident::named(&scenario.name)?;
+    if let Some(why) = not_made_for(scenario, server) {
+        return Some(why);
+    }
+    if !run.speaks_http {
+        return None;
+    }
+    let mut events = scenario.server_events.iter();
+    let sees_panics = matches!(engine, Engine::Leap | Engine::Sealed);
+    if sees_panics
+        && events.any(|event| event.action == ServerAction::HandlerPanic)
+        && run.life.panic.is_none()
+    {
+        let why = "none of its handlers panics when it is to (`hangup::server::app::panic_if_asked` does)";
+        return Some(why.to_owned());
+    }
+    if server.runs_on_any_engine() {
+        // The built-in ones have all the routes there are.
+        return None;
+    }
+    let connections = run.connections.iter().filter(|one| one.of_scenario());
+    let mut refused = connections.filter_map(|one| {
+        let requests = &one.requests.list;
+        let mut finals = one.responses.list.iter().filter(|it| it.is_final());
+        let refused = finals.find(|response| {
+            let request = requests.get(response.answers);
+            matches!(response.status, 401 | 404 | 405)
+                && request.is_some_and(|request| request.has_body && request.asks == Asks::Whole)
+        });
+        refused.map(|response| response.status)
+    });
+    refused
+        .next()
+        .map(|status| format!("a request whose body was to be read was answered {status}"))
+}
+
+/// What to say of findings that rest on a time which the scenario names, and not the server.
+fn whose_figures(
+    scenario: &Scenario,
+    played: &Scenario,
+    server: &dyn Server,
+    run: &Run,
+) -> Vec<String> {
+    let (asked, own) = (&played.contract, server.contract());
+    let figures = [
+        (Promise::Stall, asked.stall, own.stall),
+        (Promise::Residence, asked.residence, own.residence),
+        (Promise::Drain, asked.drain, own.drain),
+        (Promise::Vanished, asked.vanished, own.vanished),
+    ];
+    let broken = |promise| {
+        let mut breaches = run.connections.iter().filter_map(|one| one.breach);
+        breaches.any(|breach| breach.promise == promise)
+    };
+    let told = figures.into_iter().filter_map(|(promise, asked, own)| {
+        let asked = asked.filter(|asked| *asked < own && broken(promise))?;
+        Some(format!(
+            "{} of {} is this scenario's own figure ({}); the contract of {} says {}",
+            promise.name(),
+            spell(asked),
+            scenario.name,
+            server.name(),
+            spell(own)
+        ))
+    });
+    told.collect()
 }
 
 /// Does the finding rest on a task alone, not on a socket?
@@ -127,14 +225,6 @@ impl Cell {
         let start = Instant::now();
         let played = server.fit(scenario);
         let mut run = engine.run(&played, server, detail);
-        if detail.timeline
-            && incident::named(&scenario.name).is_some()
-            && let Some(why) = server.inapplicable(scenario)
-        {
-            let name = server.name();
-            run.caveats
-                .push(format!("this scenario was not made for {name}: {why}"));
-        }
         let mut findings = oracle::judge(&run);
         // A task that stays may be a leak of every connection, or the server's own, started at its first connections. If it
         // does not come back for a server that has had those, it is the latter.
@@ -144,6 +234,15 @@ impl Cell {
             findings.retain(|finding| !is_about_tasks(&run, finding));
         }
         findings.retain(|finding| !server.tolerates(finding.kind));
+        let not_told = match findings.is_empty() {
+            true => not_told(engine, scenario, &run, server),
+            false => None,
+        };
+        if detail.timeline && !findings.is_empty() && !server.runs_on_any_engine() {
+            let figures = whose_figures(scenario, &played, server, &run);
+            run.caveats.extend(figures);
+            run.caveats.extend(not_made_for(scenario, server));
+        }
         if detail.stacks {
             for finding in findings.iter_mut().take(STACKS_AT_BREACH_MAX) {
                 at_breach(engine, &played, server, finding);
@@ -152,6 +251,7 @@ impl Cell {
         Self {
             origin: scenario.name.clone(),
             again: None,
+            not_told,
             came: None,
             scenario: Arc::clone(scenario),
             server: server.name().to_owned(),
@@ -183,6 +283,7 @@ impl Cell {
             run,
             wall: start.elapsed(),
             again: None,
+            not_told: None,
             came: None,
         })
     }
@@ -240,8 +341,7 @@ impl Cell {
             cell.findings
                 .push(oracle::nondeterministic::finding(one, other, source));
         }
-        cell.findings
-            .sort_by_key(|finding| std::cmp::Reverse(finding.kind));
+        cell.findings.sort_by_key(|finding| Reverse(finding.kind));
         cell
     }
 

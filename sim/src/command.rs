@@ -280,6 +280,11 @@ impl Common {
                 server.name()
             );
         }
+        for server in servers.iter().filter(|one| self.own.has(one.name())) {
+            if let Err(why) = server.preflight(self.seal) {
+                bail!("{}: nothing was run: {why}", server.name());
+            }
+        }
         Ok(servers)
     }
 
@@ -306,6 +311,17 @@ impl Common {
             );
         }
         Ok(servers.swap_remove(0))
+    }
+
+    /// Says on stderr which server a command is about, where none was named and there are several.
+    fn say_which(&self, server: &dyn Server) {
+        if self.server.is_empty() && self.own.0.len() != 1 {
+            complain(format_args!(
+                "hangup: no --server is named, so this is about {}; `{} list` has the others",
+                server.name(),
+                program()
+            ));
+        }
     }
 
     /// Every server that can be named.

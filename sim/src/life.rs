@@ -48,6 +48,10 @@ pub struct Residue {
 pub struct Life {
     /// Its future ended though nobody had asked it to.
     pub returned: Option<Duration>,
+    /// What that future ended with, in Rust's debug format, where it is a server's of a user's own.
+    pub ended_with: Option<String>,
+    /// The first panic of one of its tasks: where, and the message.
+    pub panic: Option<String>,
     /// Its graceful shutdowns, the last of which may be under way.
     pub shutdowns: Vec<ShuttingDown>,
     /// Why it takes no new connections now.

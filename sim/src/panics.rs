@@ -41,6 +41,11 @@ fn noted(panic: &PanicHookInfo<'_>) -> bool {
     record(|recorder| recorder.panicked(task, text)).unwrap_or(false)
 }
 
+/// Where a panic was, of the text that a run keeps of it: the same for all messages of one place.
+pub(crate) fn place(text: &str) -> &str {
+    text.split_once(": ").map_or(text, |(place, _)| place)
+}
+
 fn message(payload: &dyn Any) -> String {
     let text = payload
         .downcast_ref::<&str>()

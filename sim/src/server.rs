@@ -92,6 +92,16 @@ pub trait Server: Send + Sync {
         None
     }
 
+    /// Asks each route of a server of a user's own what it must do, before anything is judged; on
+    /// sealed threads or not.
+    ///
+    /// # Errors
+    /// A sentence: which route does not play its part, what came, and what to look at.
+    fn preflight(&self, sealed: bool) -> Result<(), String> {
+        let _ = sealed;
+        Ok(())
+    }
+
     /// Targets, beside those of the probe app, that give a stream without an end in which the application alone decides when there is
     /// more: while the client has all there is, the server waits for nobody but that.
     fn paced_targets(&self) -> Vec<Arc<str>> {

@@ -308,6 +308,7 @@ impl Recorder {
         let connection = task.and_then(|task| task.connection);
         let at = self.now();
         self.ledger.panicked(at, connection);
+        self.life.panic.get_or_insert_with(|| text.clone());
         self.mix([
             7,
             at.as_nanos() as u64,

@@ -4,6 +4,10 @@
 mod hosts;
 #[path = "bed/residue.rs"]
 mod residue;
+#[path = "bed/preflight.rs"]
+mod preflight;
+#[path = "bed/verdicts.rs"]
+mod verdicts;
 
 use hangup::Bed;
 use hangup::bed::Route;
@@ -26,6 +30,10 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> std::io
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
     }
+    answer(stream).await
+}
+
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> std::io::Result<()> {
     let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
     stream.write_all(answer).await?;
     stream.shutdown().await?;
@@ -66,6 +74,11 @@ fn a_server_that_keeps_its_contract_is_clean() {
     assert!(outcome.is_clean(), "{outcome}");
     assert_eq!(outcome.cases, 300);
     assert!(outcome.incidents >= 6, "{outcome}");
+    let mut left_out = outcome.left_out.iter();
+    assert!(
+        left_out.any(|(name, _)| name == "handler-panics"),
+        "{outcome}"
+    );
 }
 
 #[test]

@@ -98,6 +98,21 @@ fn run_acquits_our_server_which_closes_at_the_deadline() {
 }
 
 #[test]
+fn run_says_which_server_it_is_about_where_none_is_named() {
+    for command in ["run", "replay"] {
+        let unnamed = hangup(&[command, "fasthttp-1834"]);
+        let told = String::from_utf8_lossy(&unnamed.stderr);
+        assert!(
+            told.contains("no --server is named, so this is about hangup"),
+            "{told}"
+        );
+        let named = hangup(&[command, "fasthttp-1834", "--server", "hangup"]);
+        assert_eq!(named.stderr, b"");
+        assert_eq!(named.stdout, unnamed.stdout);
+    }
+}
+
+#[test]
 fn the_json_of_run_has_every_promised_field() {
     let (_, cell) = one(&["run", "fasthttp-1834", "--server", "hyper", "--json"]);
     for field in [

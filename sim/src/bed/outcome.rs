@@ -1,7 +1,12 @@
 //! What came of a test of one's own server.
 
+use super::preflight::PreflightFailure;
+use super::route::{Route, Routes};
 use crate::cell::Cell;
+use crate::panics;
+use crate::report::fold::printable;
 use crate::report::text::Report;
+use hangup_scenario::{Scenario, ServerAction};
 use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::PathBuf;
@@ -14,6 +19,9 @@ const LISTED_MAX: usize = 30;
 pub struct Outcome {
     /// The server's name.
     pub server: String,
+    /// Why nothing was run: a route does not play its part, or the server cannot be put on the bed.
+    /// Nothing is judged then, and nothing saved.
+    pub preflight: Option<PreflightFailure>,
     /// How many scenarios of the regressions' folder were replayed.
     pub regressions: usize,
     /// How many incidents of the book were run.
@@ -22,12 +30,30 @@ pub struct Outcome {
     pub cases: u64,
     /// Incidents that do not apply, by name, each with the reason.
     pub left_out: Vec<(String, String)>,
+    /// Incidents in which nothing was found, but which say nothing of this server either, by name,
+    /// each with the reason: a request whose body was to be read was answered 401, 404 or 405.
+    pub not_told: Vec<(String, String)>,
+    /// Panics of the server's own code that no scenario asked for, by their place. They are no
+    /// findings.
+    pub panics: Vec<Panicked>,
     /// Every scenario that found something.
     pub convicted: Vec<Cell>,
     /// What the fuzzer found, and where it is.
     pub(super) saved: Vec<Saved>,
     /// The one to explain, with its timeline and its stacks.
     pub(super) told: Option<Cell>,
+}
+
+/// Scenarios in which the server's own code panicked at one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Panicked {
+    /// Where, and the message of the first of them.
+    pub says: String,
+    /// The first of them, as `hangup replay` takes it.
+    pub first: String,
+    /// How many there are.
+    pub scenarios: u64,
 }
 
 /// A scenario that the fuzzer found.
@@ -38,9 +64,45 @@ pub(super) struct Saved {
 }
 
 impl Outcome {
-    /// Nothing was found.
+    /// Everything was run, and nothing was found.
     pub fn is_clean(&self) -> bool {
-        self.convicted.is_empty()
+        self.preflight.is_none() && self.convicted.is_empty()
+    }
+
+    /// Takes in an incident that was judged.
+    pub(super) fn incident(&mut self, cell: Cell) {
+        self.note_panic(&cell);
+        let name = || cell.scenario.name.clone();
+        match cell.not_told.as_ref().filter(|_| cell.findings.is_empty()) {
+            None => self.incidents += 1,
+            Some(why) if wants_panic(&cell.scenario) => self.left_out.push((name(), why.clone())),
+            Some(why) => self.not_told.push((name(), why.clone())),
+        }
+        if !cell.findings.is_empty() {
+            self.convicted.push(cell);
+        }
+    }
+
+    /// Notes a panic that the scenario did not ask for.
+    pub(super) fn note_panic(&mut self, cell: &Cell) {
+        let panic = cell.run.life.panic.clone();
+        if let Some(says) = panic.filter(|_| !wants_panic(&cell.scenario)) {
+            self.panicked(Panicked {
+                says,
+                first: cell.scenario.name.clone(),
+                scenarios: 1,
+            });
+        }
+    }
+
+    /// Enters a panic that no scenario asked for.
+    pub(super) fn panicked(&mut self, one: Panicked) {
+        let place = panics::place(&one.says);
+        let mut known = self.panics.iter_mut();
+        match known.find(|known| panics::place(&known.says) == place) {
+            Some(known) => known.scenarios += one.scenarios,
+            None => self.panics.push(one),
+        }
     }
 
     fn ran(&self) -> String {
@@ -54,8 +116,19 @@ impl Outcome {
     }
 }
 
+/// Does a scenario ask for a panic?
+pub(super) fn wants_panic(scenario: &Scenario) -> bool {
+    let events = scenario.server_events.iter();
+    let mut actions = events.map(|event| event.action);
+    actions.any(|action| action == ServerAction::HandlerPanic)
+        || Routes::needed(scenario).any(|route| route == Route::Panics)
+}
+
 impl Display for Outcome {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(failure) = &self.preflight {
+            return write!(f, "{}: nothing was run: {failure}", self.server);
+        }
         match &self.told {
             None => write!(f, "{}: clean in all scenarios: {}", self.server, self.ran())?,
             Some(told) => {
@@ -83,7 +156,7 @@ impl Display for Outcome {
                 Err(error) => writeln!(f, "the fuzzer's {scenario} could not be saved: {error}")?,
             }
         }
-        self.left_out(f)
+        self.beside(f)
     }
 }
 
@@ -110,24 +183,41 @@ impl Outcome {
         Ok(())
     }
 
-    fn left_out(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.left_out.is_empty() {
-            return Ok(());
-        }
-        if self.told.is_none() {
+    /// What there is to say beside the verdict, a line each.
+    fn beside(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut lines: Vec<String> = self.panics.iter().map(Panicked::to_string).collect();
+        lines.extend(reasons(&self.not_told).map(|why| format!("incidents not told: {why}")));
+        lines.extend(reasons(&self.left_out).map(|why| format!("incidents left out: {why}")));
+        if self.told.is_none() && !lines.is_empty() {
             writeln!(f)?;
         }
-        let mut reasons: Vec<(&str, usize)> = Vec::new();
-        for (_, why) in &self.left_out {
-            match reasons.iter_mut().find(|(known, _)| known == why) {
-                Some((_, count)) => *count += 1,
-                None => reasons.push((why, 1)),
-            }
-        }
-        let reasons: Vec<String> = reasons
-            .into_iter()
-            .map(|(why, count)| format!("{count} since {why}"))
-            .collect();
-        write!(f, "incidents left out: {}", reasons.join("; "))
+        write!(f, "{}", lines.join("\n"))
     }
+}
+
+impl Display for Panicked {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let says = printable(&self.says);
+        write!(f, "no finding by itself, but {says} (in {}", self.first)?;
+        match self.scenarios {
+            1 => write!(f, ")"),
+            more => write!(f, " and {} scenarios more)", more - 1),
+        }
+    }
+}
+
+/// How many incidents there are for each reason; none if there is no incident.
+fn reasons(incidents: &[(String, String)]) -> Option<String> {
+    let mut reasons: Vec<(&str, usize)> = Vec::new();
+    for (_, why) in incidents {
+        match reasons.iter_mut().find(|(known, _)| known == why) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((why, 1)),
+        }
+    }
+    let reasons = reasons.into_iter();
+    let reasons: Vec<String> = reasons
+        .map(|(why, count)| format!("{count} since {why}"))
+        .collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -1,14 +1,18 @@
 //! A server of the user's own, as a server under test.
 
-use super::dialogue;
 use super::route::{Route, Routes};
+use super::target::Target;
+use super::{dialogue, preflight};
 use crate::contract::Contract;
+use crate::engine::Engine;
+use crate::incident;
 use crate::server::{Counted, Listens, Peer, Server, Serving, Shutdown, UNCLAIMED};
 use crate::transport::Listener;
 use hangup_scenario::{Scenario, Verdict};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a user's server is made of: a future for a listener, if it is given one, and a signal to shut down.
 pub(super) type Serve = dyn Fn(Listener, Shutdown) -> Serving + Send + Sync;
@@ -40,6 +44,38 @@ impl fmt::Debug for Own {
             .field("tolerated", &self.tolerated)
             .finish_non_exhaustive()
     }
+}
+
+impl Own {
+    /// The target of a part, as it was named; of one that a closure makes, its pattern.
+    pub(super) fn target(&self, route: Route) -> String {
+        match self.routes.targets.get(&route) {
+            Some(Target::Text(text)) => text.clone(),
+            Some(made) => made.pattern(route).replace("{}", "{number}"),
+            None => String::new(),
+        }
+    }
+
+    fn patterns(&self, routes: &[Route]) -> Vec<Arc<str>> {
+        let targets = &self.routes.targets;
+        let named = routes
+            .iter()
+            .filter_map(|route| Some((*route, targets.get(route)?)));
+        named.map(|(route, target)| target.pattern(route)).collect()
+    }
+}
+
+/// The times of an incident beside the promises of a server: where the server has made one of its
+/// own, the larger of both. What equals the default was not promised by anybody, and the incident's
+/// time holds.
+fn larger(asked: Option<Duration>, own: Duration, unclaimed: Duration) -> Option<Duration> {
+    asked.map(|asked| {
+        if own == unclaimed {
+            asked
+        } else {
+            asked.max(own)
+        }
+    })
 }
 
 impl Server for Own {
@@ -98,6 +134,17 @@ impl Server for Own {
         if fitted.contract.residence.is_some() && self.contract.residence > UNCLAIMED.residence {
             Arc::make_mut(&mut fitted).contract.residence = None;
         }
+        // A file of the user's own may ask for what it likes; the book was written without this
+        // server's contract.
+        let asked = fitted.contract;
+        if asked != Default::default() && incident::named(&scenario.name).is_some() {
+            let own = &self.contract;
+            let times = &mut Arc::make_mut(&mut fitted).contract;
+            times.stall = larger(asked.stall, own.stall, UNCLAIMED.stall);
+            times.residence = larger(asked.residence, own.residence, UNCLAIMED.residence);
+            times.drain = larger(asked.drain, own.drain, UNCLAIMED.drain);
+            times.vanished = larger(asked.vanished, own.vanished, UNCLAIMED.vanished);
+        }
         fitted
     }
 
@@ -115,27 +162,28 @@ impl Server for Own {
     }
 
     fn paced_targets(&self) -> Vec<Arc<str>> {
-        let targets = [Route::Events, Route::Ticks].into_iter();
-        let targets = targets.filter_map(|route| self.routes.targets.get(&route));
-        targets.map(|target| target.as_str().into()).collect()
+        self.patterns(&[Route::Events, Route::Ticks])
     }
 
     fn whole_targets(&self) -> Vec<Arc<str>> {
-        let target = self.routes.targets.get(&Route::ReadsBody);
-        target
-            .map(|target| target.as_str().into())
-            .into_iter()
-            .collect()
+        self.patterns(&[Route::ReadsBody])
     }
 
     fn plain_target(&self) -> Arc<str> {
-        let target = self.routes.targets.get(&Route::Plain);
-        target.map_or("/", String::as_str).into()
+        let target = self.patterns(&[Route::Plain]).pop();
+        target.unwrap_or_else(|| "/".into())
     }
 
     fn upgrade_target(&self) -> Option<Arc<str>> {
-        let target = self.routes.targets.get(&Route::Upgrade)?;
-        Some(target.as_str().into())
+        self.patterns(&[Route::Upgrade]).pop()
+    }
+
+    fn preflight(&self, sealed: bool) -> Result<(), String> {
+        let engine = if sealed { Engine::Sealed } else { Engine::Leap };
+        match preflight::failure(engine, self) {
+            None => Ok(()),
+            Some(failure) => Err(failure.to_string()),
+        }
     }
 
     fn tolerates(&self, kind: Verdict) -> bool {

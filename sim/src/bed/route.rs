@@ -5,6 +5,7 @@
 //! file that was found on one server runs against any other.
 
 use super::dialogue::Dialogue;
+use super::target::Target;
 use hangup_scenario::{Head, Piece, Scenario, Send, Step, Text};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,13 +15,17 @@ use std::sync::Arc;
 pub enum Route {
     /// Answers a GET at once. It is `/` unless another is named.
     Plain,
-    /// Takes a POST and reads its body to the end (`/echo` and `/stream` of the probe app).
+    /// Takes a POST and reads its body to the end (`/echo` and `/stream` of the probe app). The
+    /// body is no form and no JSON: a route that reads all of it and then answers 400, 415 or 422
+    /// plays the part, too.
     ReadsBody,
     /// Answers a POST without reading its body (`/reject`).
     LeavesBody,
-    /// Answers a GET with more than sockets hold, some MiB (`/big/N`).
+    /// Answers a GET with more than sockets hold, some MiB (`/big/N`). A target that can give as
+    /// much as it is asked for has a place for that: `/file?size={bytes}`.
     Big,
-    /// Answers a GET only after some time (`/slow/MS`).
+    /// Answers a GET only after some time (`/slow/MS`). A target that waits as long as it is told
+    /// has a place for that: `/wait/{ms}`, or `{s}` for seconds.
     Slow,
     /// Never answers a GET (`/never`).
     Never,
@@ -29,7 +34,8 @@ pub enum Route {
     /// Answers a GET with a stream that has no end, in which nothing more comes after the first bytes (`/events`): server-sent events
     /// of an application that has nothing to say.
     Events,
-    /// The same with something to say from time to time (`/events/MS`).
+    /// Answers a GET with a stream that has no end, with something to say from time to time
+    /// (`/events/MS`; `{ms}` or `{s}` of a target is the time between two events).
     Ticks,
     /// Answers a GET with bytes that have no end, as fast as they are taken (`/endless`).
     Endless,
@@ -61,6 +67,11 @@ impl Route {
             .map_or("Plain", |(_, name)| name)
     }
 
+    /// Does a scenario choose how many bytes or how much time it is?
+    pub(super) fn has_number(self) -> bool {
+        matches!(self, Self::Big | Self::Slow | Self::Ticks)
+    }
+
     /// The part that a target of the probe app plays; none for targets that are not the probe app's.
     fn of(target: &str) -> Option<Self> {
         Some(match target {
@@ -83,7 +94,7 @@ impl Route {
 /// How scenarios are fitted to a server.
 #[derive(Clone, Debug)]
 pub(super) struct Routes {
-    pub(super) targets: BTreeMap<Route, String>,
+    pub(super) targets: BTreeMap<Route, Target>,
     /// Fields that every request head gets.
     pub(super) headers: Vec<(Text, Text)>,
     /// What it speaks where that is not HTTP.
@@ -93,7 +104,7 @@ pub(super) struct Routes {
 impl Default for Routes {
     fn default() -> Self {
         Self {
-            targets: BTreeMap::from([(Route::Plain, "/".to_owned())]),
+            targets: BTreeMap::from([(Route::Plain, Target::Text("/".to_owned()))]),
             headers: Vec::new(),
             dialogue: None,
         }
@@ -113,14 +124,19 @@ impl Routes {
         bytes
     }
 
+    /// The parts that a scenario needs, each as often as it asks for it.
+    pub(super) fn needed(scenario: &Scenario) -> impl Iterator<Item = Route> {
+        let pieces = sends(scenario).flat_map(|send| &send.what);
+        pieces.filter_map(|piece| match piece {
+            Piece::Head(head) => Route::of(&head.target),
+            _ => None,
+        })
+    }
+
     /// The parts that a scenario needs and no route plays.
     pub(super) fn missing(&self, scenario: &Scenario) -> Vec<Route> {
-        let mut missing: Vec<Route> = sends(scenario)
-            .flat_map(|send| &send.what)
-            .filter_map(|piece| match piece {
-                Piece::Head(head) => Route::of(&head.target),
-                _ => None,
-            })
+        let needed = Self::needed(scenario);
+        let mut missing: Vec<Route> = needed
             .filter(|route| !self.targets.contains_key(route))
             .collect();
         missing.sort_unstable();
@@ -168,7 +184,9 @@ impl Routes {
                 .get(&route)
                 .or_else(|| self.targets.get(&Route::Plain))
         {
-            head.target = target.clone().into();
+            let number = head.target.rsplit('/').next();
+            let number = number.and_then(|number| number.parse().ok());
+            target.fit(head, number.filter(|_| route.has_number()));
         }
         head.headers.extend(self.headers.iter().cloned());
     }
@@ -203,9 +221,10 @@ mod tests {
 
     fn routes() -> Routes {
         let mut routes = Routes::default();
-        routes
-            .targets
-            .insert(Route::ReadsBody, "/a/much/longer/upload".to_owned());
+        routes.targets.insert(
+            Route::ReadsBody,
+            Target::Text("/a/much/longer/upload".to_owned()),
+        );
         routes
     }
 

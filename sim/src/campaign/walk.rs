@@ -8,6 +8,7 @@ use super::shape::{Look, Shape};
 use super::shard::Shard;
 use crate::coverage::Coverage;
 use crate::engine::Engine;
+use crate::panics;
 use crate::run::Detail;
 use crate::server::Server;
 use hangup_scenario::{Scenario, Verdict};
@@ -54,6 +55,37 @@ pub struct Totals {
     pub simulated: Duration,
     /// How many cases have reached which cell of a connection's life.
     pub coverage: Coverage,
+    /// Panics of the server's tasks, by their place.
+    pub panics: BTreeMap<String, Panicked>,
+}
+
+/// Cases in which the server panicked at one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panicked {
+    /// The index of the first of them.
+    pub first: u64,
+    /// Place and message there.
+    pub says: String,
+    /// How many there are.
+    pub cases: u64,
+}
+
+impl Panicked {
+    /// Enters what was met elsewhere.
+    fn enter(self, panics: &mut BTreeMap<String, Self>) {
+        match panics.get_mut(panics::place(&self.says)) {
+            None => {
+                panics.insert(panics::place(&self.says).to_owned(), self);
+            }
+            Some(known) => {
+                let cases = known.cases + self.cases;
+                if self.first < known.first {
+                    *known = self;
+                }
+                known.cases = cases;
+            }
+        }
+    }
 }
 
 /// Cases that were convicted alike.
@@ -119,6 +151,9 @@ pub fn walk(
         totals.simulated += part.simulated;
         totals.coverage.merge(&part.coverage);
         guilty.extend(part.guilty);
+        for panicked in part.panics.into_values() {
+            panicked.enter(&mut totals.panics);
+        }
     }
     guilty.sort_unstable();
     if !plan.keep_going {
@@ -159,6 +194,7 @@ struct Part {
     cases: u64,
     simulated: Duration,
     coverage: Coverage,
+    panics: BTreeMap<String, Panicked>,
     guilty: Vec<Guilty>,
 }
 
@@ -169,6 +205,14 @@ impl Part {
         self.cases += 1;
         self.simulated += cell.run.end();
         self.coverage.add(&cell.run.reached);
+        if let Some(says) = cell.run.life.panic.clone() {
+            let met = Panicked {
+                first: index,
+                says,
+                cases: 1,
+            };
+            met.enter(&mut self.panics);
+        }
         let before = self.guilty.len();
         for (nth, finding) in cell.findings.iter().enumerate() {
             let look = Look::of(&cell, finding);

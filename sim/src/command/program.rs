@@ -42,6 +42,10 @@ impl fmt::Debug for Own {
 /// Every command of `hangup` for a server of one's own, to be the `main` of a small binary beside it: `check`, `run`,
 /// `fuzz`, `replay` and all others. Where no `--server` is named they are about this one; the built-in servers are there too.
 ///
+/// Each route of a server is asked what it must do before a command runs, as
+/// [`Bed::check`](crate::Bed::check) does it: one that does not play its part is told on stderr,
+/// and the exit status is 2.
+///
 /// ```no_run
 /// use hangup::Bed;
 /// use std::process::ExitCode;
@@ -56,7 +60,8 @@ pub fn cli(server: impl Into<Arc<dyn Server>>) -> Program {
 }
 
 impl Program {
-    /// Another server. The first is the one that commands are about which take one.
+    /// Another server. The first is the one that commands are about which take one; `run` and
+    /// `replay` say on stderr which that is.
     pub fn and(mut self, server: impl Into<Arc<dyn Server>>) -> Self {
         self.0.0.push(server.into());
         self

@@ -18,6 +18,7 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
         let server = common.one_server("hangup")?;
+        common.say_which(&*server);
         let engine = common.engine.into();
         let detail = common.files.detail_of_one();
         if let Ok(case_seed) = self.origin.parse() {

@@ -43,6 +43,7 @@ impl RunCommand {
             return self.afar(address, &scenario, &origin, common);
         }
         let server = common.one_server("hangup")?;
+        common.say_which(&*server);
         let detail = common.files.detail_of_one();
         let mut cell = Cell::twice(common.engine.into(), &scenario, &*server, detail);
         cell.origin = origin;

@@ -48,7 +48,7 @@ pub(super) fn over_at(events: &[ServerEvent]) -> Duration {
 /// A new instance of the server begins; its number.
 pub(super) fn begins(recorder: &mut Recorder) -> u32 {
     let life = &mut recorder.life;
-    (life.down, life.returned) = (None, None);
+    (life.down, life.returned, life.ended_with) = (None, None, None);
     life.instance += 1;
     life.instance
 }
@@ -135,12 +135,11 @@ pub(super) fn returned(recorder: &mut Recorder, instance: Option<u32>) -> bool {
         }
         None => {
             life.returned = Some(at);
-            recorder.say(
-                at,
-                Actor::Server,
-                None,
-                || "returns, though nobody asked it to",
-            );
+            let with = life.ended_with.clone();
+            let with = with.map_or_else(String::new, |with| format!(" {with}"));
+            recorder.say(at, Actor::Server, None, || {
+                format!("returns{with}, though nobody asked it to")
+            });
             false
         }
     }

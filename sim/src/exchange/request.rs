@@ -18,9 +18,10 @@ use std::time::Duration;
 /// What is known of a server's targets, beside those of the probe app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Targets {
-    /// They give a stream that the application paces.
+    /// They give a stream that the application paces. `{}` in one of them stands for a number.
     pub paced: Vec<Arc<str>>,
-    /// They take a body and read it to its end before they answer.
+    /// They take a body and read it to its end before they answer. `{}` in one of them stands for a
+    /// number.
     pub whole: Vec<Arc<str>>,
     /// It answers a GET at once.
     pub plain: Arc<str>,
@@ -245,6 +246,16 @@ impl From<Option<Fault>> for Refused {
     }
 }
 
+/// Is it this known target, in which `{}` stands for a number?
+fn is_one_of(known: &str, target: &str) -> bool {
+    let Some((before, behind)) = known.split_once("{}") else {
+        return known == target;
+    };
+    let number = target.strip_prefix(before);
+    let number = number.and_then(|rest| rest.strip_suffix(behind));
+    number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// A whole head, or why nothing behind it is followed.
 fn request_head(
     bytes: &[u8],
@@ -283,8 +294,12 @@ fn request_head(
             && target == targets.map_or("/", |targets| &targets.plain),
         began: Duration::ZERO,
         asks: match targets {
-            Some(targets) if targets.paced.iter().any(|paced| **paced == *target) => Asks::Paced,
-            Some(targets) if targets.whole.iter().any(|whole| **whole == *target) => Asks::Whole,
+            Some(targets) if targets.paced.iter().any(|paced| is_one_of(paced, target)) => {
+                Asks::Paced
+            }
+            Some(targets) if targets.whole.iter().any(|whole| is_one_of(whole, target)) => {
+                Asks::Whole
+            }
             _ => Asks::of(method, target),
         },
         complete_at: None,

@@ -124,7 +124,10 @@ fn block(
             // The colours take no room on the terminal, so the padding is counted by hand.
             let mark = if surprising(cell) { "!" } else { "" };
             let verdict = cell.verdict();
-            let coloured = text::verdict(verdict).replace(verdict.name(), short(verdict));
+            let coloured = match is_not_told(cell) {
+                true => text::dim(NOT_TOLD),
+                false => text::verdict(verdict).replace(verdict.name(), short(verdict)),
+            };
             write!(f, "{:room$}  {coloured}{mark}", "")?;
             room = column.width - word(cell).len();
         }
@@ -151,7 +154,18 @@ fn short(verdict: Verdict) -> &'static str {
     }
 }
 
+/// Stands where a run says nothing of the server.
+const NOT_TOLD: &str = "not told";
+
+fn is_not_told(cell: &Cell) -> bool {
+    cell.not_told.is_some() && cell.findings.is_empty()
+}
+
 fn word(cell: &Cell) -> String {
     let mark = if surprising(cell) { "!" } else { "" };
-    format!("{}{mark}", short(cell.verdict()))
+    let word = match is_not_told(cell) {
+        true => NOT_TOLD,
+        false => short(cell.verdict()),
+    };
+    format!("{word}{mark}")
 }

@@ -60,12 +60,17 @@ impl Display for Report<'_> {
             spell(cell.run.end())
         );
         writeln!(f, "{DIM}{}{DIM:#}\n", fold::under(2, &facts))?;
-        if cell.findings.is_empty() {
-            writeln!(
+        match &cell.not_told {
+            Some(why) if cell.findings.is_empty() => {
+                let says = format!("{DIM}not told{DIM:#}: {}", printable(why));
+                writeln!(f, "{}", fold::under(2, &says))?;
+            }
+            _ if cell.findings.is_empty() => writeln!(
                 f,
                 "{}: every connection ended within its contract",
                 verdict(Verdict::Clean)
-            )?;
+            )?,
+            _ => {}
         }
         for finding in cell.findings.iter().take(FINDINGS_MAX) {
             let says = format!("{}: {}", verdict(finding.kind), printable(&finding.says));
