@@ -201,7 +201,7 @@ impl Cell {
     ///
     /// On the leap engine, tasks of the server that repeat themselves doze, see [`Detail::dozes`]. Who wakes up periodically may do
     /// its duty only then, so where something is found the scenario is run again, and none of them dozes before the search: that run
-    /// counts.
+    /// counts. So does one with shorter pauses, where a task repeats itself without end and must not doze.
     pub fn of(
         engine: Engine,
         scenario: &Arc<Scenario>,
@@ -224,7 +224,7 @@ impl Cell {
         let (mut base, mut dozes, mut cut) = (Arc::clone(scenario), detail.dozes, None);
         let mut played = server.fit(&base);
         let (mut run, mut findings, dozed) = judged(engine, &played, server, detail);
-        if dozed && !findings.is_empty() {
+        if dozed && !findings.is_empty() || run.tasks.is_restless() {
             dozes = false;
             (base, cut) = affordable(scenario, &run);
             played = server.fit(&base);

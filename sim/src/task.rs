@@ -362,13 +362,13 @@ impl Tasks {
         connections
     }
 
-    /// The search for anything that is armed begins at `at`. What was there before the first client dozes in it after
-    /// `beats`, if tasks can.
-    pub(crate) fn search_begins(&mut self, at: Duration, beats: u32) {
+    /// The search for anything that is armed begins. What was there before the first client dozes in it after `beats`, if
+    /// tasks can.
+    pub(crate) fn search_begins(&mut self, beats: u32) {
         for task in &mut self.list {
             task.polls_before_search = task.polls;
         }
-        self.doze_in_search(at, beats);
+        self.doze_in_search(beats);
     }
 
     /// A task that is alive.

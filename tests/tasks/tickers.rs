@@ -223,18 +223,26 @@ async fn accepts_and_ticks(listener: TcpListener, period: Duration, deadline: Du
 
 #[test]
 fn an_accept_loop_may_tick() {
-    let bed = |deadline| {
-        Bed::new("accepts-and-ticks", move |listener, _| {
-            accepts_and_ticks(listener, PERIODS[0], deadline)
-        })
-    };
-    let (found, cell) = verdict(bed(DEADLINE), &long());
-    assert_eq!(found, Verdict::Clean, "{:?}", cell.findings);
-    let (found, cell) = verdict(bed(Duration::MAX), &long());
-    assert_eq!(found, Verdict::Hung, "{:?}", cell.findings);
-    let says = &cell.findings[0].says;
-    let words = "nothing is armed that could end it but what repeats for ever, period 10 s";
-    assert!(says.contains(words), "{says}");
+    for (period, says) in [(PERIODS[0], "period 10 s"), (PERIODS[2], "period 1 ms")] {
+        let bed = |deadline| {
+            Bed::new("accepts-and-ticks", move |listener, _| {
+                accepts_and_ticks(listener, period, deadline)
+            })
+        };
+        let cell = judged(bed(DEADLINE), &long());
+        assert_eq!(cell.verdict(), Verdict::Clean, "{:?}", cell.findings);
+        // 29 h have 100 million ticks of a millisecond.
+        let polls = cell.run.tasks.server_polls();
+        assert!(polls < 500_000, "{period:?}: {polls}");
+        let cell = judged(bed(Duration::MAX), &long());
+        assert_eq!(cell.verdict(), Verdict::Hung, "{:?}", cell.findings);
+        let words = format!("nothing is armed that could end it but what repeats for ever, {says}");
+        assert!(
+            cell.findings[0].says.contains(&words),
+            "{:?}",
+            cell.findings
+        );
+    }
 }
 
 /// Its ticker has to end at a shutdown, and is awaited if it is told.

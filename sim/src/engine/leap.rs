@@ -8,12 +8,12 @@
 //! A server that wakes itself for ever would keep the clock from moving: the run ends where it is found to spin.
 
 mod process;
+mod search;
 mod warm;
 
 use self::process::Process;
 use crate::client;
 use crate::contract::Contract;
-use crate::engine::process::over_at;
 use crate::engine::{doze, hooks, stack, watchdog};
 use crate::finding::spell;
 use crate::honest;
@@ -22,7 +22,7 @@ use crate::panics;
 use crate::probe;
 use crate::run::{Detail, Run, Search};
 use crate::server::{Server, Shutdown};
-use crate::task::{Doze, POLLS_MAX, Role, Task};
+use crate::task::{Doze, POLLS_MAX, Role};
 use crate::trace::{self, Actor, Clock, PausedClock, Recorder, record};
 use crate::transport::{Dialer, Listener};
 use hangup_network::{
@@ -42,18 +42,6 @@ use tokio::time::{Instant, sleep};
 
 /// Where the server listens.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
-/// How far the search leaps at least. tokio's timers reach a little over two years.
-const HORIZON: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
-/// The search ends on a multiple of this: a slot of the coarsest wheel of tokio's timers, which it leaves in one leap. To a time
-/// within a slot it takes one more for each finer wheel.
-const SLOT: Duration = Duration::from_millis(1 << 30);
-/// Where nothing is left of clients, the search ends when the server has woken so often.
-const WAKES_MIN: u64 = 64;
-/// What was woken more often than this in the search and has not ended is taken to go on like that.
-const WAKES_MAX: u64 = 10_000;
-/// A server that wakes more often than this in the search is not searched further, whatever else it has.
-const WAKES_IN_ALL_MAX: u64 = 20 * WAKES_MAX;
-
 /// A task of the server dozes after so many beats, in a run that lets it.
 const BEATS: u32 = 16;
 /// In one of so many runs it takes more: what a task does later is seen there.
@@ -168,7 +156,7 @@ fn start(
     ));
     record(|recorder| {
         recorder.tasks.declare(server.background());
-        recorder.tasks.may_doze(dozing(scenario, &contract, detail));
+        recorder.tasks.may_doze(dozing(scenario, detail));
     });
     let observe = Observe {
         packets: detail.packets.is_some(),
@@ -262,12 +250,7 @@ pub(crate) fn rounds(
 }
 
 /// Which tasks of the server doze in a run.
-fn dozing(scenario: &Scenario, contract: &Contract, detail: Detail) -> Doze {
-    // What ticks may have to end at a shutdown.
-    let from = match scenario.server_events[..] {
-        [] => Duration::ZERO,
-        _ => over_at(&scenario.server_events) + contract.shutdown.unwrap_or_default(),
-    };
+fn dozing(scenario: &Scenario, detail: Detail) -> Doze {
     let after = match detail.dozes {
         false => u32::MAX,
         true if scenario.seed % SOME == 0 => MANY_BEATS,
@@ -275,7 +258,6 @@ fn dozing(scenario: &Scenario, contract: &Contract, detail: Detail) -> Doze {
     };
     Doze {
         after,
-        from,
         only_roots: false,
         acceptors: false,
     }
@@ -366,10 +348,6 @@ fn builder() -> Builder {
 
 fn now() -> Duration {
     record(|recorder| recorder.now()).unwrap_or_default()
-}
-
-fn wakes() -> u64 {
-    record(|recorder| recorder.tasks.server_polls()).unwrap_or_default()
 }
 
 /// Follows `course` to its end, or until the run is to stop, or until the server is found to spin or has had all the polls there are: then that
@@ -508,7 +486,7 @@ async fn drive(
         sleep(warm::LAST_VISIT).await;
         visiting.abort();
     }
-    let search = search().await;
+    let search = search::search().await;
     // What was accepted only when the fresh client came is judged, too.
     record(|recorder| recorder.ledger.look(search.until));
     let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");
@@ -543,68 +521,4 @@ fn next_due() -> Option<Duration> {
         connection.into_iter().chain(shutdown).min()
     })
     .flatten()
-}
-
-/// Is there anything past its deadline of which it is not known yet whether it ends, since others woke and it did not?
-fn waits_on() -> bool {
-    let waits = |recorder: &mut Recorder| {
-        let tasks = &recorder.tasks;
-        let rarely = |task: &Task| task.ended.is_none() && task.polls_in_search() < WAKES_MAX;
-        let held = recorder.ledger.connections().iter();
-        let mut held = held.filter(|one| one.held() && one.breach.is_some());
-        held.any(|one| {
-            let mut own = tasks.of_connection(one.id).peekable();
-            match own.peek() {
-                Some(_) => own.any(rarely),
-                None => tasks.of_server().any(rarely),
-            }
-        })
-    };
-    record(waits).unwrap_or_default()
-}
-
-/// Is there anything left that the search could say something about?
-fn is_anything_left() -> bool {
-    let left = |recorder: &mut Recorder| {
-        let mut tasks = recorder.tasks.of_server();
-        let stays = |task: &Task| task.ended.is_none() && !task.root && !task.background;
-        recorder.ledger.connections().iter().any(|one| one.held()) || tasks.any(stays)
-    };
-    record(left).unwrap_or_default()
-}
-
-/// Leaps on until two years have passed, or the server has woken so often that it will go on doing so.
-async fn search() -> Search {
-    let (from, wakes_before) = (now(), wakes());
-    record(|recorder| {
-        recorder.tasks.search_begins(from, WAKES_MAX as u32);
-        recorder.tasks.alarm_after(WAKES_MIN);
-    });
-    let mut due = WAKES_MIN;
-    let slots = (from + HORIZON).as_millis().div_ceil(SLOT.as_millis()) as u32;
-    let mut horizon = pin!(sleep(SLOT * slots - from));
-    poll_fn(|cx| {
-        let woken = wakes() - wakes_before;
-        if woken >= due {
-            let goes_on = match due {
-                WAKES_MIN => is_anything_left(),
-                _ => woken < WAKES_IN_ALL_MAX && waits_on(),
-            };
-            if !goes_on {
-                return Poll::Ready(());
-            }
-            due = match due {
-                WAKES_MIN => WAKES_MAX,
-                _ => due + WAKES_MAX,
-            };
-            record(|recorder| recorder.tasks.alarm_after(due.saturating_sub(woken).max(1)));
-        }
-        horizon.as_mut().poll(cx)
-    })
-    .await;
-    Search {
-        from,
-        until: now(),
-        wakes: wakes() - wakes_before,
-    }
 }

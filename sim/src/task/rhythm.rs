@@ -10,14 +10,14 @@ use std::time::Duration;
 
 /// What has had so many beats in a row goes on like that.
 const BEATS_FOR_EVER: u32 = 1_000;
+/// Where tasks may doze, a run ends when one that must not has had so many.
+const BEATS_RESTLESS: u32 = 50_000;
 
 /// When tasks doze.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Doze {
     /// After so many beats.
     pub after: u32,
-    /// Not before this time of the run.
-    pub from: Duration,
     /// Only those that were there before the first client, or are declared as background: of others there is something to
     /// be said.
     pub only_roots: bool,
@@ -56,7 +56,7 @@ impl Rhythm {
         if now == self.at {
             return false;
         }
-        let distance = now - self.at;
+        let distance = now.saturating_sub(self.at);
         let again = self.idle && distance == self.period;
         self.beats = match again {
             true => self.beats + 1,
@@ -88,6 +88,8 @@ pub(super) struct Instants {
     /// Tasks dozed.
     dozed: u32,
     doze: Option<Doze>,
+    /// One repeats itself without end, and must not doze.
+    restless: bool,
     /// The last instant at which a task of the server was polled.
     now: Duration,
     /// Something has happened at it.
@@ -111,12 +113,11 @@ impl Tasks {
         self.instants.doze = Some(doze);
     }
 
-    pub(super) fn doze_in_search(&mut self, at: Duration, beats: u32) {
+    pub(super) fn doze_in_search(&mut self, beats: u32) {
         if let Some(doze) = &mut self.instants.doze {
             doze.only_roots |= doze.after > beats;
             doze.acceptors = true;
             doze.after = doze.after.min(beats);
-            doze.from = doze.from.min(at);
         }
     }
 
@@ -155,17 +156,27 @@ impl Tasks {
         let Some(doze) = instants.doze else {
             return false;
         };
-        if rhythm.beats < doze.after || now < doze.from {
+        if rhythm.beats < doze.after {
             return false;
         }
         // What waits for connections, or serves several, is woken by others, too.
         let serves = (task.accepts || task.shared) && !doze.acceptors;
         if serves || doze.only_roots && !(task.root || task.background) {
+            if serves && rhythm.beats == BEATS_RESTLESS {
+                instants.restless = true;
+                self.exhausted.get_or_insert(now);
+                self.wake_guard();
+            }
             return false;
         }
         rhythm.dozes = true;
         instants.dozed += 1;
         true
+    }
+
+    /// The run was ended since a task that was to doze by now must not: it would have gone on.
+    pub(crate) fn is_restless(&self) -> bool {
+        self.instants.restless
     }
 
     /// How many tasks dozed: those of dead processes do not count.
