@@ -47,6 +47,8 @@ pub(crate) fn print(rounds: usize) {
     let (cases, long, short) = (generated(server), incident_1834(), short_1834());
     let block = |round: usize| cases.iter().cycle().skip(round * CASES).take(CASES);
     let crowds = SCALES.map(|count| (count, crowd(count)));
+    let ticking = tickers::PERIODS.map(tickers::server);
+    let ticked: Vec<_> = ticking.iter().map(|server| generated(&**server)).collect();
     let mut contestants = vec![
         Contestant::new("generated case, run and judged", CASES, |round| {
             block(round).for_each(|case| judge(case, server));
@@ -67,8 +69,6 @@ pub(crate) fn print(rounds: usize) {
             black_box(walked::expect_and_stall(SHORT_STALL));
         }),
     ];
-    let ticking = tickers::PERIODS.map(tickers::server);
-    let ticked: Vec<_> = ticking.iter().map(|server| generated(&**server)).collect();
     let tick = contestants.len();
     let tickers = ticking.iter().zip(&ticked).zip(tickers::NAMES);
     contestants.extend(tickers.map(|((server, cases), name)| {
