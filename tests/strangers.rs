@@ -36,8 +36,6 @@ pub(crate) struct Stranger {
     upgrades: bool,
     /// Where it spawns tasks that are meant to outlive connections.
     background: Option<&'static str>,
-    /// Every so many-th incident is run, and so many cases.
-    effort: (usize, u64),
 }
 
 impl Stranger {
@@ -58,7 +56,6 @@ impl Stranger {
             speaks_lines: false,
             upgrades: false,
             background: None,
-            effort: (1, CASES),
         }
     }
 
@@ -98,18 +95,6 @@ impl Stranger {
 
     pub(crate) fn lines(mut self) -> Self {
         self.speaks_lines = true;
-        self
-    }
-
-    /// It has a task that wakes periodically, for ever, which makes each run some hundred times dearer.
-    pub(crate) fn ticks(mut self) -> Self {
-        self.effort = (25, 10);
-        self
-    }
-
-    /// It has a task that wakes every millisecond, for ever: a run takes some seconds.
-    pub(crate) fn ticks_fast(mut self) -> Self {
-        self.effort = (100, 2);
         self
     }
 
@@ -174,13 +159,11 @@ fn found(cell: &Cell, expected: &[Verdict]) -> Option<String> {
     Some(format!("`{}`{part}", finding.kind.name()))
 }
 
-/// Every so many-th incident of the book, judged.
-fn incidents(server: &dyn Server, step: usize) -> impl Iterator<Item = Cell> {
+/// The incidents of the book, judged.
+fn incidents(server: &dyn Server) -> impl Iterator<Item = Cell> {
     let all = incident::all().iter();
     let apply = all.filter(|scenario| server.inapplicable(scenario).is_none());
-    apply
-        .step_by(step)
-        .map(|scenario| Cell::twice(Engine::Leap, scenario, server, Detail::default()))
+    apply.map(|scenario| Cell::twice(Engine::Leap, scenario, server, Detail::default()))
 }
 
 /// How many cases were run to the first finding, and that.
@@ -272,8 +255,7 @@ fn the_guilty_are_convicted_as_the_page_says() {
 fn the_innocent_are_clean() {
     for stranger in innocent::all() {
         let server: Arc<dyn Server> = stranger.bed().into();
-        let (step, cases) = stranger.effort;
-        for cell in incidents(&*server, step) {
+        for cell in incidents(&*server) {
             let what = (stranger.name, &cell.scenario.name);
             assert_eq!(
                 cell.verdict(),
@@ -282,7 +264,7 @@ fn the_innocent_are_clean() {
                 cell.findings
             );
         }
-        let (_, cell) = fuzzed(&*server, cases);
+        let (_, cell) = fuzzed(&*server, CASES);
         if let Some(cell) = cell {
             panic!(
                 "{}: {:?}\n{}",
@@ -451,7 +433,7 @@ fn tell(stranger: &Stranger, expected: &[Verdict], cases: u64) {
         expected
     };
     let mut others = Vec::new();
-    for cell in incidents(&*server, stranger.effort.0) {
+    for cell in incidents(&*server) {
         match found(&cell, all) {
             Some(found) => {
                 println!("| `{name}` | {about} | {found} | {} |", cell.scenario.name);
@@ -467,10 +449,6 @@ fn tell(stranger: &Stranger, expected: &[Verdict], cases: u64) {
     for other in others {
         println!("    by luck? {} {}", other.scenario.name, says(&other));
     }
-    let cases = match stranger.effort {
-        (1, _) => cases,
-        (_, dear) => dear,
-    };
     let (case, cell) = fuzzed(&*server, cases);
     match &cell {
         None => println!("| `{name}` | {about} | {case} |"),

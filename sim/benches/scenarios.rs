@@ -6,6 +6,8 @@
 
 #[path = "scenarios/ratios.rs"]
 mod ratios;
+#[path = "scenarios/tickers.rs"]
+mod tickers;
 #[path = "scenarios/walked.rs"]
 mod walked;
 

@@ -2,7 +2,7 @@
 
 use crate::contract::Promise;
 use crate::engine::wire::far::{self, NotRun};
-use crate::engine::{Engine, unsealed_source};
+use crate::engine::{Engine, quiet, unsealed_source};
 use crate::exchange::asks::Asks;
 use crate::finding::{Finding, StuckTask, spell, verdict};
 use crate::honest;
@@ -40,6 +40,10 @@ pub struct Cell {
     pub came: Option<String>,
     /// How long it took on this machine.
     pub wall: Duration,
+    /// What the run is of: the scenario, or that with shorter pauses.
+    pub(crate) base: Arc<Scenario>,
+    /// Tasks that repeat themselves were let doze.
+    pub(crate) dozes: bool,
 }
 
 /// The incident that it all began with, on a server that has its timeouts switched on: the one to tell among equals.
@@ -178,11 +182,22 @@ fn is_about_tasks(run: &Run, finding: &Finding) -> bool {
 /// that what it has started for its first clients alone is gone.
 const WARM: [Duration; 2] = [Duration::from_secs(10 * 60), Duration::from_secs(1)];
 
-/// Does nothing come of it that rests on tasks alone when the server has served clients before?
-fn is_clear_when_warm(engine: Engine, played: &Arc<Scenario>, server: &dyn Server) -> bool {
-    WARM.into_iter().any(|idle| {
-        let warm = engine.run_warm(played, server, idle);
+/// What nothing comes of that rests on tasks alone when the server has served clients before; and whether tasks dozed.
+fn is_clear_when_warm(
+    engine: Engine,
+    played: &Arc<Scenario>,
+    server: &dyn Server,
+    dozes: bool,
+) -> (bool, bool) {
+    let detail = Detail {
+        dozes,
+        ..Detail::JUDGED
+    };
+    let mut dozed = false;
+    let clear = WARM.into_iter().any(|idle| {
+        let warm = engine.run_warm(played, server, detail, idle);
         warm.is_some_and(|warm| {
+            dozed |= warm.tasks.dozed() > 0;
             let findings = oracle::judge(&warm);
             !findings.iter().any(|finding| {
                 let connection = finding.connection.and_then(|id| warm.connection(id));
@@ -190,7 +205,72 @@ fn is_clear_when_warm(engine: Engine, played: &Arc<Scenario>, server: &dyn Serve
                 is_about_tasks(&warm, finding) && !of_visitor
             })
         })
-    })
+    });
+    (clear, dozed)
+}
+
+/// One run and what is found in it; and whether tasks dozed in that run, or in another on which the findings rest.
+fn judged(
+    engine: Engine,
+    played: &Arc<Scenario>,
+    server: &dyn Server,
+    detail: Detail,
+) -> (Run, Vec<Finding>, bool) {
+    let run = engine.run(played, server, detail);
+    let mut dozed = run.tasks.dozed() > 0;
+    let mut findings = oracle::judge(&run);
+    // A task that stays may be a leak of every connection, or the server's own, started at its first connections. If it
+    // does not come back for a server that has had those, it is the latter.
+    if findings.iter().any(|finding| is_about_tasks(&run, finding)) {
+        let (clear, dozed_when_warm) = is_clear_when_warm(engine, played, server, detail.dozes);
+        dozed |= dozed_when_warm;
+        if clear {
+            findings.retain(|finding| !is_about_tasks(&run, finding));
+        }
+    }
+    findings.retain(|finding| !server.tolerates(finding.kind));
+    (run, findings, dozed)
+}
+
+/// A server that repeats itself more often than this in the longest pause of a scenario has that pause cut.
+const BEATS_DEAR: u128 = 20_000;
+
+/// The scenario for a server whose tasks are not let doze: none of them repeats itself too often in a pause; and what is to
+/// be said of it.
+fn affordable(scenario: &Arc<Scenario>, run: &Run) -> (Arc<Scenario>, Option<String>) {
+    let (quiet, longest) = (quiet::enough(&run.contract), quiet::longest(scenario));
+    let dear = run.tasks.shortest_period(run.search.until).zip(longest);
+    let dear = dear.filter(|(period, longest)| {
+        let beats = longest.as_nanos() / period.as_nanos().max(1);
+        *longest > quiet && beats > BEATS_DEAR
+    });
+    let Some((period, longest)) = dear else {
+        return (Arc::clone(scenario), None);
+    };
+    let mut scenario = Arc::clone(scenario);
+    quiet::cut(Arc::make_mut(&mut scenario), quiet);
+    let says = format!(
+        "the server repeats itself for ever, period {}: {}",
+        spell(period),
+        quiet::caveat(longest, quiet)
+    );
+    (scenario, Some(says))
+}
+
+/// What a reader is told of what dozed.
+fn left_out(run: &Run, dozes: bool) -> Option<String> {
+    let period = run
+        .tasks
+        .shortest_period(run.search.until)
+        .filter(|_| run.tasks.dozed() > 0)?;
+    let when = match dozes {
+        true => "they were not run any further",
+        false => "they were not run any further in the search at the end",
+    };
+    Some(format!(
+        "tasks of the server repeat themselves for ever, period {}: {when}",
+        spell(period)
+    ))
 }
 
 /// So many findings of a run are looked at again for the stacks of what has ended.
@@ -216,28 +296,47 @@ fn at_breach(engine: Engine, played: &Arc<Scenario>, server: &dyn Server, findin
 
 impl Cell {
     /// Runs a scenario against a server and judges it.
+    ///
+    /// On the leap engine, tasks of the server that repeat themselves doze, see [`Detail::dozes`]. Who wakes up periodically may do
+    /// its duty only then, so where something is found the scenario is run again, and none of them dozes before the search: that run
+    /// counts. So does one with shorter pauses, where a task repeats itself without end and must not doze.
     pub fn of(
         engine: Engine,
         scenario: &Arc<Scenario>,
         server: &dyn Server,
         detail: Detail,
     ) -> Self {
+        let leaps = matches!(engine, Engine::Leap | Engine::Sealed);
+        let dozes = leaps && detail.stop_at.is_none();
+        Self::of_all(engine, scenario, server, Detail { dozes, ..detail })
+    }
+
+    /// The same, and `detail` says whether tasks may doze.
+    fn of_all(
+        engine: Engine,
+        scenario: &Arc<Scenario>,
+        server: &dyn Server,
+        detail: Detail,
+    ) -> Self {
         let start = Instant::now();
-        let played = server.fit(scenario);
-        let mut run = engine.run(&played, server, detail);
-        let mut findings = oracle::judge(&run);
-        // A task that stays may be a leak of every connection, or the server's own, started at its first connections. If it
-        // does not come back for a server that has had those, it is the latter.
-        if findings.iter().any(|finding| is_about_tasks(&run, finding))
-            && is_clear_when_warm(engine, &played, server)
-        {
-            findings.retain(|finding| !is_about_tasks(&run, finding));
+        let (mut base, mut dozes, mut cut) = (Arc::clone(scenario), detail.dozes, None);
+        let mut played = server.fit(&base);
+        let (mut run, mut findings, dozed) = judged(engine, &played, server, detail);
+        if dozed && !findings.is_empty() || run.tasks.is_restless() {
+            dozes = false;
+            (base, cut) = affordable(scenario, &run);
+            played = server.fit(&base);
+            let awake = Detail { dozes, ..detail };
+            (run, findings, _) = judged(engine, &played, server, awake);
         }
-        findings.retain(|finding| !server.tolerates(finding.kind));
         let not_told = match findings.is_empty() {
             true => not_told(engine, scenario, &run, server),
             false => None,
         };
+        run.caveats.extend(cut);
+        if detail.timeline {
+            run.caveats.extend(left_out(&run, dozes));
+        }
         if detail.timeline && !findings.is_empty() && !server.runs_on_any_engine() {
             let figures = whose_figures(scenario, &played, server, &run);
             run.caveats.extend(figures);
@@ -258,6 +357,16 @@ impl Cell {
             run,
             findings,
             wall: start.elapsed(),
+            base,
+            dozes,
+        }
+    }
+
+    /// How a run is made that is held against this one.
+    pub(crate) fn as_run(&self) -> Detail {
+        Detail {
+            dozes: self.dozes,
+            ..Detail::JUDGED
         }
     }
 
@@ -285,6 +394,8 @@ impl Cell {
             again: None,
             not_told: None,
             came: None,
+            base: Arc::clone(scenario),
+            dozes: false,
         })
     }
 
@@ -296,11 +407,23 @@ impl Cell {
         server: &dyn Server,
         detail: Detail,
     ) -> Self {
+        let varied = |cell: &Self| {
+            metamorphic::finding(engine, cell, server)
+                .or_else(|| honest::finding(engine, cell, server))
+        };
         let mut cell = Self::of(engine, scenario, server, detail);
-        let varied = metamorphic::finding(engine, &cell, server)
-            .or_else(|| honest::finding(engine, &cell, server));
+        let mut found = varied(&cell);
+        // A difference may come of what did not wake up.
+        if found.is_some() && cell.dozes {
+            let awake = Detail {
+                dozes: false,
+                ..detail
+            };
+            cell = Self::of_all(engine, scenario, server, awake);
+            found = varied(&cell);
+        }
         cell.findings
-            .extend(varied.filter(|finding| !server.tolerates(finding.kind)));
+            .extend(found.filter(|finding| !server.tolerates(finding.kind)));
         cell
     }
 
@@ -320,13 +443,17 @@ impl Cell {
         if engine == Engine::Wire {
             return cell;
         }
-        let played = server.fit(scenario);
-        let again = engine.run(&played, server, Detail::default());
+        let played = server.fit(&cell.base);
+        let hashed = Detail {
+            dozes: cell.dozes,
+            ..Detail::default()
+        };
+        let again = engine.run(&played, server, hashed);
         if again.hash != cell.run.hash && !server.tolerates(Verdict::Nondeterministic) {
             // Two more, which keep their timelines, to show where they part.
             let timeline = Detail {
                 timeline: true,
-                ..Detail::default()
+                ..hashed
             };
             let [one, other] = [0; 2].map(|_| engine.run(&played, server, timeline));
             let (one, other) = if one.hash == other.hash {

@@ -1,10 +1,11 @@
 //! What carries the bytes and the clock of a run.
 
 mod descriptors;
+mod doze;
 mod hooks;
 pub mod leap;
 mod process;
-mod quiet;
+pub(crate) mod quiet;
 pub mod stack;
 pub mod turmoil;
 mod watchdog;
@@ -99,11 +100,13 @@ impl Engine {
         self,
         scenario: &Arc<Scenario>,
         server: &dyn Server,
+        detail: Detail,
         idle: Duration,
     ) -> Option<Run> {
+        let run = || leap::run_warm(scenario, server, detail, idle);
         match self {
-            Self::Leap => Some(leap::run_warm(scenario, server, idle)),
-            Self::Sealed => Some(sealed(scenario, || leap::run_warm(scenario, server, idle))),
+            Self::Leap => Some(run()),
+            Self::Sealed => Some(sealed(scenario, run)),
             Self::Turmoil | Self::Wire => None,
         }
     }

@@ -37,18 +37,18 @@ pub(crate) fn address(number: usize) -> IpAddr {
 /// The finding that an honest client was shut out, where there is one.
 pub(crate) fn finding(engine: Engine, cell: &Cell, server: &dyn Server) -> Option<Finding> {
     let simulated = matches!(engine, Engine::Leap | Engine::Sealed);
-    if !simulated || !cell.findings.is_empty() || !is_fair(&cell.scenario, &cell.run) {
+    if !simulated || !cell.findings.is_empty() || !is_fair(&cell.base, &cell.run) {
         return None;
     }
     let honest = moments(&cell.run);
     if honest == Moments::default() {
         return None;
     }
-    let played = server.fit(&cell.scenario);
+    let played = server.fit(&cell.base);
     let run = |detail| engine.run(&played, server, detail);
     let visited = run(Detail {
         honest,
-        ..Detail::JUDGED
+        ..cell.as_run()
     });
     let shut_out = visited.connections.iter().find(|one| is_shut_out(one))?;
     // A second run stops at the bound, and shows what the server does then.

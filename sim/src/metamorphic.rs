@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::exchange::asks::Asks;
 use crate::finding::Finding;
 use crate::ledger::Connection;
-use crate::run::{Detail, Run};
+use crate::run::Run;
 use crate::server::Server;
 use hangup_scenario::{Await, Client, Head, Read, Scenario, Send, Step, Until, Verdict};
 use std::sync::Arc;
@@ -65,25 +65,20 @@ pub(crate) fn finding(engine: Engine, cell: &Cell, server: &dyn Server) -> Optio
     if !simulated || !cell.findings.is_empty() {
         return None;
     }
-    let comparable = comparable(&cell.scenario, &cell.run);
+    let comparable = comparable(&cell.base, &cell.run);
     let mut rules = RULES.into_iter().filter(|_| comparable);
     rules
-        .find_map(|rule| broken(engine, rule, &cell.scenario, &cell.run, server))
+        .find_map(|rule| broken(engine, rule, cell, server))
         .or_else(|| extensions::finding(engine, cell, server))
 }
 
-fn broken(
-    engine: Engine,
-    rule: Rule,
-    scenario: &Arc<Scenario>,
-    run: &Run,
-    server: &dyn Server,
-) -> Option<Finding> {
+fn broken(engine: Engine, rule: Rule, cell: &Cell, server: &dyn Server) -> Option<Finding> {
+    let (scenario, run) = (&cell.base, &cell.run);
     let (other, change) = rule.applied(scenario, run)?;
     // What the run is of was fitted to the server, so what it is compared with is, too.
     let run_of = |scenario: Scenario| {
         let played = server.fit(&Arc::new(scenario));
-        engine.run(&played, server, Detail::JUDGED)
+        engine.run(&played, server, cell.as_run())
     };
     let first = difference(run, &run_of(other))?;
     for longer in [true, false] {

@@ -6,7 +6,7 @@ use crate::honest::{HONEST_MAX, Moments};
 use crate::ledger::Connection;
 use crate::life::Life;
 use crate::packet::Packet;
-use crate::task::{Role, Tasks};
+use crate::task::{Role, Task, Tasks};
 use crate::trace::{Entry, Phase};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,6 +30,9 @@ pub struct Detail {
     pub stop_at: Option<Duration>,
     /// When honest clients come beside those of the scenario. On the leap engine only.
     pub honest: Moments,
+    /// Tasks of the server that repeat themselves doze: they are not polled again. What is then found says nothing, see
+    /// [`Cell`](crate::cell::Cell). On the leap engine only.
+    pub dozes: bool,
 }
 
 impl Detail {
@@ -41,6 +44,7 @@ impl Detail {
         unhashed: true,
         stop_at: None,
         honest: [None; HONEST_MAX],
+        dozes: false,
     };
 
     /// What a report on a run tells.
@@ -51,6 +55,7 @@ impl Detail {
         unhashed: false,
         stop_at: None,
         honest: [None; HONEST_MAX],
+        dozes: false,
     };
 
     /// What a picture of a run needs: of the payloads, their first lines.
@@ -133,6 +138,14 @@ pub enum Outlook {
     Ended(Duration),
     /// Nothing woke it, or anything that it waits for, in all the time that was searched: it never ends.
     Never,
+    /// It is alive, and something repeats itself for ever with this period, beside which nothing is armed: what holds it
+    /// does, or something else of the server, which may end it or not.
+    Repeats {
+        /// The period.
+        period: Duration,
+        /// It is what holds it.
+        own: bool,
+    },
     /// It is alive, and was woken so often in the search.
     Woken(u64),
     /// It is alive and was not woken, but the search was cut short, or this engine cannot prove more.
@@ -157,35 +170,35 @@ impl Run {
             return Outlook::Ended(released);
         }
         // A server that handles connections in its accept loop has no task for this connection alone.
-        let mut own = self.tasks.of_connection(connection.id).peekable();
-        let last_poll = if own.peek().is_some() {
-            own.filter(|task| task.ended.is_none())
-                .map(|task| task.last_poll)
-                .max()
-        } else {
-            self.tasks
-                .of_server()
-                .filter(|task| task.ended.is_none())
-                .map(|task| task.last_poll)
-                .max()
+        let alive = |task: &&Task| task.ended.is_none();
+        let own = || self.tasks.of_connection(connection.id);
+        let outlook = |tasks: &mut dyn Iterator<Item = &Task>| {
+            let (mut last_poll, mut period) = (None, None);
+            for task in tasks {
+                last_poll = last_poll.max(Some(task.last_poll));
+                period = period.or(task.repeats(self.search.until));
+            }
+            match period {
+                Some(period) => Outlook::Repeats { period, own: true },
+                None => self.since(last_poll),
+            }
         };
-        self.since(last_poll)
+        match own().next() {
+            Some(_) => outlook(&mut own().filter(alive)),
+            None => outlook(&mut self.tasks.of_server().filter(alive)),
+        }
     }
 
     /// What becomes of something that was polled last at `last_poll`, or that has no task left to end it.
     pub fn since(&self, last_poll: Option<Duration>) -> Outlook {
         let last_poll = last_poll.unwrap_or_default();
-        if self
-            .search
-            .until
-            .saturating_sub(last_poll.max(self.search.from))
-            >= PROOF
-        {
-            Outlook::Never
-        } else if last_poll > self.search.from {
-            Outlook::Woken(self.search.wakes)
-        } else {
-            Outlook::Unproven
+        let unseen = last_poll.max(self.search.from);
+        let proved = self.search.until.saturating_sub(unseen) >= PROOF;
+        match self.tasks.shortest_period(self.search.until) {
+            _ if last_poll > self.search.from && !proved => Outlook::Woken(self.search.wakes),
+            Some(period) => Outlook::Repeats { period, own: false },
+            None if proved => Outlook::Never,
+            None => Outlook::Unproven,
         }
     }
 
@@ -214,7 +227,7 @@ impl Run {
     }
 
     /// The stuck task of a connection: its own, or else the one that has polled its stream last, or the server's root.
-    pub fn stuck_task(&self, connection: u32) -> Option<&crate::task::Task> {
+    pub fn stuck_task(&self, connection: u32) -> Option<&Task> {
         let alive = || {
             self.tasks
                 .of_server()

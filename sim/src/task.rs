@@ -5,8 +5,18 @@
 //! spawn tasks for connections that are handed back to it, and tasks of no connection. A task that polls the streams
 //! of several connections belongs to none of them. So a server that calls `tokio::spawn` itself needs no change to
 //! be accounted for.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `rhythm` | what tasks repeat |
+//! | `whose` | whose they turn out to be |
 
-use rustc_hash::{FxHashMap, FxHashSet};
+mod rhythm;
+mod whose;
+
+pub use self::rhythm::Doze;
+use self::rhythm::{Instants, Rhythm};
+use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 use std::panic::Location;
 use std::task::Waker;
@@ -62,6 +72,7 @@ pub struct Task {
     parent: Option<Id>,
     /// The first connection that it was taken for.
     first: Option<u32>,
+    rhythm: Rhythm,
 }
 
 /// How the connection of a task is known.
@@ -92,6 +103,8 @@ pub const SPIN_POLLS: u32 = 100_000;
 /// After so many polls of the server a run ends: a task that wakes every millisecond of a day would keep it busy for a minute. That takes
 /// some seconds.
 pub const POLLS_MAX: u64 = 5_000_000;
+/// A task of a process that died is polled so often, and then dozes.
+const DEAD_POLLS_MAX: u32 = 4;
 const SPIN_WINDOW: Duration = Duration::from_secs(1);
 
 /// A server that spins.
@@ -114,10 +127,8 @@ pub struct Tasks {
     spawning: Option<Role>,
     server_polls: u64,
     /// Tasks of processes that died, and what they spawn: tokio gives no way to drop them. They are nobody's.
-    dead: FxHashSet<Id>,
-    dead_polls: u64,
-    /// The guard is woken when the dead have been polled so often.
-    alarm_dead: Option<u64>,
+    /// With how often each has been polled since.
+    dead: FxHashMap<Id, u32>,
     /// Polls of the server since the network did anything, or since a simulated second began.
     idle_polls: u32,
     /// When that second began.
@@ -143,6 +154,7 @@ pub struct Tasks {
     users: FxHashMap<u32, Id>,
     /// The places of the server's tasks by the connections that they belong to, once somebody has asked.
     by_connection: OnceCell<FxHashMap<u32, Vec<u32>>>,
+    instants: Instants,
 }
 
 impl Tasks {
@@ -159,9 +171,9 @@ impl Tasks {
         parent: Option<Id>,
         spawned_at: &'static Location<'static>,
     ) -> &Task {
-        let of_dead = parent.is_some_and(|parent| self.dead.contains(&parent));
+        let of_dead = parent.is_some_and(|parent| self.dead.contains_key(&parent));
         if of_dead {
-            self.dead.insert(id);
+            self.dead.insert(id, 0);
         }
         let parent = parent.and_then(|parent| self.get(parent));
         let role = parent.map(|parent| parent.role);
@@ -196,7 +208,11 @@ impl Tasks {
             },
             parent,
             first: connection,
+            rhythm: Rhythm::new(at),
         };
+        if role == Role::Server {
+            self.stir(None);
+        }
         let place = self.list.len();
         if guess && connection.is_some() {
             self.loose.push(place as u32);
@@ -220,17 +236,21 @@ impl Tasks {
         self.declared.iter().any(at)
     }
 
-    /// A task is about to be polled; only for the server's own is the time asked.
-    pub(crate) fn polled(&mut self, id: Id, now: impl FnOnce() -> Duration) {
-        if !self.dead.is_empty() && self.dead.contains(&id) {
-            return self.dead_polled(now);
+    /// A task is about to be polled, unless this gives true: then it dozes. Only for the server's own is the time asked.
+    pub(crate) fn polled(&mut self, id: Id, now: impl FnOnce() -> Duration) -> bool {
+        if !self.dead.is_empty()
+            && let Some(polls) = self.dead.get_mut(&id)
+        {
+            // What calls anything of the network ends by that, and drops what it has.
+            *polls += 1;
+            return *polls > DEAD_POLLS_MAX && self.can_doze();
         }
         let Some(&place) = self.index.get(&id) else {
-            return;
+            return false;
         };
         let task = &mut self.list[place as usize];
         if task.role != Role::Server {
-            return;
+            return false;
         }
         let now = now();
         task.polls += 1;
@@ -256,38 +276,23 @@ impl Tasks {
         if self.alarm == Some(self.server_polls) {
             self.wake_guard();
         }
-    }
-
-    /// A task of a dead process is polled: a ticker, say. It is counted, so that it cannot keep a run from ending.
-    fn dead_polled(&mut self, now: impl FnOnce() -> Duration) {
-        self.dead_polls += 1;
-        if self.dead_polls == POLLS_MAX {
-            self.exhausted = Some(now());
-            self.wake_guard();
-        }
-        if self.alarm_dead == Some(self.dead_polls) {
-            self.wake_guard();
-        }
+        self.beat(place, now)
     }
 
     /// Does this task belong to a process that died?
     pub(crate) fn is_dead(&self, id: Id) -> bool {
-        self.dead.contains(&id)
-    }
-
-    /// How often tasks of processes that died were polled.
-    pub(crate) fn dead_polls(&self) -> u64 {
-        self.dead_polls
-    }
-
-    /// Wakes the guard, too, when the tasks of dead processes have been polled so many times more.
-    pub(crate) fn alarm_after_dead(&mut self, polls: u64) {
-        self.alarm_dead = Some(self.dead_polls + polls);
+        self.dead.contains_key(&id)
     }
 
     /// Something happened on the network: whoever was polled may have had a reason.
-    pub(crate) fn network_moved(&mut self) {
+    pub(crate) fn network_moved(&mut self, at: Duration) {
         self.idle_polls = 0;
+        self.stir(Some(at));
+    }
+
+    /// The server gives bytes to a socket, or takes some.
+    pub(crate) fn moves_bytes(&mut self) {
+        self.stir(None);
     }
 
     /// From now on, `guard` is woken when the server spins.
@@ -338,155 +343,10 @@ impl Tasks {
         let place = self.index.remove(&id)?;
         self.loose.retain(|&loose| loose != place);
         self.list[place as usize].ended = Some(at);
+        if self.list[place as usize].role == Role::Server {
+            self.stir(None);
+        }
         Some(&self.list[place as usize])
-    }
-
-    /// `task` has accepted `connection`.
-    pub(crate) fn accepted(&mut self, task: Id, connection: u32) {
-        if let Some(&place) = self.index.get(&task) {
-            self.list[place as usize].accepted = Some(connection);
-            self.accepts(place);
-        }
-    }
-
-    fn accepts(&mut self, place: u32) {
-        let task = &mut self.list[place as usize];
-        if !std::mem::replace(&mut task.accepts, true) {
-            self.acceptors.push(place);
-        }
-    }
-
-    /// `task` polls the stream of `connection`, which it did not do before, or not as the last one.
-    pub(crate) fn used(&mut self, task: Id, connection: u32) -> Option<Moved> {
-        let place = *self.index.get(&task)?;
-        let of_server = self.list[place as usize].role == Role::Server;
-        if of_server {
-            self.users.insert(connection, task);
-        }
-        let known = &mut self.list[place as usize];
-        if !of_server || known.root || known.accepts || known.shared {
-            return None;
-        }
-        known.background = false;
-        let from = known.connection;
-        let known_by = std::mem::replace(&mut known.known_by, KnownBy::Stream);
-        if known_by == KnownBy::Accept {
-            self.loose.retain(|&loose| loose != place);
-        }
-        let to = match (from, known_by) {
-            (Some(from), _) if from == connection => return None,
-            (None, _) => {
-                self.list[place as usize].first.get_or_insert(connection);
-                self.loose.push(place);
-                Some(connection)
-            }
-            // It polls the streams of more than one.
-            (Some(_), KnownBy::Stream) => {
-                self.list[place as usize].shared = true;
-                None
-            }
-            _ => Some(connection),
-        };
-        Some(self.moves(place, to, known_by == KnownBy::Accept))
-    }
-
-    /// `task` has called connect for `connection`, which is the server's own.
-    pub(crate) fn connected(&mut self, task: Id, connection: u32) {
-        self.connected.insert(connection, task);
-    }
-
-    /// `task` polls a stream of `connection`, which the server has made itself; `took` if it has got bytes. A task that
-    /// drives such a connection works for nobody's request alone. One that has made the connection itself and still
-    /// waits for the first answer may do that for the request whose task has spawned it.
-    pub(crate) fn used_own(&mut self, task: Id, connection: u32, took: bool) -> Option<Moved> {
-        let place = *self.index.get(&task)?;
-        let known = &self.list[place as usize];
-        let exempt = known.role != Role::Server || known.root || known.accepts || known.shared;
-        let waits = self.connected.get(&connection) == Some(&task) && !took;
-        let of_client = known.known_by == KnownBy::Stream;
-        if exempt || waits || of_client || known.connection == Some(connection) {
-            return None;
-        }
-        self.loose.retain(|&loose| loose != place);
-        self.drivers.push(place);
-        Some(self.moves(place, Some(connection), false))
-    }
-
-    /// The server lets go of a connection that it has made: tasks that went on with it are no connection's.
-    pub(crate) fn closed_own(&mut self, connection: u32) -> Vec<Moved> {
-        let list = &self.list;
-        let of_it = |&place: &u32| list[place as usize].connection == Some(connection);
-        let leaving: Vec<u32> = self.drivers.iter().copied().filter(of_it).collect();
-        self.drivers.retain(|place| !of_it(place));
-        let alive = |&place: &u32| self.list[place as usize].ended.is_none();
-        let leaving: Vec<u32> = leaving.into_iter().filter(alive).collect();
-        let leaving = leaving.into_iter();
-        leaving
-            .map(|place| self.moves(place, None, false))
-            .collect()
-    }
-
-    /// The server lets go of the stream of `connection`: tasks that were only taken for its own leave it, if others have
-    /// polled the stream.
-    pub(crate) fn closed(&mut self, connection: u32) -> Vec<Moved> {
-        for &place in &self.acceptors {
-            let acceptor = &mut self.list[place as usize];
-            if acceptor.accepted == Some(connection) && acceptor.ended.is_none() {
-                acceptor.accepted = None;
-            }
-        }
-        if self.loose.is_empty() || !self.users.contains_key(&connection) {
-            return Vec::new();
-        }
-        let list = &self.list;
-        let of_it = |&place: &u32| list[place as usize].connection == Some(connection);
-        let leaving: Vec<u32> = self.loose.iter().copied().filter(of_it).collect();
-        self.loose.retain(|place| !of_it(place));
-        let leaving = leaving.into_iter();
-        leaving.map(|place| self.moves(place, None, true)).collect()
-    }
-
-    /// The task at `place` belongs to the connection `to`, and `with_heirs` so do those that it, or they, have spawned.
-    fn moves(&mut self, place: u32, to: Option<u32>, with_heirs: bool) -> Moved {
-        self.by_connection.take();
-        let first = &mut self.list[place as usize];
-        let from = std::mem::replace(&mut first.connection, to);
-        let mut family = vec![first.id];
-        let mut tasks = u32::from(first.ended.is_none());
-        let later = self.list.iter_mut().skip(place as usize + 1);
-        for task in later.filter(|_| with_heirs) {
-            let heir = task.parent.is_some_and(|parent| family.contains(&parent))
-                && task.connection == from
-                && task.known_by == KnownBy::Parent;
-            if heir {
-                family.push(task.id);
-                task.connection = to;
-                tasks += u32::from(task.ended.is_none());
-            }
-        }
-        Moved { tasks, from, to }
-    }
-
-    /// The task of the server that has polled the stream of `connection` last, if it is alive.
-    pub fn user_of(&self, connection: u32) -> Option<&Task> {
-        self.users.get(&connection).and_then(|&user| self.get(user))
-    }
-
-    /// `task` calls accept: it is no connection's. Gives the connection that it was taken for.
-    pub(crate) fn accepting(&mut self, task: Id) -> Option<u32> {
-        let place = *self.index.get(&task)?;
-        self.by_connection.take();
-        self.accepts(place);
-        self.list[place as usize].connection.take()
-    }
-
-    /// The server's tasks that are alive now are its roots.
-    pub(crate) fn take_root(&mut self) {
-        let alive = self
-            .list
-            .iter_mut()
-            .filter(|task| task.role == Role::Server && task.ended.is_none());
-        alive.for_each(|task| task.root = true);
     }
 
     /// The server's process died at `at`: every task of it has ended, and what they still do is nobody's. Gives the
@@ -497,42 +357,20 @@ impl Tasks {
             if task.role == Role::Server && task.ended.is_none() {
                 task.ended = Some(at);
                 self.index.remove(&task.id);
-                self.dead.insert(task.id);
+                self.dead.insert(task.id, 0);
                 connections.extend(task.connection);
             }
         }
         connections
     }
 
-    /// What is alive now belongs to no connection; gives those that it was taken for.
-    pub(crate) fn settle(&mut self) -> Vec<u32> {
-        self.by_connection.take();
-        let alive = self
-            .list
-            .iter_mut()
-            .filter(|task| task.role == Role::Server && task.ended.is_none());
-        alive.filter_map(|task| task.connection.take()).collect()
-    }
-
-    /// What is alive now of the connections that `whose` names was there before the first client; gives its connections.
-    pub(crate) fn settle_those(&mut self, whose: impl Fn(u32) -> bool) -> Vec<u32> {
-        self.by_connection.take();
-        let alive = self.list.iter_mut().filter(|task| {
-            let whose = task.connection.or(task.first).is_some_and(&whose);
-            task.role == Role::Server && task.ended.is_none() && whose
-        });
-        let settled = alive.filter_map(|task| {
-            task.root = true;
-            task.connection.take()
-        });
-        settled.collect()
-    }
-
-    /// The search for anything that is armed begins.
-    pub(crate) fn search_begins(&mut self) {
+    /// The search for anything that is armed begins. What was there before the first client dozes in it after `beats`, if
+    /// tasks can.
+    pub(crate) fn search_begins(&mut self, beats: u32) {
         for task in &mut self.list {
             task.polls_before_search = task.polls;
         }
+        self.doze_in_search(beats);
     }
 
     /// A task that is alive.

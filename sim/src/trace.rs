@@ -262,9 +262,13 @@ impl Recorder {
         let Some(task) = tokio::task::try_id() else {
             return;
         };
-        let moved = match self.ledger.get(connection).is_some_and(|one| one.own) {
+        let known = self.ledger.get(connection);
+        let moved = match known.is_some_and(|one| one.own) {
             true => self.tasks.used_own(task, connection, took),
-            false => self.tasks.used(task, connection),
+            false => {
+                let opened = known.and_then(|one| one.opened);
+                self.tasks.used(task, connection, opened)
+            }
         };
         if let Some(moved) = moved {
             let at = self.now();
@@ -321,7 +325,15 @@ impl Recorder {
 
     /// An application took bytes from its socket.
     pub(crate) fn read(&mut self, connection: u32, by: Side, bytes: u64) {
-        let Self { clock, ledger, .. } = self;
+        let Self {
+            clock,
+            ledger,
+            tasks,
+            ..
+        } = self;
+        if by == Side::Server {
+            tasks.moves_bytes();
+        }
         ledger.read(|| clock.now(), connection, by, bytes);
         if by == Side::Client && bytes > 0 && ledger.get(connection).is_some_and(|one| one.own) {
             self.used(connection, true);
@@ -332,7 +344,13 @@ impl Recorder {
 
     /// The server's application gave bytes to its socket.
     pub(crate) fn wrote(&mut self, connection: u32, bytes: u64) {
-        let Self { clock, ledger, .. } = self;
+        let Self {
+            clock,
+            ledger,
+            tasks,
+            ..
+        } = self;
+        tasks.moves_bytes();
         ledger.wrote(|| clock.now(), connection, bytes);
     }
 
@@ -395,14 +413,14 @@ impl Recorder {
             Clock::Tokio(clock) => clock.at(at),
             Clock::Turmoil | Clock::Wire(_) => self.now(),
         };
-        self.tasks.network_moved();
+        self.tasks.network_moved(at);
         self.network_at(at, id, event);
     }
 
-    /// A task is about to be polled.
-    pub(crate) fn polled(&mut self, task: tokio::task::Id) {
+    /// A task is about to be polled, unless this gives true: then it dozes.
+    pub(crate) fn polled(&mut self, task: tokio::task::Id) -> bool {
         let Self { clock, tasks, .. } = self;
-        tasks.polled(task, || clock.now());
+        tasks.polled(task, || clock.now())
     }
 
     /// A fact from the network, from an engine that tells of it later.

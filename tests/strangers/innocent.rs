@@ -172,31 +172,27 @@ pub(crate) fn all() -> Vec<Stranger> {
             "answers 503 at shutdown to clients that have not asked",
             run::<Farewell>,
         ),
-        Stranger::new("ticker", "runs a background ticker", run::<Ticker>).ticks(),
+        Stranger::new("ticker", "runs a background ticker", run::<Ticker>),
         Stranger::new(
             "ticker-at-first",
             "runs a ticker of 10 s that the first connection starts",
             run::<TickerAtFirst>,
-        )
-        .ticks(),
+        ),
         Stranger::new(
             "fast-ticker",
             "runs a background ticker of 1 ms",
             run::<FastTicker>,
-        )
-        .ticks_fast(),
+        ),
         Stranger::new(
             "metrics-at-first",
             "starts a metrics task at the first connection",
             run::<MetricsAtFirst>,
-        )
-        .ticks(),
+        ),
         Stranger::new(
             "janitor-at-upload",
             "starts a janitor at the first upload",
             run::<JanitorAtUpload>,
-        )
-        .ticks(),
+        ),
         Stranger::new(
             "log-task",
             "writes its log in a task that the first response starts",

@@ -1,6 +1,8 @@
 //! The table of ratios.
 
-use super::{SCALES, SHORT_STALL, crowd, generated, incident_1834, judge, short_1834, walked};
+use super::{
+    SCALES, SHORT_STALL, crowd, generated, incident_1834, judge, short_1834, tickers, walked,
+};
 use hangup::engine::leap;
 use hangup::server;
 use rustix::time::{ClockId, clock_gettime};
@@ -11,14 +13,13 @@ const CASES: usize = 50;
 /// Runs of an incident in a round.
 const RUNS: usize = 20;
 
-/// Who takes part, in the order of their turns. The crowds come behind the last of them.
+/// Who takes part, in the order of their turns. Servers that tick, and the crowds, come behind the last of them.
 const JUDGED: usize = 0;
 const BARE: usize = 1;
 const LONG: usize = 2;
 const SHORT: usize = 3;
 const SHORT_BARE: usize = 4;
 const TURMOIL: usize = 5;
-const CROWD: usize = 6;
 
 /// One that is measured.
 struct Contestant<'a> {
@@ -46,6 +47,8 @@ pub(crate) fn print(rounds: usize) {
     let (cases, long, short) = (generated(server), incident_1834(), short_1834());
     let block = |round: usize| cases.iter().cycle().skip(round * CASES).take(CASES);
     let crowds = SCALES.map(|count| (count, crowd(count)));
+    let ticking = tickers::PERIODS.map(tickers::server);
+    let ticked: Vec<_> = ticking.iter().map(|server| generated(&**server)).collect();
     let mut contestants = vec![
         Contestant::new("generated case, run and judged", CASES, |round| {
             block(round).for_each(|case| judge(case, server));
@@ -66,6 +69,15 @@ pub(crate) fn print(rounds: usize) {
             black_box(walked::expect_and_stall(SHORT_STALL));
         }),
     ];
+    let tick = contestants.len();
+    let tickers = ticking.iter().zip(&ticked).zip(tickers::NAMES);
+    contestants.extend(tickers.map(|((server, cases), name)| {
+        Contestant::new(name, CASES, move |round| {
+            let block = cases.iter().cycle().skip(round * CASES).take(CASES);
+            block.for_each(|case| judge(case, &**server));
+        })
+    }));
+    let crowd_at = contestants.len();
     contestants.extend(crowds.iter().map(|(count, crowd)| {
         let name = format!("a client among {count}");
         Contestant::new(name, *count as usize, |_| judge(crowd, server))
@@ -100,11 +112,15 @@ pub(crate) fn print(rounds: usize) {
         "29 hours / 60 s, leap, judged          {:>8.2}",
         ratio(LONG, SHORT)
     );
+    println!("\ncost relative to the same server without a ticker (aim: at most 2)");
+    for (index, name) in tickers::NAMES.iter().enumerate().skip(1) {
+        println!("{name:<38} {:>8.2}", ratio(tick + index, tick));
+    }
     println!("\ncost a client relative to one client (see sim/benches/clients.md)");
     for (index, (count, _)) in crowds.iter().enumerate() {
         println!(
             "among {count:<4}                             {:>8.2}",
-            ratio(CROWD + index, CROWD)
+            ratio(crowd_at + index, crowd_at)
         );
     }
 }

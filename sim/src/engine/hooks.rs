@@ -1,6 +1,6 @@
 //! What tokio's hooks tell of the tasks of a run: births, polls, deaths.
 
-use super::watchdog;
+use super::{doze, watchdog};
 use crate::task::Role;
 use crate::trace::{Actor, Recorder, record};
 use std::time::Duration;
@@ -31,7 +31,9 @@ pub(super) fn enter_tasks(builder: &mut Builder) -> &mut Builder {
         })
         .on_before_task_poll(|task| {
             watchdog::beat();
-            record(|recorder| recorder.polled(task.id()));
+            if record(|recorder| recorder.polled(task.id())) == Some(true) {
+                doze::now();
+            }
         })
         .on_task_terminate(|task| {
             record(|recorder| {

@@ -9,12 +9,13 @@
 
 mod hosts;
 mod process;
+mod search;
 mod warm;
 
 use self::process::Process;
 use crate::client;
 use crate::contract::Contract;
-use crate::engine::{hooks, stack, watchdog};
+use crate::engine::{doze, hooks, stack, watchdog};
 use crate::finding::spell;
 use crate::honest;
 use crate::ledger::Ledger;
@@ -23,7 +24,7 @@ use crate::probe;
 use crate::residue;
 use crate::run::{Detail, Run, Search};
 use crate::server::{Server, Shutdown};
-use crate::task::{POLLS_MAX, Role, Task};
+use crate::task::{Doze, POLLS_MAX, Role};
 use crate::trace::{self, Actor, Clock, PausedClock, Recorder, record};
 use crate::transport::{Dialer, Listener};
 use hangup_network::{
@@ -43,15 +44,11 @@ use tokio::time::{Instant, sleep};
 
 /// Where the server listens.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
-/// How far the search leaps at least. tokio's timers reach a little over two years.
-const HORIZON: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
-/// The search ends on a multiple of this: a slot of the coarsest wheel of tokio's timers, which it leaves in one leap. To a time
-/// within a slot it takes one more for each finer wheel.
-const SLOT: Duration = Duration::from_millis(1 << 30);
-/// What was woken more often than this in the search and has not ended is taken to go on like that.
-const WAKES_MAX: u64 = 10_000;
-/// A server that wakes more often than this in the search is not searched further, whatever else it has.
-const WAKES_IN_ALL_MAX: u64 = 20 * WAKES_MAX;
+/// A task of the server dozes after so many beats, in a run that lets it.
+const BEATS: u32 = 16;
+/// In one of so many runs it takes more: what a task does later is seen there.
+const SOME: u64 = 64;
+const MANY_BEATS: u32 = 1_000;
 
 struct Observe {
     packets: bool,
@@ -129,8 +126,13 @@ pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run
 ///
 /// # Panics
 /// When called inside another run on the same thread.
-pub fn run_warm(scenario: &Arc<Scenario>, server: &dyn Server, idle: Duration) -> Run {
-    start(scenario, server, Detail::default(), Some(idle))
+pub fn run_warm(
+    scenario: &Arc<Scenario>,
+    server: &dyn Server,
+    detail: Detail,
+    idle: Duration,
+) -> Run {
+    start(scenario, server, detail, Some(idle))
 }
 
 fn start(
@@ -155,7 +157,10 @@ fn start(
             .targets(server.targets()),
         detail,
     ));
-    record(|recorder| recorder.tasks.declare(server.background()));
+    record(|recorder| {
+        recorder.tasks.declare(server.background());
+        recorder.tasks.may_doze(dozing(scenario, detail));
+    });
     let observe = Observe {
         packets: detail.packets.is_some(),
     };
@@ -166,7 +171,10 @@ fn start(
     WORLD.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
     // It is some kilobytes, which would be moved from hand to hand.
     let course = Box::pin(drive(scenario, (server, contract), &world, detail, warm));
-    let outcome = runtime.block_on(guarded(course, detail));
+    let outcome = {
+        let course = pin!(guarded(course, detail));
+        doze::through(course, |course| runtime.block_on(course))
+    };
     residue::end();
     WORLD.with(|current| *current.borrow_mut() = None);
     let mut recorder = outcome.recorder;
@@ -243,6 +251,20 @@ pub(crate) fn rounds(
             look();
         }
     });
+}
+
+/// Which tasks of the server doze in a run.
+fn dozing(scenario: &Scenario, detail: Detail) -> Doze {
+    let after = match detail.dozes {
+        false => u32::MAX,
+        true if scenario.seed % SOME == 0 => MANY_BEATS,
+        true => BEATS,
+    };
+    Doze {
+        after,
+        only_roots: false,
+        acceptors: false,
+    }
 }
 
 fn network(scenario: &Scenario) -> Config {
@@ -332,15 +354,6 @@ fn now() -> Duration {
     record(|recorder| recorder.now()).unwrap_or_default()
 }
 
-fn wakes() -> u64 {
-    record(|recorder| recorder.tasks.server_polls()).unwrap_or_default()
-}
-
-/// How often tasks of dead processes were polled.
-fn dead_wakes() -> u64 {
-    record(|recorder| recorder.tasks.dead_polls()).unwrap_or_default()
-}
-
 /// Follows `course` to its end, or until the run is to stop, or until the server is found to spin or has had all the polls there are: then that
 /// is all there is to tell of the run.
 async fn guarded(mut course: Pin<Box<impl Future<Output = Outcome>>>, detail: Detail) -> Outcome {
@@ -373,7 +386,7 @@ fn exhausted(recorder: &Recorder) -> Vec<String> {
     let at = recorder.tasks.exhausted_at();
     at.map(|at| {
         format!(
-            "the server, or what is left of one that died, was polled {POLLS_MAX} times, and the run was ended at {}: nothing later was seen",
+            "the server was polled {POLLS_MAX} times, and the run was ended at {}: nothing later was seen",
             spell(at)
         )
     })
@@ -484,7 +497,7 @@ async fn drive(
         sleep(warm::LAST_VISIT).await;
         visiting.abort();
     }
-    let search = search().await;
+    let search = search::search().await;
     // What was accepted only when the fresh client came is judged, too.
     record(|recorder| recorder.ledger.look(search.until));
     let recorder = trace::end().expect("the run began with a recorder, and only its end takes it");
@@ -533,61 +546,4 @@ fn next_due() -> Option<Duration> {
         connection.into_iter().chain(shutdown).min()
     })
     .flatten()
-}
-
-/// Is there anything past its deadline of which it is not known yet whether it ends, since others woke and it did not?
-fn waits_on() -> bool {
-    let waits = |recorder: &mut Recorder| {
-        let tasks = &recorder.tasks;
-        let rarely = |task: &Task| task.ended.is_none() && task.polls_in_search() < WAKES_MAX;
-        let held = recorder.ledger.connections().iter();
-        let mut held = held.filter(|one| one.held() && one.breach.is_some());
-        held.any(|one| {
-            let mut own = tasks.of_connection(one.id).peekable();
-            match own.peek() {
-                Some(_) => own.any(rarely),
-                None => tasks.of_server().any(rarely),
-            }
-        })
-    };
-    record(waits).unwrap_or_default()
-}
-
-/// Leaps on until two years have passed, or the server has woken so often that it will go on doing so.
-async fn search() -> Search {
-    let (from, wakes_before, dead_before) = (now(), wakes(), dead_wakes());
-    record(|recorder| {
-        recorder.tasks.search_begins();
-        recorder.tasks.alarm_after(WAKES_MAX);
-        recorder.tasks.alarm_after_dead(WAKES_MAX);
-    });
-    let (mut looked, mut dead_looked) = (0, 0);
-    let slots = (from + HORIZON).as_millis().div_ceil(SLOT.as_millis()) as u32;
-    let mut horizon = pin!(sleep(SLOT * slots - from));
-    poll_fn(|cx| {
-        let woken = wakes() - wakes_before;
-        if woken - looked >= WAKES_MAX {
-            looked = woken;
-            if woken >= WAKES_IN_ALL_MAX || !waits_on() {
-                return Poll::Ready(());
-            }
-            record(|recorder| recorder.tasks.alarm_after(WAKES_MAX));
-        }
-        // What is left of a dead process ticks for nobody.
-        let ticked = dead_wakes() - dead_before;
-        if ticked - dead_looked >= WAKES_MAX {
-            dead_looked = ticked;
-            if ticked >= WAKES_IN_ALL_MAX || !waits_on() {
-                return Poll::Ready(());
-            }
-            record(|recorder| recorder.tasks.alarm_after_dead(WAKES_MAX));
-        }
-        horizon.as_mut().poll(cx)
-    })
-    .await;
-    Search {
-        from,
-        until: now(),
-        wakes: wakes() - wakes_before,
-    }
 }

@@ -1,15 +1,17 @@
-//! How long a scenario lets nothing happen, for the engines whose time has a price: they cut what no contract speaks of.
+//! How long a scenario lets nothing happen, for the engines whose time has a price, and for servers that never rest: they
+//! cut what no contract speaks of.
 
 use crate::contract::Contract;
+use crate::finding::spell;
 use hangup_scenario::{Scenario, Step};
 use std::time::Duration;
 
 /// A pause goes on for so long after the last contract time: who keeps its contract has done all by then.
-pub(super) const MARGIN: Duration = Duration::from_secs(60);
+pub(crate) const MARGIN: Duration = Duration::from_secs(60);
 
 /// The longest pause that says anything about a server with this contract: nothing that a contract speaks of is longer, but
 /// for the residence of a client that is busy.
-pub(super) fn enough(contract: &Contract) -> Duration {
+pub(crate) fn enough(contract: &Contract) -> Duration {
     contract.stall.max(contract.drain) + MARGIN
 }
 
@@ -30,11 +32,21 @@ fn pauses(scenario: &mut Scenario) -> impl Iterator<Item = &mut Duration> {
 }
 
 /// The longest pause.
-pub(super) fn longest(scenario: &Scenario) -> Option<Duration> {
+pub(crate) fn longest(scenario: &Scenario) -> Option<Duration> {
     pauses(&mut scenario.clone()).map(|pause| *pause).max()
 }
 
 /// Cuts every pause to `quiet`.
-pub(super) fn cut(scenario: &mut Scenario, quiet: Duration) {
+pub(crate) fn cut(scenario: &mut Scenario, quiet: Duration) {
     pauses(scenario).for_each(|pause| *pause = quiet.min(*pause));
+}
+
+/// What is to be said of that.
+pub(crate) fn caveat(longest: Duration, quiet: Duration) -> String {
+    format!(
+        "pauses of up to {} are cut to {}: {} more than a contract allows a silent connection",
+        spell(longest),
+        spell(quiet),
+        spell(MARGIN)
+    )
 }

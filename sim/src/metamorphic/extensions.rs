@@ -6,7 +6,7 @@ use crate::cell::Cell;
 use crate::engine::Engine;
 use crate::finding::Finding;
 use crate::ledger::Connection;
-use crate::run::{Detail, Run};
+use crate::run::Run;
 use crate::server::Server;
 use hangup_scenario::send::Piece;
 use hangup_scenario::{Scenario, Step, Verdict};
@@ -19,9 +19,9 @@ const REFUSALS: [u16; 2] = [400, 501];
 
 /// A whole request whose chunks have extensions is refused, and is not without them.
 pub(super) fn finding(engine: Engine, cell: &Cell, server: &dyn Server) -> Option<Finding> {
-    let fair = cell.scenario.server_events.is_empty() && cell.run.speaks_http;
-    let other = without_extensions(&cell.scenario).filter(|_| fair)?;
-    let other = engine.run(&server.fit(&Arc::new(other)), server, Detail::JUDGED);
+    let fair = cell.base.server_events.is_empty() && cell.run.speaks_http;
+    let other = without_extensions(&cell.base).filter(|_| fair)?;
+    let other = engine.run(&server.fit(&Arc::new(other)), server, cell.as_run());
     let mut refused = cell.run.connections.iter().filter_map(refusal);
     let (connection, which, status) = refused.find(|(connection, which, _)| {
         let taken = other.connections.iter();

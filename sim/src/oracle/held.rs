@@ -120,6 +120,23 @@ pub(super) fn finding(
                 run.search.years()
             )
         }
+        Outlook::Repeats { period, own: true } => {
+            let sealed = match run.sealed {
+                true => "",
+                false => "; if it goes by std's clock, which is not the simulation's, seal it",
+            };
+            format!(
+                "connection {id} is still held {held}; what holds it repeats for ever, period {} (phase: {phase}{sealed})",
+                spell(period)
+            )
+        }
+        Outlook::Repeats { period, own: false } => {
+            format!(
+                "connection {id} is still held {held}; nothing is armed that could end it but what repeats for ever, period {} \
+                 (phase: {phase})",
+                spell(period)
+            )
+        }
         Outlook::Woken(wakes) => {
             format!(
                 "connection {id} is still held {held}, and still alive after {wakes} wake-ups (phase: {phase})"

@@ -53,7 +53,8 @@ fn residues(run: &Run, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Tasks of the server that belong to no connection, were not there at the start, and never end.
+/// Tasks of the server that belong to no connection, were not there at the start, and never end. One that has come in place
+/// of one that was, spawned where that was, is as good as that.
 fn stray_tasks(run: &Run, findings: &mut Vec<Finding>) {
     let strays = run.tasks.of_server().filter(|task| {
         let alone = task.connection.is_none_or(|id| {
@@ -62,9 +63,24 @@ fn stray_tasks(run: &Run, findings: &mut Vec<Finding>) {
         });
         !task.root && !task.background && task.ended.is_none() && alone
     });
+    let mut gone: Vec<_> = run
+        .tasks
+        .of_server()
+        .filter(|task| task.root && task.ended.is_some())
+        .map(|task| task.spawned_at)
+        .collect();
     for task in strays {
+        if let Some(place) = gone.iter().position(|place| *place == task.spawned_at) {
+            gone.swap_remove(place);
+            continue;
+        }
         let outlook = run.since(Some(task.last_poll));
         let stuck = StuckTask::new(run, task);
+        let repeats = task
+            .repeats(run.search.until)
+            .map_or_else(String::new, |period| {
+                format!(", and repeats for ever, period {}", spell(period))
+            });
         findings.push(Finding {
             kind: Verdict::Leftover,
             part: None,
@@ -75,7 +91,7 @@ fn stray_tasks(run: &Run, findings: &mut Vec<Finding>) {
             never_ends: outlook == Outlook::Never,
             phase: None,
             says: format!(
-                "a task of no connection, spawned at {} {} into the run, outlives every client",
+                "a task of no connection, spawned at {} {} into the run, outlives every client{repeats}",
                 stuck.spawned_at,
                 spell(task.born)
             ),

@@ -45,12 +45,7 @@ impl Plan {
         let quiet = quiet::enough(contract);
         if let Some(longest) = quiet::longest(&scenario).filter(|longest| *longest > quiet) {
             quiet::cut(Arc::make_mut(&mut scenario), quiet);
-            caveats.push(format!(
-                "pauses of up to {} are cut to {}: {} more than a contract allows a silent connection",
-                spell(longest),
-                spell(quiet),
-                spell(quiet::MARGIN)
-            ));
+            caveats.push(quiet::caveat(longest, quiet));
         }
         if on_the_grid(&scenario) {
             move_off(Arc::make_mut(&mut scenario));
