@@ -644,6 +644,14 @@ pub(crate) fn all() -> Vec<Guilty> {
         ),
         (
             Stranger::new(
+                "resets-with-response",
+                "resets connections whose clock is over, with a response under way",
+                run::<crate::innocent::closing::ResetsWithResponse>,
+            ),
+            &[Lost],
+        ),
+        (
+            Stranger::new(
                 "plain-axum",
                 "`axum::serve` has no clocks",
                 libraries::plain_axum,

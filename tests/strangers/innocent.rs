@@ -2,7 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod beside;
-mod closing;
+pub(crate) mod closing;
 mod refusing;
 pub(crate) mod serving;
 mod wording;
@@ -67,7 +67,7 @@ pub(crate) fn all() -> Vec<Stranger> {
         ),
         Stranger::new(
             "resets-on-timeout",
-            "resets connections whose clock is over",
+            "resets connections whose clock is over, unless a response is under way",
             run::<ResetsOnTimeout>,
         ),
         Stranger::new("short-clocks", "has clocks of 2 to 5 s", run::<ShortClocks>),
