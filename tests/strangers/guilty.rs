@@ -628,6 +628,22 @@ pub(crate) fn all() -> Vec<Guilty> {
         ),
         (
             Stranger::new(
+                "draws-status",
+                "the status of a response is drawn",
+                run::<crate::innocent::drawing::DrawsStatus>,
+            ),
+            &[Nondeterministic],
+        ),
+        (
+            Stranger::new(
+                "draws-delay",
+                "a response waits for a time that is drawn",
+                run::<crate::innocent::drawing::DrawsDelay>,
+            ),
+            &[Nondeterministic],
+        ),
+        (
+            Stranger::new(
                 "refused-body-is-request",
                 "an unread body is read as the next request",
                 run::<RefusedBodyIsRequest>,

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod beside;
 pub(crate) mod closing;
+pub(crate) mod drawing;
 mod refusing;
 pub(crate) mod serving;
 mod wording;
@@ -12,6 +13,7 @@ use crate::base::{Plain, run};
 use admission::*;
 use beside::*;
 use closing::*;
+use drawing::*;
 use refusing::*;
 use serving::*;
 use std::time::Duration;
@@ -287,6 +289,16 @@ pub(crate) fn all() -> Vec<Stranger> {
             "four-acceptors",
             "accepts in four tasks",
             run::<FourAcceptors>,
+        ),
+        Stranger::new(
+            "draws-ids",
+            "draws an `X-Request-Id` of changing length for each response",
+            run::<DrawsIds>,
+        ),
+        Stranger::new(
+            "tells-elapsed",
+            "answers with a time that std's clock has measured",
+            run::<TellsElapsed>,
         ),
         Stranger::new("lines", "speaks a line protocol", lines).lines(),
     ]
