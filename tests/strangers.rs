@@ -2,6 +2,8 @@
 //!
 //! The page `strangers.md` has a row for each.
 
+#[path = "strangers/acquitted.rs"]
+mod acquitted;
 #[path = "strangers/base.rs"]
 mod base;
 #[path = "strangers/guilty.rs"]
@@ -13,7 +15,7 @@ mod job;
 
 use hangup::Bed;
 use hangup::bed::Route;
-use hangup::campaign::fuzz::{Plan, fuzz};
+use hangup::campaign::fuzz::{Plan, case_seed, explain, fuzz, scenario};
 use hangup::cell::Cell;
 use hangup::contract::Contract;
 use hangup::engine::Engine;
@@ -180,20 +182,26 @@ fn fuzzed(server: &dyn Server, cases: u64) -> (u64, Option<Cell>) {
     (totals.cases, first.map(|conviction| conviction.minimal))
 }
 
-/// What convicts a server, as the page has it: an incident's name, or `case N` of `fuzz --seed 1`.
+/// Does this incident, or `case N` of `fuzz --seed 1`, convict a server? The case is run alone: that no earlier one convicts
+/// is what [`survey`] shows.
 fn convicted_by(server: &dyn Server, what: &str) -> Option<Cell> {
-    match what.strip_prefix("case ") {
+    let detail = Detail::default();
+    let cell = match what.strip_prefix("case ") {
         Some(case) => {
             let case: u64 = case.parse().expect("a case has a number");
-            let (cases, cell) = fuzzed(server, case);
-            cell.filter(|_| cases == case)
+            let scenario = Arc::new(scenario(case_seed(1, case - 1), server));
+            let cell = Cell::of(Engine::Leap, &scenario, server, detail);
+            match cell.findings.is_empty() {
+                true => Cell::twice(Engine::Leap, &scenario, server, detail),
+                false => cell,
+            }
         }
         None => {
             let scenario = incident::named(what).unwrap_or_else(|| panic!("no incident {what}"));
-            let cell = Cell::twice(Engine::Leap, &scenario, server, Detail::default());
-            (!cell.findings.is_empty()).then_some(cell)
+            Cell::twice(Engine::Leap, &scenario, server, detail)
         }
-    }
+    };
+    (!cell.findings.is_empty()).then_some(cell)
 }
 
 /// The first kind of request of which the server keeps memory, or has more at once than it claims.
@@ -276,87 +284,6 @@ fn the_innocent_are_clean() {
     }
 }
 
-/// What innocent servers were convicted of once, by generated cases far behind those that
-/// [`the_innocent_are_clean`] runs.
-const ACQUITTED: [(&str, &[&str], &str); 4] = [
-    (
-        "each write fills the buffer and waits for a round trip, and the response's clock ends it",
-        &["base", "refuses", "rate-limit", "drains-a-little"],
-        r#"[network]
-latency = "100ms"
-send_buffer = "1KiB"
-[[client]]
-steps = [
-  { do = "connect" },
-  { do = "send", head = { method = "GET", target = "/big/0" } },
-  { do = "read", bytes = "all" },
-]"#,
-    ),
-    (
-        "a client goes on behind its own close, while the server's kernel still delivers",
-        &["send-timeout", "base"],
-        r#"[[client]]
-steps = [
-  { do = "connect" },
-  { do = "send", head = { method = "GET", target = "/big/0", connection = "close" } },
-  { do = "read", bytes = 200601, size = 100300, every = "1s" },
-  { do = "send", head = { method = "GET", target = "/" } },
-]"#,
-    ),
-    (
-        "a client goes on behind the server's close, which it knows of",
-        &["closes-always"],
-        r#"[[client]]
-steps = [
-  { do = "connect" },
-  { do = "send", head = { method = "GET", target = "/big/0" } },
-  { do = "read", bytes = 110773 },
-  { do = "read", bytes = 182701, size = 20300, every = "203ms" },
-  { do = "send", head = { method = "GET", target = "/" } },
-]"#,
-    ),
-    (
-        "a body comes two seconds behind the FIN of a server that refuses its request",
-        &["base"],
-        r#"[network]
-latency = "100ms"
-jitter = "30ms"
-mtu = 65535
-[[client]]
-steps = [
-  { do = "connect" },
-  { do = "send", head = { method = "GET", target = "/big/0" } },
-  { do = "await", status = "final", within = "5s" },
-  { do = "send", head = { method = "GET", target = "/reject", length = 1 } },
-  { do = "await", status = "final", within = "2s" },
-  { do = "send", head = { method = "GET", target = "/" } },
-]"#,
-    ),
-];
-
-#[test]
-fn the_innocent_are_clean_where_they_were_convicted_once() {
-    for (what, names, text) in ACQUITTED {
-        let scenario = hangup_tests::scenario(&format!("name = \"acquitted\"\n{text}\n"));
-        for name in names {
-            let stranger = innocent::all().into_iter().find(|one| one.name == *name);
-            let server: Arc<dyn Server> = stranger.expect("it is one of them").bed().into();
-            let cell = Cell::varied(Engine::Leap, &scenario, &*server, Detail::default());
-            assert_eq!(
-                cell.verdict(),
-                Verdict::Clean,
-                "{name}: {what}: {}",
-                says(&cell)
-            );
-            let connection = &cell.run.connections[0];
-            assert!(
-                connection.responses.inside() && connection.server_closed.is_some(),
-                "{name}: {what}: the response is not cut any more"
-            );
-        }
-    }
-}
-
 #[test]
 fn the_memory_of_the_innocent_does_not_grow() {
     for name in ["base", "registry", "catches-panics"] {
@@ -403,7 +330,8 @@ fn a_ban_of_one_address_for_a_while_is_no_deafness() {
 }
 
 /// Prints the rows of the page: `cargo test --test strangers -- --ignored --nocapture survey`.
-/// `STRANGER=NAME,NAME` names the servers, and `CASES=N` how many cases are tried at most.
+/// `STRANGER=NAME,NAME` names the servers, and `CASES=N` how many cases are tried at most. `CASE=N` tells the story of that case
+/// alone, as it is and as small as it gets.
 #[test]
 #[ignore = "it takes minutes, and is for people"]
 fn survey() {
@@ -417,9 +345,28 @@ fn survey() {
     let innocent = innocent::all().into_iter();
     let innocent = innocent.map(|stranger| (stranger, &[] as &[Verdict]));
     for (stranger, expected) in guilty.chain(innocent) {
-        if wanted(stranger.name) {
-            tell(&stranger, expected, cases);
+        if !wanted(stranger.name) {
+            continue;
         }
+        match std::env::var("CASE") {
+            Ok(case) => story(&stranger, case.parse().expect("a number")),
+            Err(_) => tell(&stranger, expected, cases),
+        }
+    }
+}
+
+fn story(stranger: &Stranger, case: u64) {
+    let server: Arc<dyn Server> = stranger.bed().into();
+    let seed = case_seed(1, case - 1);
+    let scenario = Arc::new(scenario(seed, &*server));
+    let whole = Cell::twice(Engine::Leap, &scenario, &*server, Detail::TOLD);
+    println!("{}\n{}", scenario.to_toml(), hangup_tests::plain(&whole));
+    if let Some(small) = explain(Engine::Leap, &*server, seed, None) {
+        println!(
+            "{}\n{}",
+            small.scenario.to_toml(),
+            hangup_tests::plain(&small)
+        );
     }
 }
 

@@ -273,6 +273,10 @@ fn left_out(run: &Run, dozes: bool) -> Option<String> {
     ))
 }
 
+/// What is said of a run that differs from a second one in nothing that any client minds.
+const CONTENTS_DIFFER: &str = "what responses carry, or when within an instant, differs in a second run of this seed; their statuses, the \
+     names of their fields, and who ended which connection when are the same, and only those were compared";
+
 /// So many findings of a run are looked at again for the stacks of what has ended.
 const STACKS_AT_BREACH_MAX: usize = 4;
 
@@ -443,32 +447,40 @@ impl Cell {
         if engine == Engine::Wire {
             return cell;
         }
+        let by_gravity = |finding: &Finding| Reverse(finding.kind);
+        cell.findings.sort_by_key(by_gravity);
         let played = server.fit(&cell.base);
         let hashed = Detail {
             dozes: cell.dozes,
             ..Detail::default()
         };
         let again = engine.run(&played, server, hashed);
-        if again.hash != cell.run.hash && !server.tolerates(Verdict::Nondeterministic) {
-            // Two more, which keep their timelines, to show where they part.
-            let timeline = Detail {
-                timeline: true,
-                ..hashed
-            };
-            let [one, other] = [0; 2].map(|_| engine.run(&played, server, timeline));
-            let (one, other) = if one.hash == other.hash {
-                (&cell.run, &again)
-            } else {
-                (&one, &other)
-            };
-            let source = match engine {
-                Engine::Leap => unsealed_source(&played, server),
-                _ => None,
-            };
-            cell.findings
-                .push(oracle::nondeterministic::finding(one, other, source));
+        if again.hash == cell.run.hash || server.tolerates(Verdict::Nondeterministic) {
+            return cell;
         }
-        cell.findings.sort_by_key(|finding| Reverse(finding.kind));
+        let Some(unlike) = oracle::behaviour::difference(&played, &cell.run, &again) else {
+            cell.run.caveats.push(CONTENTS_DIFFER.to_owned());
+            return cell;
+        };
+        // Two more, which keep their timelines, to show where they part.
+        let timeline = Detail {
+            timeline: true,
+            ..hashed
+        };
+        let [one, other] = [0; 2].map(|_| engine.run(&played, server, timeline));
+        let (one, other) = if one.hash == other.hash {
+            (&cell.run, &again)
+        } else {
+            (&one, &other)
+        };
+        let source = match engine {
+            Engine::Leap => unsealed_source(&played, server),
+            _ => None,
+        };
+        cell.findings.push(oracle::nondeterministic::finding(
+            one, other, source, &unlike,
+        ));
+        cell.findings.sort_by_key(by_gravity);
         cell
     }
 

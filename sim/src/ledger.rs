@@ -168,6 +168,7 @@ impl Ledger {
                 born: at,
                 opaque: self.opaque,
                 lossy: self.lossy,
+                acknowledged: self.lossy.then_some(0),
                 requests: Requests::with_targets(self.targets.clone()),
                 ..Connection::default()
             });

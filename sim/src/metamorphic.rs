@@ -282,11 +282,13 @@ fn shifted(scenario: &Scenario, longer: bool) -> Scenario {
 }
 
 /// What must stay as it is of a connection.
-#[derive(PartialEq, Eq)]
 struct Course {
     statuses: Vec<u16>,
     whole: usize,
     end: &'static str,
+    /// Client and server ended it at about the same time, each because the response was over: which of them was first
+    /// hangs on how long a segment travels.
+    together: bool,
 }
 
 impl Course {
@@ -301,7 +303,13 @@ impl Course {
                 Some(_) if connection.client_waited => "the server ended it",
                 Some(_) => "the client ended it",
             },
+            together: ended_together(connection),
         }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        (&self.statuses, self.whole) == (&other.statuses, other.whole)
+            && (self.end == other.end || (self.together && other.together))
     }
 
     fn describe(&self) -> String {
@@ -314,6 +322,14 @@ impl Course {
         let cut = if rest > 0 { " (not all of it)" } else { "" };
         format!("it got {got}{cut} and {}", self.end)
     }
+}
+
+fn ended_together(connection: &Connection) -> bool {
+    let closed = connection.server_closed.map(|(at, _)| at);
+    let server = connection.server_shutdown.or(closed);
+    let client = connection.client_closed;
+    let apart = client.zip(server).map(|(one, two)| one.abs_diff(two));
+    apart.is_some_and(|apart| apart < PATIENT)
 }
 
 struct Difference {
@@ -345,7 +361,7 @@ fn difference(base: &Run, other: &Run) -> Option<Difference> {
             return None;
         }
         let (one, two) = (Course::of(connection), Course::of(twin));
-        if one != two {
+        if !one.is(&two) {
             return Some(Difference {
                 client,
                 connection: connection.id,

@@ -3,6 +3,7 @@
 //! An oracle reads a finished [`Run`] and gives findings; it knows no engine and no report. Each has a canary in
 //! `server::canary` that it convicts, and a healthy twin that it acquits.
 
+pub(crate) mod behaviour;
 mod deaf;
 mod echo;
 mod held;

@@ -49,11 +49,54 @@ impl Hooks for TimeoutIsTold {
     }
 }
 
-/// A client that lets a clock run out gets a reset.
+/// A client that lets a clock run out gets a reset, unless a response is still under way to it: a reset would erase that.
+/// nginx, too, closes idle connections normally where `reset_timedout_connection` is on.
 #[derive(Default)]
 pub(crate) struct ResetsOnTimeout;
 
+fn abort_if_all_is_sent(conn: &mut Conn) -> Result<(), End> {
+    match conn.stream.send_queue()? {
+        0 => conn.abort(),
+        _ => Ok(()),
+    }
+}
+
 impl Hooks for ResetsOnTimeout {
+    async fn wait(&self, conn: &mut Conn) -> Result<bool, End> {
+        let started = tokio::time::Instant::now();
+        let goes_on = wait(conn).await?;
+        if !goes_on && !conn.stop.is_given() && started.elapsed() >= conn.clocks.head {
+            abort_if_all_is_sent(conn)?;
+        }
+        Ok(goes_on)
+    }
+
+    async fn head(&self, conn: &mut Conn) -> Result<Request, End> {
+        match head(conn).await {
+            Err(End::Status(408)) => {
+                abort_if_all_is_sent(conn)?;
+                Err(End::Status(408))
+            }
+            other => other,
+        }
+    }
+
+    async fn body(&self, conn: &mut Conn, request: &Request) -> Result<Vec<u8>, End> {
+        match body(conn, request).await {
+            Err(End::Status(408)) => {
+                abort_if_all_is_sent(conn)?;
+                Err(End::Status(408))
+            }
+            other => other,
+        }
+    }
+}
+
+/// A client that lets a clock run out gets a reset, also where a response is still under way to it.
+#[derive(Default)]
+pub(crate) struct ResetsWithResponse;
+
+impl Hooks for ResetsWithResponse {
     async fn wait(&self, conn: &mut Conn) -> Result<bool, End> {
         let started = tokio::time::Instant::now();
         let goes_on = wait(conn).await?;

@@ -628,6 +628,22 @@ pub(crate) fn all() -> Vec<Guilty> {
         ),
         (
             Stranger::new(
+                "draws-status",
+                "the status of a response is drawn",
+                run::<crate::innocent::drawing::DrawsStatus>,
+            ),
+            &[Nondeterministic],
+        ),
+        (
+            Stranger::new(
+                "draws-delay",
+                "a response waits for a time that is drawn",
+                run::<crate::innocent::drawing::DrawsDelay>,
+            ),
+            &[Nondeterministic],
+        ),
+        (
+            Stranger::new(
                 "refused-body-is-request",
                 "an unread body is read as the next request",
                 run::<RefusedBodyIsRequest>,
@@ -639,6 +655,14 @@ pub(crate) fn all() -> Vec<Guilty> {
                 "half-of-a-file",
                 "what a client does not take of a response in a second is given up",
                 run::<HalfOfAFile>,
+            ),
+            &[Lost],
+        ),
+        (
+            Stranger::new(
+                "resets-with-response",
+                "resets connections whose clock is over, with a response under way",
+                run::<crate::innocent::closing::ResetsWithResponse>,
             ),
             &[Lost],
         ),

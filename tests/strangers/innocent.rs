@@ -2,7 +2,8 @@
 
 pub(crate) mod admission;
 pub(crate) mod beside;
-mod closing;
+pub(crate) mod closing;
+pub(crate) mod drawing;
 mod refusing;
 pub(crate) mod serving;
 mod wording;
@@ -12,6 +13,7 @@ use crate::base::{Plain, run};
 use admission::*;
 use beside::*;
 use closing::*;
+use drawing::*;
 use refusing::*;
 use serving::*;
 use std::time::Duration;
@@ -67,7 +69,7 @@ pub(crate) fn all() -> Vec<Stranger> {
         ),
         Stranger::new(
             "resets-on-timeout",
-            "resets connections whose clock is over",
+            "resets connections whose clock is over, unless a response is under way",
             run::<ResetsOnTimeout>,
         ),
         Stranger::new("short-clocks", "has clocks of 2 to 5 s", run::<ShortClocks>),
@@ -283,6 +285,16 @@ pub(crate) fn all() -> Vec<Stranger> {
             "four-acceptors",
             "accepts in four tasks",
             run::<FourAcceptors>,
+        ),
+        Stranger::new(
+            "draws-ids",
+            "draws an `X-Request-Id` of changing length for each response",
+            run::<DrawsIds>,
+        ),
+        Stranger::new(
+            "tells-elapsed",
+            "answers with a time that std's clock has measured",
+            run::<TellsElapsed>,
         ),
         Stranger::new("lines", "speaks a line protocol", lines).lines(),
     ]

@@ -56,7 +56,7 @@ use crate::run::{Detail, Run, Search};
 use crate::server::Server;
 use crate::trace::{self, Clock, Recorder, record};
 use crate::transport;
-use hangup_scenario::Scenario;
+use hangup_scenario::{Network, Scenario};
 use plan::{Plan, TICKS_MAX};
 use process::Fate;
 use std::cell::Cell;
@@ -90,9 +90,14 @@ struct Word {
 pub fn run(scenario: &Arc<Scenario>, server: &dyn Server, detail: Detail) -> Run {
     let contract = server.contract().overridden(&scenario.contract);
     let plan = Plan::of(scenario, &contract);
+    // The plan leaves loss out.
+    let network = Network {
+        loss: 0.0,
+        ..scenario.network.clone()
+    };
     trace::begin(Recorder::new(
         Clock::Turmoil,
-        Ledger::new(contract, &scenario.network)
+        Ledger::new(contract, &network)
             .opaque(!server.speaks_http())
             .targets(server.targets()),
         detail,

@@ -8,6 +8,7 @@ use super::request::Requests;
 use super::tunnel::Tunnel;
 use std::mem::MaybeUninit;
 use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// One status line that reached the client's host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Response {
     pub coded: bool,
     /// When its last byte reached the client's host.
     pub complete_at: Option<Duration>,
+    /// A hash over the names of its fields, in their order and in lower case.
+    pub names: u64,
 }
 
 impl Response {
@@ -121,6 +124,7 @@ impl Responses {
                             close: head.close,
                             coded: head.coded,
                             complete_at: None,
+                            names: head.names,
                         });
                         pending_final = status >= 200;
                         if pending_final {
@@ -182,6 +186,12 @@ struct ResponseHead {
     coded: bool,
     length: usize,
     framing: Framing,
+    names: u64,
+}
+
+/// Mixes the name of a field into a hash of names.
+fn with_name(names: u64, name: &str) -> u64 {
+    xxh3_64_with_seed(name.to_ascii_lowercase().as_bytes(), names)
 }
 
 fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<ResponseHead>, ()> {
@@ -198,7 +208,9 @@ fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<ResponseHead>, 
     let mut close = head.version == Some(0);
     let mut coded = false;
     let mut framing = Framing::UntilClose;
+    let mut names = 0;
     for field in head.headers.iter() {
+        names = with_name(names, field.name);
         if field.name.eq_ignore_ascii_case("connection") {
             close |= has_token(field.value, "close");
             close &= !has_token(field.value, "keep-alive");
@@ -222,5 +234,6 @@ fn response_head(bytes: &[u8], head_only: bool) -> Result<Option<ResponseHead>, 
         coded,
         length,
         framing,
+        names,
     }))
 }

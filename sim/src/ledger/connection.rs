@@ -95,7 +95,8 @@ pub struct Connection {
     pub read_at_signal: Option<u64>,
     /// How many bytes it had taken when it gave the last bytes to its socket.
     pub read_before_last_write: u64,
-    /// How many of the bytes that it gave to its socket its host knows to have arrived; none while the link is as it should be, where that follows at once.
+    /// How many of the bytes that it gave to its socket its host knows to have arrived; none while the link neither loses segments
+    /// nor was changed, where that follows at once.
     pub acknowledged: Option<u64>,
     /// The last time at which it knew so of all.
     pub heard: Duration,

@@ -16,29 +16,31 @@ pub struct Pace {
     slow: Option<Duration>,
     /// How many bytes it had read when it was looked at last.
     read: u64,
-    /// While bytes wait for it: when it read last, or when the first of them came.
-    waiting_since: Option<Duration>,
+    /// Bytes wait for it.
+    waits: bool,
+    /// By how much it is behind the rate, in thousandths of a byte. What it has read beyond the rate does not count for what
+    /// comes later.
+    owes: u64,
 }
 
-/// A reader that pauses for longer has stopped: a server may take it for gone, whatever it has read before.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A reader that is so far behind the rate has stopped, whatever it has read before: a server with a clock for each write
+/// takes it for gone. It is shorter than any such clock that is usual, and longer than the pauses of readers who are only slow.
+const BEHIND_MAX: Duration = Duration::from_secs(4);
 
 impl Pace {
     /// Looks at the client at `now`, which has read `read` of `arrived` bytes and is to read `rate` bytes a second. It is called
     /// whenever bytes arrive or are read.
     pub(super) fn look(&mut self, now: Duration, (read, arrived): (u64, u64), rate: u64) {
-        if !self.is_reading(now) {
+        if !self.is_reading(now, rate) {
             self.slow.get_or_insert(now);
         }
-        if self.waiting_since.is_some() {
+        let taken = read.saturating_sub(self.read).saturating_mul(1000);
+        self.owes = self.owed(now, rate).saturating_sub(taken);
+        if self.waits {
             self.waited += now.saturating_sub(self.looked);
         }
         self.looked = now;
-        self.waiting_since = match self.waiting_since {
-            _ if read >= arrived => None,
-            Some(since) if read == self.read => Some(since),
-            _ => Some(now),
-        };
+        self.waits = read < arrived;
         self.read = read;
         let counts = self.waited.saturating_sub(GRACE).as_millis();
         if u128::from(read) < counts * u128::from(rate) / 1000 {
@@ -46,14 +48,22 @@ impl Pace {
         }
     }
 
-    fn is_reading(&self, now: Duration) -> bool {
-        self.waiting_since
-            .is_none_or(|since| now.saturating_sub(since) <= PAUSE_MAX)
+    /// By how much it is behind the rate at `now`.
+    fn owed(&self, now: Duration, rate: u64) -> u64 {
+        let waits = match self.waits {
+            true => now.saturating_sub(self.looked).as_millis() as u64,
+            false => 0,
+        };
+        self.owes.saturating_add(waits.saturating_mul(rate))
+    }
+
+    fn is_reading(&self, now: Duration, rate: u64) -> bool {
+        self.owed(now, rate) <= rate.saturating_mul(BEHIND_MAX.as_millis() as u64)
     }
 
     /// Whether the client has kept the rate until `now`, without a long pause.
-    pub fn is_kept(&self, now: Duration) -> bool {
-        self.slow.is_none() && self.is_reading(now)
+    pub fn is_kept(&self, now: Duration, rate: u64) -> bool {
+        self.slow.is_none() && self.is_reading(now, rate)
     }
 }
 
@@ -70,13 +80,26 @@ mod tests {
             let read = read(second).min(arrived);
             pace.look(Duration::from_secs(second), (read, arrived), RATE);
         }
-        pace.is_kept(Duration::from_secs(seconds))
+        pace.is_kept(Duration::from_secs(seconds), RATE)
     }
 
     #[test]
     fn whoever_stops_does_not_keep_it_by_what_was_read_before() {
-        assert!(kept(1_000_000, |second| 300_000 * second.min(1), 11));
-        assert!(!kept(1_000_000, |second| 300_000 * second.min(1), 12));
+        assert!(kept(1_000_000, |second| 300_000 * second.min(1), 5));
+        assert!(!kept(1_000_000, |second| 300_000 * second.min(1), 6));
+    }
+
+    #[test]
+    fn whoever_slows_down_does_not_keep_it_by_what_was_read_before() {
+        // 200 B/s behind 300 kB in a second: 100 B/s are missing, and 1200 may be.
+        let read = |second: u64| match second {
+            0 => 0,
+            _ => 300_000 + 200 * (second - 1),
+        };
+        assert!(kept(1_000_000, read, 11));
+        assert!(!kept(1_000_000, read, 20));
+        // Who reads by fits and starts at the rate is only slow.
+        assert!(kept(1_000_000, |second| 300_000 + 900 * (second / 3), 3000));
     }
 
     #[test]
@@ -92,7 +115,7 @@ mod tests {
             pace.look(now, (taken, taken), RATE);
             pace.look(now, (taken, taken + 1000), RATE);
         }
-        assert!(!pace.is_kept(Duration::from_secs(495)));
+        assert!(!pace.is_kept(Duration::from_secs(495), RATE));
     }
 
     #[test]
@@ -103,8 +126,8 @@ mod tests {
         pace.look(Duration::from_secs(1000), (0, 0), RATE);
         pace.look(Duration::from_secs(1001), (0, 50_000), RATE);
         pace.look(Duration::from_secs(1003), (0, 50_000), RATE);
-        assert!(pace.is_kept(Duration::from_secs(1003)));
+        assert!(pace.is_kept(Duration::from_secs(1003), RATE));
         pace.look(Duration::from_secs(1011), (1000, 50_000), RATE);
-        assert!(!pace.is_kept(Duration::from_secs(1011)));
+        assert!(!pace.is_kept(Duration::from_secs(1011), RATE));
     }
 }

@@ -18,13 +18,20 @@ pub(super) fn halved(connection: &Connection) -> Option<(Duration, String)> {
     successes.find_map(|response| {
         let request = requests.list.get(response.answers)?;
         let at = response.complete_at?;
+        // A final status in place of `100 Continue` needs nothing of the body (RFC 9110 section 10.1.1). How long it takes, such as
+        // behind a slow request, says nothing.
+        let continued = || {
+            let mut interim = connection.responses.list.iter();
+            interim.any(|one| one.status == 100 && one.answers == response.answers)
+        };
+        let unseen = request.expects && !continued();
         // A success at once behind the head may be legal. One that waits for the end of the stream is not.
         let waited = connection
             .late_fin
             .is_some_and(|fin| connection.said_at >= fin && response.at >= fin);
         let early = request.complete_at.is_none() && waited;
         let faulty = requests.broken && response.answers + 1 >= requests.list.len();
-        (request.asks == Asks::Whole && request.has_body && early && !faulty).then(|| {
+        (request.asks == Asks::Whole && request.has_body && early && !unseen && !faulty).then(|| {
             (
                 at,
                 format!(

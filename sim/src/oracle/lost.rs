@@ -107,6 +107,14 @@ fn client_spoke_on(connection: &Connection, closed_at: Duration) -> bool {
     reset && delivering && lingered(connection, closed_at)
 }
 
+/// The client sent more than the server reads behind its FIN, such as the rest of a body that was refused, and what the
+/// server did not want of it ended in a reset. RFC 9112 section 9.6 has a server read on for a while; how much is its own choice,
+/// and Go's net/http leaves off at 256 KiB.
+fn client_sent_too_much(connection: &Connection, closed_at: Duration, reset: bool) -> bool {
+    let read = connection.read_before_close.unwrap_or_default();
+    reset && connection.bytes_in > read && lingered(connection, closed_at)
+}
+
 /// The server gave its client time behind its FIN.
 fn lingered(connection: &Connection, closed_at: Duration) -> bool {
     connection
@@ -136,7 +144,7 @@ fn closed(connection: &Connection) -> Option<(Duration, bool)> {
         return None;
     }
     let (at, reset) = connection.server_closed?;
-    if client_spoke_on(connection, at) {
+    if client_spoke_on(connection, at) || client_sent_too_much(connection, at, reset) {
         return None;
     }
     let stays = |left: Option<Duration>| left.is_none_or(|left| left > at);
@@ -290,7 +298,7 @@ fn slow(run: &Run, connection: &Connection) -> Lost {
         || !stays
         || !inside
         || !whole
-        || !connection.pace.is_kept(began)
+        || !connection.pace.is_kept(began, rate)
         || path_is_slower(connection, rate, began)
         // The FIN of a client that closed looks the same as this one's.
         || (connection.client_shutdown.is_some() && request.asks == Asks::Paced)

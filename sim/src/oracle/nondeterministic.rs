@@ -1,14 +1,20 @@
-//! **nondeterministic**: two runs of one seed differ.
+//! **nondeterministic**: two runs of one seed behave differently, see [`behaviour`](super::behaviour).
 
+use super::behaviour::Difference;
 use crate::finding::{Finding, StuckTask, spell, spelled};
 use crate::run::Run;
 use crate::trace::Entry;
 use hangup_scenario::Verdict;
 use hangup_seal::Source;
 
-/// The finding that says so, with the first event that differs and its task, where both timelines were kept, and what the difference
+/// The finding that says so: how their behaviour is unlike, with the first event that differs and its task, where both timelines were kept, and what the difference
 /// comes from, where that is known.
-pub(crate) fn finding(first: &Run, second: &Run, source: Option<Source>) -> Finding {
+pub(crate) fn finding(
+    first: &Run,
+    second: &Run,
+    source: Option<Source>,
+    unlike: &Difference,
+) -> Finding {
     let (one, other) = first_difference(&first.timeline, &second.timeline);
     let told = |entry: &Entry| format!("at {} \"{}\"", spell(entry.at), entry.text);
     let difference = match (one, other) {
@@ -21,7 +27,9 @@ pub(crate) fn finding(first: &Run, second: &Run, source: Option<Source>) -> Find
         (None, None) => format!("trace {:016x}, then {:016x}", first.hash, second.hash),
     };
     let differing = one.or(other);
-    let connection = differing.and_then(|entry| entry.connection);
+    let connection = differing
+        .and_then(|entry| entry.connection)
+        .or(unlike.connection);
     let task = differing.and_then(|entry| task(first, entry));
     let of_task = match &task {
         Some(task) => format!(" (the task spawned at {})", task.spawned_at),
@@ -49,7 +57,10 @@ pub(crate) fn finding(first: &Run, second: &Run, source: Option<Source>) -> Find
         never_ends: false,
         phase: None,
         task,
-        says: format!("two runs of one seed differ: {difference}{of_task}{from}"),
+        says: format!(
+            "two runs of one seed differ: {difference}{of_task}; {}{from}; `Bed::tolerate(Verdict::Nondeterministic)` accepts that",
+            unlike.says
+        ),
     }
 }
 

@@ -58,7 +58,7 @@ pub enum Defect {
     EndlessHead,
     /// The fields of a response are kept in a `HashMap`, and sent in its order.
     HashOrder,
-    /// Each response has an id that is made from `SystemTime`.
+    /// Each response has a field whose name is made from `SystemTime`.
     WallClock,
     /// A shutdown waits for nothing.
     HastyShutdown,
@@ -143,7 +143,7 @@ pub const CANARIES: [Canary; 34] = [
     },
     Canary {
         name: "canary-wall-clock",
-        about: "defect: responses have an id made from SystemTime (nondeterministic, unless sealed)",
+        about: "defect: responses have a field that is named after SystemTime (nondeterministic, unless sealed)",
         defect: Defect::WallClock,
     },
     Canary {

@@ -37,10 +37,7 @@ pub(super) fn of(defect: Defect) -> String {
         Defect::WallClock => {
             let age = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             // Always of one length.
-            format!(
-                "X-Request-Id: {:032x}\r\n",
-                age.unwrap_or_default().as_nanos()
-            )
+            format!("X-At-{:032x}: 1\r\n", age.unwrap_or_default().as_nanos())
         }
         _ => String::new(),
     }

@@ -1,0 +1,194 @@
+//! What innocent servers were convicted of once, by generated cases far behind those that the regular tests run.
+
+use crate::{innocent, says};
+use hangup::cell::Cell;
+use hangup::engine::Engine;
+use hangup::ledger::Connection;
+use hangup::run::Detail;
+use hangup::server::Server;
+use hangup_scenario::Verdict;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What still happens in a scenario, since otherwise nothing is acquitted by it.
+type Shown = fn(&Connection) -> bool;
+
+/// The server cuts a response.
+fn cut(connection: &Connection) -> bool {
+    connection.responses.inside() && connection.server_closed.is_some()
+}
+
+/// A request whose body did not come is answered, when its client has said that nothing more will.
+fn answered_without_its_body(connection: &Connection) -> bool {
+    let last = connection.responses.list.last();
+    let request = last.and_then(|last| connection.requests.list.get(last.answers));
+    request.is_some_and(|request| request.complete_at.is_none())
+        && last.map(|last| last.at) > connection.late_fin
+}
+
+/// The server closes when the response is written, and the client when it is there.
+fn both_close(connection: &Connection) -> bool {
+    connection.server_shutdown < connection.client_closed && connection.client_waited
+}
+
+/// The server's host learns that its client is gone long after the client has closed: its FIN may be that of a half-close.
+fn unheard_for_long(connection: &Connection) -> bool {
+    let gone = connection.client_gone.zip(connection.client_closed);
+    gone.is_some_and(|(gone, closed)| gone > closed + Duration::from_secs(40))
+}
+
+const ACQUITTED: [(&str, &[&str], Shown, &str); 9] = [
+    (
+        "each write fills the buffer and waits for a round trip, and the response's clock ends it",
+        &["base", "refuses", "rate-limit", "drains-a-little"],
+        cut,
+        r#"[network]
+latency = "100ms"
+send_buffer = "1KiB"
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "read", bytes = "all" },
+]"#,
+    ),
+    (
+        "a client goes on behind its own close, while the server's kernel still delivers",
+        &["send-timeout", "base"],
+        cut,
+        r#"[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0", connection = "close" } },
+  { do = "read", bytes = 200601, size = 100300, every = "1s" },
+  { do = "send", head = { method = "GET", target = "/" } },
+]"#,
+    ),
+    (
+        "a client goes on behind the server's close, which it knows of",
+        &["closes-always"],
+        cut,
+        r#"[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "read", bytes = 110773 },
+  { do = "read", bytes = 182701, size = 20300, every = "203ms" },
+  { do = "send", head = { method = "GET", target = "/" } },
+]"#,
+    ),
+    (
+        "a body comes two seconds behind the FIN of a server that refuses its request",
+        &["base"],
+        cut,
+        r#"[network]
+latency = "100ms"
+jitter = "30ms"
+mtu = 65535
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "await", status = "final", within = "5s" },
+  { do = "send", head = { method = "GET", target = "/reject", length = 1 } },
+  { do = "await", status = "final", within = "2s" },
+  { do = "send", head = { method = "GET", target = "/" } },
+]"#,
+    ),
+    (
+        "a client that has read fast stops reading for longer than the write clock, with a KiB left",
+        &["short-clocks"],
+        cut,
+        r#"[network]
+latency = "0s"
+jitter = "1ms"
+receive_buffer = "1KiB"
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "await", eof = true, within = "1s" },
+]"#,
+    ),
+    (
+        "a client sends more of a refused body than its server drains behind the FIN",
+        &["drains-a-little"],
+        cut,
+        r#"[network]
+latency = "100ms"
+receive_buffer = "256KiB"
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "await", status = "final", within = "1s" },
+  { do = "send", all = [{ head = { method = "GET", target = "/reject", length = 1 } }, { body = 65540 }] },
+]"#,
+    ),
+    (
+        "a final status in place of 100 Continue comes late, behind a slow request and the client's half-close",
+        &["final-before-body"],
+        answered_without_its_body,
+        r#"[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/slow/0" } },
+  { do = "send", head = { method = "GET", target = "/stream", chunked = true, expect = "100-continue" } },
+  { do = "await", status = 100, within = "1s" },
+  { do = "half_close" },
+]"#,
+    ),
+    (
+        "client and server both close behind the only response, and the latency says who is first",
+        &["writes-pieces"],
+        both_close,
+        r#"[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/", version = "1.0" } },
+  { do = "await", status = "final", within = "1s" },
+  { do = "close" },
+]"#,
+    ),
+    (
+        "nothing that the server sends to a client that has closed arrives, nor does the reset that would tell it",
+        &["send-timeout"],
+        unheard_for_long,
+        r#"seed = 2803782987
+[network]
+mtu = 100
+loss = 0.5
+receive_buffer = "4KiB"
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "await", status = "final", within = "2ms" },
+  { do = "send", head = { method = "GET", target = "/" } },
+  { do = "close" },
+]"#,
+    ),
+];
+
+#[test]
+fn the_innocent_are_clean_where_they_were_convicted_once() {
+    for (what, names, shown, text) in ACQUITTED {
+        let scenario = hangup_tests::scenario(&format!("name = \"acquitted\"\n{text}\n"));
+        for name in names {
+            let stranger = innocent::all().into_iter().find(|one| one.name == *name);
+            let server: Arc<dyn Server> = stranger.expect("it is one of them").bed().into();
+            let cell = Cell::varied(Engine::Leap, &scenario, &*server, Detail::default());
+            assert_eq!(
+                cell.verdict(),
+                Verdict::Clean,
+                "{name}: {what}: {}",
+                says(&cell)
+            );
+            let connection = &cell.run.connections[0];
+            assert!(
+                shown(connection),
+                "{name}: {what}: that does not happen any more"
+            );
+        }
+    }
+}
