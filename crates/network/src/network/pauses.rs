@@ -6,6 +6,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
+#[cfg(tokio_unstable)]
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 /// tokio's timers go off at multiples of this.
@@ -25,7 +27,7 @@ impl Pauses {
     fn wait(&mut self, next: Instant, now: Instant) {
         let into_tick = now.saturating_duration_since(self.start).subsec_nanos() % 1_000_000;
         let tick = TICK - Duration::from_nanos(into_tick.into());
-        if next <= now + tick {
+        if next <= now + tick && !is_offloaded() {
             self.stepped = true;
             advance(tick);
         } else {
@@ -73,6 +75,24 @@ impl Network {
         self.medium.stop_clock();
         self.pauses = None;
     }
+}
+
+/// Whether a blocking task of the runtime (`spawn_blocking`, `tokio::fs`, a name that is looked up) is queued or runs. tokio lets no
+/// simulated time pass until it has ended, and the network neither.
+#[cfg(tokio_unstable)]
+fn is_offloaded() -> bool {
+    Handle::try_current().is_ok_and(|runtime| {
+        let metrics = runtime.metrics();
+        let threads = metrics.num_blocking_threads();
+        threads > 0
+            && (metrics.blocking_queue_depth() > 0 || threads > metrics.num_idle_blocking_threads())
+    })
+}
+
+/// tokio tells only with `--cfg tokio_unstable` whether there is blocking work.
+#[cfg(not(tokio_unstable))]
+fn is_offloaded() -> bool {
+    false
 }
 
 /// Moves the paused clock. What is to yield there is a task, and this is none: it is over when the clock has been moved.
