@@ -2,10 +2,10 @@
 
 #[path = "bed/hosts.rs"]
 mod hosts;
-#[path = "bed/residue.rs"]
-mod residue;
 #[path = "bed/preflight.rs"]
 mod preflight;
+#[path = "bed/residue.rs"]
+mod residue;
 #[path = "bed/verdicts.rs"]
 mod verdicts;
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{interval, sleep, timeout};
 
 /// A ticker runs beside the connections, once a minute, for ever.
@@ -133,6 +133,25 @@ impl Hooks for LogTask {
             .clone();
         let _ = log.send(status);
         respond(conn, request, answer, close).await
+    }
+}
+
+/// Each request waits for a file that is read on another thread, as `tokio::fs` does it, and for the look-up of a name.
+#[derive(Default)]
+pub(crate) struct Offloads;
+
+impl Hooks for Offloads {
+    async fn handle(
+        &self,
+        conn: &mut Conn,
+        request: &Request,
+        body: Vec<u8>,
+    ) -> Result<Answer, End> {
+        let read = spawn_blocking(|| std::fs::read(file!()));
+        drop(read.await);
+        drop(tokio::net::lookup_host("localhost:80").await);
+        let app = app(request.method.clone(), request.target.clone(), body);
+        handle(conn, app).await
     }
 }
 

@@ -296,6 +296,11 @@ pub(crate) fn all() -> Vec<Stranger> {
             "answers with a time that std's clock has measured",
             run::<TellsElapsed>,
         ),
+        Stranger::new(
+            "offloads",
+            "reads files and looks up names on threads of their own",
+            run::<Offloads>,
+        ),
         Stranger::new("lines", "speaks a line protocol", lines).lines(),
     ]
 }
