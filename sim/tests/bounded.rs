@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::thread::park;
 use std::time::Duration;
-use tokio::time::interval;
+use tokio::time::sleep;
 
 struct Odd {
     name: &'static str,
@@ -82,24 +82,39 @@ fn a_server_that_blocks_its_thread_ends_the_process_with_a_line_that_says_so() {
     assert!(said.contains(line), "{said}");
 }
 
+/// Keeps all connections, and wakes at these distances, in turn, in milliseconds.
+fn ticks(mut listener: Listener, distances: &'static [u64]) -> Serving {
+    Box::pin(async move {
+        tokio::spawn(async {
+            for distance in distances.iter().cycle() {
+                sleep(Duration::from_millis(*distance)).await;
+            }
+        });
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+        }
+    })
+}
+
 #[test]
-fn a_server_that_wakes_every_millisecond_is_not_followed_for_ever() {
+fn a_server_that_wakes_every_millisecond_has_its_pauses_cut() {
     let cell = judged(&Odd {
         name: "ticks",
-        serve: |mut listener| {
-            Box::pin(async move {
-                tokio::spawn(async {
-                    let mut tick = interval(Duration::from_millis(1));
-                    loop {
-                        tick.tick().await;
-                    }
-                });
-                let mut kept = Vec::new();
-                while let Ok((stream, _)) = listener.accept().await {
-                    kept.push(stream);
-                }
-            })
-        },
+        serve: |listener| ticks(listener, &[1]),
+    });
+    let caveats = cell.run.caveats.join(" ");
+    let cut =
+        "the server repeats itself for ever, period 1 ms: pauses of up to 3h are cut to 2m 15s";
+    assert!(caveats.contains(cut), "{caveats}");
+    assert_eq!(cell.verdict(), hangup_scenario::Verdict::Hung);
+}
+
+#[test]
+fn a_server_that_wakes_often_at_odd_times_is_not_followed_for_ever() {
+    let cell = judged(&Odd {
+        name: "ticks-oddly",
+        serve: |listener| ticks(listener, &[1, 2]),
     });
     let caveats = cell.run.caveats.join(" ");
     assert!(caveats.contains("was polled 5000000 times"), "{caveats}");

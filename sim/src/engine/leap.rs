@@ -257,7 +257,7 @@ pub(crate) fn rounds(
 fn dozing(scenario: &Scenario, detail: Detail) -> Doze {
     let after = match detail.dozes {
         false => u32::MAX,
-        true if scenario.seed % SOME == 0 => MANY_BEATS,
+        true if scenario.seed.is_multiple_of(SOME) => MANY_BEATS,
         true => BEATS,
     };
     Doze {

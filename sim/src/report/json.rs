@@ -16,6 +16,9 @@ pub struct CellJson<'a> {
     sealed: bool,
     seed: u64,
     verdict: String,
+    /// Why the run says nothing about the server, where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_told: Option<&'a str>,
     findings: Vec<FindingJson<'a>>,
     connections: Vec<ConnectionJson>,
     tasks: TasksJson,
@@ -121,13 +124,21 @@ impl From<&Connection> for ConnectionJson {
 impl<'a> From<&'a Cell> for CellJson<'a> {
     fn from(cell: &'a Cell) -> Self {
         let (spawned, ended) = cell.run.connection_task_counts();
+        let not_told = cell
+            .not_told
+            .as_deref()
+            .filter(|_| cell.findings.is_empty());
         Self {
             scenario: &cell.scenario.name,
             server: &cell.server,
             engine: cell.run.engine,
             sealed: cell.run.sealed,
             seed: cell.scenario.seed,
-            verdict: cell.verdict().to_string(),
+            verdict: match not_told {
+                Some(_) => "not-told".to_owned(),
+                None => cell.verdict().to_string(),
+            },
+            not_told,
             findings: cell.findings.iter().map(FindingJson::from).collect(),
             connections: cell
                 .run

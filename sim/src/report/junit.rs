@@ -51,7 +51,12 @@ fn case(cell: &Cell) -> TestCase {
 
 fn status(cell: &Cell) -> TestCaseStatus {
     let Some(finding) = cell.findings.first() else {
-        return TestCaseStatus::success();
+        let Some(why) = &cell.not_told else {
+            return TestCaseStatus::success();
+        };
+        let mut skipped = TestCaseStatus::skipped();
+        skipped.set_message(why.as_str());
+        return skipped;
     };
     let mut failure = TestCaseStatus::non_success(NonSuccessKind::Failure);
     let report = anstream::adapter::strip_str(&Report(cell).to_string()).to_string();
