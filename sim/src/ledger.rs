@@ -262,9 +262,9 @@ impl Ledger {
             let at = at();
             // From here on it may have to wait; what was due before stays due.
             connection.check(at, &contract, slack);
-            // It begins to wait for the client now, unless it did before: what it adds to bytes that nobody has taken is no progress of the
-            // client's.
-            if connection.bytes_out == connection.server_wrote {
+            // It begins to wait for the client now, unless it did before: what it adds to bytes that nobody has taken is no
+            // progress of the client's. But it does not wait while it answers what the client has asked.
+            if connection.bytes_out == connection.server_wrote || connection.may_answer() {
                 connection.last_progress = connection.last_progress.max(at);
             }
             let carried = (connection.bytes_out, connection.server_wrote);

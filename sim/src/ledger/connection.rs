@@ -102,6 +102,8 @@ pub struct Connection {
     pub heard: Duration,
     /// When it gave the last of them.
     pub said_at: Duration,
+    /// How many of its writes counted as answers while earlier bytes were still under way.
+    pub(super) answering: usize,
     /// Bytes that the client's application took from its socket.
     pub client_read: u64,
     /// Whether it took them as fast as the contract asks of a client, where it does.
@@ -302,6 +304,16 @@ impl Connection {
         let next = self.requests.list.get(self.responses.finals);
         let waits = next.is_some_and(|request| request.complete_at.is_some());
         self.only_fin && (waits || self.waits_for_application())
+    }
+
+    /// Can what the server writes now be the answer to a whole request? Each request excuses one write, so that a server
+    /// that writes for ever to a client that takes nothing is not excused for ever.
+    pub(super) fn may_answer(&mut self) -> bool {
+        let list = &self.requests.list;
+        let partial = list.last().is_some_and(|last| last.complete_at.is_none());
+        let answers = self.answering < list.len() - usize::from(partial);
+        self.answering += usize::from(answers);
+        answers
     }
 
     /// How many of the bytes that it has read the server must still have, since it cannot have done anything with them:

@@ -505,14 +505,16 @@ fn a_gigabyte_is_imported_in_bounded_memory_and_tells_how_far_it_is() {
         .expect("the program was built for this test");
     let input = child.stdin.take().expect("a pipe");
     let mut output = child.stdout.take().expect("a pipe");
+    let pipe = rustix::pipe::fcntl_setpipe_size(&output, 4096).expect("a size that Linux allows");
     let error = child.stderr.take().expect("a pipe");
     let id = child.id();
     let writer = thread::spawn(move || write_large(input).expect("it is read to its end"));
     let reader = thread::spawn(move || {
         let mut text = Vec::new();
         let mut most = 0;
-        let mut part = [0; 4096];
-        // The scenario comes last: until its first byte, and at each part of it, everything is still in memory.
+        let mut part = [0; 1024];
+        // What it prints comes last and does not fit into the pipe. So the process waits to write the rest of it, and
+        // holds everything in memory, until all but the last few parts have been read.
         while let count @ 1.. = io::Read::read(&mut output, &mut part).expect("a pipe") {
             most = most.max(peak(id).unwrap_or(0));
             text.extend_from_slice(&part[..count]);
@@ -523,6 +525,7 @@ fn a_gigabyte_is_imported_in_bounded_memory_and_tells_how_far_it_is() {
     let written = writer.join().expect("it wrote");
     let (text, most) = reader.join().expect("it read");
     let text = String::from_utf8(text).expect("UTF-8");
+    assert!(text.len() > 2 * pipe, "{pipe}: {}", text.len());
     assert!(written >= 999_000_000, "{written}");
     assert!(
         text.contains(" bytes in, 10000045 out (200); the client closed it\n"),
