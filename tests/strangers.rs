@@ -361,7 +361,7 @@ fn story(stranger: &Stranger, case: u64) {
     let scenario = Arc::new(scenario(seed, &*server));
     let whole = Cell::twice(Engine::Leap, &scenario, &*server, Detail::TOLD);
     println!("{}\n{}", scenario.to_toml(), hangup_tests::plain(&whole));
-    if let Some(small) = explain(Engine::Leap, &*server, seed, None) {
+    if let Some(small) = explain(Engine::Leap, &*server, seed) {
         println!(
             "{}\n{}",
             small.scenario.to_toml(),

@@ -66,6 +66,7 @@ pub use route::Route;
 pub use target::Request;
 
 use crate::campaign::fuzz::{self, Plan, case_seed, fuzz};
+use crate::campaign::judge::again_as;
 use crate::campaign::shard::Shard;
 use crate::cell::Cell;
 use crate::contract::Contract;
@@ -599,13 +600,22 @@ impl Bed {
         let Some(told) = crate::cell::most_telling(&outcome.convicted) else {
             return;
         };
-        let mut cell = Cell::twice(self.engine, &told.scenario, &self.server, Detail::TOLD);
         // What only many rounds show is not found again in one.
-        let memory = told
+        let (memory, found): (Vec<_>, Vec<_>) = told
             .findings
             .iter()
-            .filter(|one| matches!(one.part, Some("memory" | "peak")));
-        cell.findings.extend(memory.cloned());
+            .partition(|one| matches!(one.part, Some("memory" | "peak")));
+        let mut cell = match found.iter().max_by_key(|finding| finding.kind) {
+            Some(gravest) => again_as(
+                self.engine,
+                &told.scenario,
+                &self.server,
+                Detail::TOLD,
+                gravest,
+            ),
+            None => Cell::twice(self.engine, &told.scenario, &self.server, Detail::TOLD),
+        };
+        cell.findings.extend(memory.into_iter().cloned());
         cell.again = Some(self.again.clone());
         outcome.told = Some(cell);
     }

@@ -489,6 +489,12 @@ impl Cell {
         verdict(&self.findings)
     }
 
+    /// Why nothing can be said of the server, where that is so.
+    pub fn untold(&self) -> Option<&str> {
+        let why = self.not_told.as_deref();
+        why.filter(|_| self.findings.is_empty())
+    }
+
     /// The verdict that the scenario pins for this server.
     pub fn pinned(&self) -> Option<Verdict> {
         self.scenario.expect.get(&self.server).copied()

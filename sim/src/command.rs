@@ -386,7 +386,11 @@ fn show(cell: &Cell, common: &Common) -> anyhow::Result<u8> {
     } else {
         say!("{}", crate::report::text::Report(cell));
     }
-    Ok(status(cell.verdict()))
+    // Whoever asks for one verdict, and gets none, asked for the wrong one.
+    match cell.untold() {
+        Some(_) => Ok(WRONG),
+        None => Ok(status(cell.verdict())),
+    }
 }
 
 fn println_json(value: &impl serde::Serialize) -> anyhow::Result<()> {

@@ -30,6 +30,13 @@ pub struct Finding {
     pub says: String,
 }
 
+impl Finding {
+    /// Are both of the same rule and part?
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.kind, self.part) == (other.kind, other.part)
+    }
+}
+
 /// The task that a finding is about, and where it is stuck.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StuckTask {

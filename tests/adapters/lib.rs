@@ -8,7 +8,9 @@
 //! | [`salvo`] | an implementation of its `Acceptor` |
 //! | [`tonic`] | a stream of connections that are `Connected` |
 //! | [`tungstenite`] | the stream as it is |
+//! | [`files`] | nothing: `tokio::fs` and `spawn_blocking` are as they are |
 
+pub mod files;
 pub mod poem;
 pub mod salvo;
 pub mod tonic;

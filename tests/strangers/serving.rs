@@ -193,7 +193,14 @@ impl Hooks for HandsBack {
             let (give, hooks) = (give.clone(), Arc::clone(&self));
             tokio::spawn(async move {
                 match exchange(&*hooks, &mut conn).await {
-                    Ok(true) => drop(give.send((conn, counted))),
+                    Ok(true) => {
+                        // Nobody takes connections back in a shutdown.
+                        if let Err(mpsc::error::SendError((mut conn, _counted))) =
+                            give.send((conn, counted))
+                        {
+                            let _ = finish(&mut conn).await;
+                        }
+                    }
                     Ok(false) => drop(finish(&mut conn).await),
                     Err(End::Status(status)) => {
                         let answer = Answer::new(status, "");

@@ -73,10 +73,12 @@ impl Outcome {
     pub(super) fn incident(&mut self, cell: Cell) {
         self.note_panic(&cell);
         let name = || cell.scenario.name.clone();
-        match cell.not_told.as_ref().filter(|_| cell.findings.is_empty()) {
+        match cell.untold() {
             None => self.incidents += 1,
-            Some(why) if wants_panic(&cell.scenario) => self.left_out.push((name(), why.clone())),
-            Some(why) => self.not_told.push((name(), why.clone())),
+            Some(why) if wants_panic(&cell.scenario) => {
+                self.left_out.push((name(), why.to_owned()))
+            }
+            Some(why) => self.not_told.push((name(), why.to_owned())),
         }
         if !cell.findings.is_empty() {
             self.convicted.push(cell);

@@ -9,10 +9,11 @@ use super::shard::Shard;
 use super::walk::{Cases, Totals, Walk, walk};
 use crate::cell::Cell;
 use crate::engine::Engine;
+use crate::finding::Finding;
 use crate::run::Detail;
 use crate::server::Server;
 use hangup_scenario::strategy::{self, DEADLINES, Options};
-use hangup_scenario::{Scenario, Verdict, minimise};
+use hangup_scenario::{Scenario, minimise};
 use proptest::strategy::ValueTree;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ pub struct Plan {
 pub struct Conviction {
     /// The first of them; what `hangup replay` takes.
     pub case_seed: u64,
-    /// The smallest scenario with a finding of the same rule and part, judged.
+    /// The smallest scenario with a finding of the same rule and part, judged. If the finding does not come again, which happens on a
+    /// server that is not deterministic, it is the case as it was generated, with a finding that says so.
     pub minimal: Cell,
     /// How many cases there are of this shape.
     pub cases: u64,
@@ -93,15 +95,13 @@ pub fn fuzz(
         keep_going: plan.keep_going,
     };
     let (totals, groups) = walk(engine, server, &cases, how, progress);
-    let convictions = groups.into_iter().filter_map(|group| {
+    let convictions = groups.into_iter().map(|group| {
         let case_seed = case_seed(plan.seed, group.first);
-        let target = (group.shape.kind, group.shape.part);
-        let minimal = explain(engine, server, case_seed, Some(target))?;
-        Some(Conviction {
+        Conviction {
             case_seed,
-            minimal,
+            minimal: smallest(engine, server, case_seed, &group.found),
             cases: group.cases,
-        })
+        }
     });
     (totals, convictions.collect())
 }
@@ -132,27 +132,30 @@ pub fn scenario(case_seed: u64, server: &dyn Server) -> Scenario {
     strategy::generate(case_seed, &options(server))
 }
 
-/// The rule that a finding is of, and which part of it.
-pub type Target = (Verdict, Option<&'static str>);
+/// Runs a case again and, if it is guilty, looks for the smallest scenario with a finding of the rule and part of the gravest. None if
+/// the case is innocent.
+pub fn explain(engine: Engine, server: &dyn Server, case_seed: u64) -> Option<Cell> {
+    let case = Arc::new(scenario(case_seed, server));
+    let (cell, _) = judge::again(engine, &case, server, Detail::default());
+    let gravest = cell.findings.iter().max_by_key(|finding| finding.kind)?;
+    Some(smallest(engine, server, case_seed, gravest))
+}
 
-/// Runs a case again and, if it is guilty, looks for the smallest scenario with a finding of the same rule and part, `target` or else
-/// the gravest: first by proptest's shrinking, then by the minimiser. None if the case is innocent.
-pub fn explain(
-    engine: Engine,
-    server: &dyn Server,
-    case_seed: u64,
-    target: Option<Target>,
-) -> Option<Cell> {
+/// The smallest scenario with a finding like `found`, which this case was convicted of: first by proptest's shrinking, then by the
+/// minimiser.
+fn smallest(engine: Engine, server: &dyn Server, case_seed: u64, found: &Finding) -> Cell {
     let mut tree = strategy::case(case_seed, &options(server));
-    let (found, judge) = judge::again(engine, &Arc::new(tree.current()), server, Detail::default());
-    let gravest = found.findings.iter().max_by_key(|finding| finding.kind);
-    let gravest = gravest.map(|finding| (finding.kind, finding.part));
-    let target = target.or(gravest)?;
+    let case = Arc::new(tree.current());
+    let alone = Cell::of(engine, &case, server, Detail::default());
+    let judge = match alone.findings.iter().any(|one| one.is_like(found)) {
+        true => Cell::of as judge::Judge,
+        false => Cell::twice as judge::Judge,
+    };
     let guilty = |scenario: &Scenario| {
         let scenario = Arc::new(scenario.clone());
         let cell = judge(engine, &scenario, server, Detail::default());
         let mut findings = cell.findings.iter();
-        findings.any(|finding| (finding.kind, finding.part) == target)
+        findings.any(|finding| finding.is_like(found))
     };
     let mut smallest = tree.current();
     for _ in 0..SHRINK_TRIES {
@@ -170,5 +173,6 @@ pub fn explain(
     let mut smallest = minimise(smallest, SHRINK_TRIES, guilty);
     smallest.name = format!("case-{case_seed}");
     smallest.source = format!("hangup fuzz, case seed {case_seed}");
-    Some(judge(engine, &Arc::new(smallest), server, Detail::WHOLE))
+    let smallest = Arc::new(smallest);
+    judge::again_as(engine, &smallest, server, Detail::WHOLE, found)
 }

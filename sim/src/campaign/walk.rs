@@ -8,6 +8,7 @@ use super::shape::{Look, Shape};
 use super::shard::Shard;
 use crate::coverage::Coverage;
 use crate::engine::Engine;
+use crate::finding::Finding;
 use crate::panics;
 use crate::run::Detail;
 use crate::server::Server;
@@ -89,12 +90,14 @@ impl Panicked {
 }
 
 /// Cases that were convicted alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// What they have in common.
     pub shape: Shape,
     /// The index of the first of them.
     pub first: u64,
+    /// What was found in it, or in one that looks like it.
+    pub found: Finding,
     /// How many there are.
     pub cases: u64,
 }
@@ -146,11 +149,15 @@ pub fn walk(
     };
     let mut totals = Totals::default();
     let mut guilty = Vec::new();
+    let mut found = BTreeMap::new();
     for part in parts {
         totals.cases += part.cases;
         totals.simulated += part.simulated;
         totals.coverage.merge(&part.coverage);
         guilty.extend(part.guilty);
+        for (look, finding) in part.found {
+            found.entry(look).or_insert(finding);
+        }
         for panicked in part.panics.into_values() {
             panicked.enter(&mut totals.panics);
         }
@@ -162,20 +169,33 @@ pub fn walk(
     for Guilty { kind, .. } in guilty.iter().filter(|guilty| guilty.finding == 0) {
         *totals.by_kind.entry(kind.to_string()).or_default() += 1;
     }
-    let groups = groups(&guilty, |guilty| shape(engine, server, cases, guilty));
+    let groups = groups(&guilty, &found, |guilty| {
+        shape(engine, server, cases, guilty, &found[&guilty.look])
+    });
     (totals, groups)
 }
 
 /// The shape of a finding that is known, with its stack.
-fn shape(engine: Engine, server: &dyn Server, cases: &dyn Cases, guilty: Guilty) -> Option<Shape> {
+fn shape(
+    engine: Engine,
+    server: &dyn Server,
+    cases: &dyn Cases,
+    guilty: Guilty,
+    found: &Finding,
+) -> Shape {
     let detail = Detail {
         stacks: true,
         ..Detail::default()
     };
     let scenario = Arc::new(cases.scenario(guilty.index));
-    let (cell, _) = judge::again(engine, &scenario, server, detail);
-    let same = cell.findings.get(guilty.finding)?;
-    Some(Shape::of(&cell, same))
+    let cell = judge::again_as(engine, &scenario, server, detail, found);
+    let same = cell.findings.get(guilty.finding);
+    let same = same.filter(|one| one.is_like(found));
+    let alike = || cell.findings.iter().find(|one| one.is_like(found));
+    match same.or_else(alike) {
+        Some(finding) => Shape::of(&cell, finding),
+        None => unreachable!("a run with such a finding was asked for"),
+    }
 }
 
 /// A finding of a case: one for each look that the case's findings have.
@@ -196,6 +216,8 @@ struct Part {
     coverage: Coverage,
     panics: BTreeMap<String, Panicked>,
     guilty: Vec<Guilty>,
+    /// What was found, for each look.
+    found: BTreeMap<Look, Finding>,
 }
 
 impl Part {
@@ -217,6 +239,7 @@ impl Part {
         for (nth, finding) in cell.findings.iter().enumerate() {
             let look = Look::of(&cell, finding);
             if self.guilty[before..].iter().all(|known| known.look != look) {
+                self.found.entry(look).or_insert_with(|| finding.clone());
                 self.guilty.push(Guilty {
                     index,
                     finding: nth,
@@ -230,23 +253,28 @@ impl Part {
 
 /// The guilty, who come in order, by their shapes. A stack takes a hundred times as long as a run, so not everybody's is
 /// asked for: see [`STACKS_OF_A_LOOK`].
-fn groups(guilty: &[Guilty], mut shape: impl FnMut(Guilty) -> Option<Shape>) -> Vec<Group> {
+fn groups(
+    guilty: &[Guilty],
+    found: &BTreeMap<Look, Finding>,
+    mut shape: impl FnMut(Guilty) -> Shape,
+) -> Vec<Group> {
     let mut looks: BTreeMap<Look, Vec<Guilty>> = BTreeMap::new();
     for &one in guilty {
         looks.entry(one.look).or_default().push(one);
     }
     let mut groups: Vec<Group> = Vec::new();
-    let mut add = |shape: Shape, first: u64, cases: u64| match groups
+    let mut add = |shape: Shape, first: Guilty, cases: u64| match groups
         .iter_mut()
         .find(|group| group.shape == shape)
     {
         Some(group) => {
-            group.first = group.first.min(first);
+            group.first = group.first.min(first.index);
             group.cases += cases;
         }
         None => groups.push(Group {
             shape,
-            first,
+            first: first.index,
+            found: found[&first.look].clone(),
             cases,
         }),
     };
@@ -255,13 +283,11 @@ fn groups(guilty: &[Guilty], mut shape: impl FnMut(Guilty) -> Option<Shape>) -> 
         let known: Vec<_> = alike[..asked].iter().map(|&one| shape(one)).collect();
         let agreed = known.windows(2).all(|pair| pair[0] == pair[1]);
         match known.first() {
-            Some(Some(same)) if agreed => add(same.clone(), alike[0].index, alike.len() as u64),
+            Some(same) if agreed => add(same.clone(), alike[0], alike.len() as u64),
             _ => {
                 let rest = alike[asked..].iter().map(|&one| shape(one));
                 for (shape, one) in known.into_iter().chain(rest).zip(&alike) {
-                    if let Some(shape) = shape {
-                        add(shape, one.index, 1);
-                    }
+                    add(shape, *one, 1);
                 }
             }
         }
@@ -274,14 +300,30 @@ fn groups(guilty: &[Guilty], mut shape: impl FnMut(Guilty) -> Option<Shape>) -> 
 mod tests {
     use super::*;
 
-    fn at(place: &str) -> Option<Shape> {
-        Some(Shape {
+    fn at(place: &str) -> Shape {
+        Shape {
             kind: Verdict::Hung,
             part: None,
             phase: Some("body"),
             ended: None,
             place: Some(place.to_owned()),
-        })
+        }
+    }
+
+    fn found() -> BTreeMap<Look, Finding> {
+        let finding = Finding {
+            kind: Verdict::Hung,
+            part: None,
+            client: None,
+            connection: None,
+            at: Duration::ZERO,
+            alive_for: None,
+            never_ends: true,
+            phase: Some("body"),
+            task: None,
+            says: String::new(),
+        };
+        BTreeMap::from([(Look::default(), finding)])
     }
 
     fn guilty(count: u64) -> Vec<Guilty> {
@@ -299,7 +341,7 @@ mod tests {
     #[test]
     fn convictions_that_look_alike_are_one_shape_if_their_first_stacks_agree() {
         let mut asked = 0;
-        let found = groups(&guilty(100), |_| {
+        let found = groups(&guilty(100), &found(), |_| {
             asked += 1;
             at("decode")
         });
@@ -311,7 +353,7 @@ mod tests {
 
     #[test]
     fn convictions_that_look_alike_are_told_apart_by_their_stacks() {
-        let found = groups(&guilty(100), |one| {
+        let found = groups(&guilty(100), &found(), |one| {
             at(if one.index % 2 == 0 {
                 "decode"
             } else {

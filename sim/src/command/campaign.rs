@@ -1,7 +1,7 @@
 //! What the commands of many runs have in common: cores, shards, the progress bar, the files, the last line.
 
 use super::{CLEAN, Common, FOUND, println_json};
-use crate::campaign::judge::again;
+use crate::campaign::judge::{again, again_as};
 use crate::campaign::nearest::nearest;
 use crate::campaign::shard::Shard;
 use crate::campaign::walk::{Cases, Group, Totals, Walk, walk};
@@ -314,7 +314,7 @@ pub(super) fn all_of(
     for (nth, group) in groups.iter().enumerate() {
         let scenario = Arc::new(cases.scenario(group.first));
         let found = Found {
-            cell: again(engine, &scenario, &**server, Detail::WHOLE).0,
+            cell: again_as(engine, &scenario, &**server, Detail::WHOLE, &group.found),
             case_seed: None,
             cases: group.cases,
         };

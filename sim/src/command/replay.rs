@@ -23,7 +23,7 @@ impl Replay {
         let detail = common.files.detail_of_one();
         if let Ok(case_seed) = self.origin.parse() {
             // A guilty case is shown as fuzz showed it: made small.
-            let mut cell = match fuzz::explain(engine, &*server, case_seed, None) {
+            let mut cell = match fuzz::explain(engine, &*server, case_seed) {
                 Some(minimal) => minimal,
                 None => Cell::of(
                     engine,

@@ -10,7 +10,8 @@
 //! | a status, the names of fields or their order, how many responses came, and whether whole | behaviour |
 //! | who closed or reset, how often was connected, whether the server returned, and the time of any of that | behaviour |
 //!
-//! Where contents are of other lengths they come in other segments, so that times may differ by a round trip. If clients count bytes then, or the
+//! Where contents are of other lengths they come in other segments, so that times may differ by a round trip for each response, or for each window that
+//! one of them has more. If clients count bytes then, or the
 //! network draws for each segment, two runs say nothing about each other.
 
 use crate::finding::spell;
@@ -42,7 +43,7 @@ pub(crate) fn difference(scenario: &Scenario, one: &Run, other: &Run) -> Option<
         return None;
     }
     let within = match resized {
-        true => Ledger::slack(&scenario.network),
+        true => Ledger::slack(&scenario.network) * more_round_trips(scenario, one, other),
         false => Duration::ZERO,
     };
     let of_connection = pairs().find_map(|(one, other)| {
@@ -90,6 +91,23 @@ fn hangs_on_lengths(scenario: &Scenario) -> bool {
         _ => false,
     });
     counts || network.loss > 0.0 || !network.jitter.is_zero()
+}
+
+/// What a client's window is at least at its begin, where the scenario says nothing of it.
+const WINDOW: usize = 64 << 10;
+
+/// How many round trips more the connection may take whose lengths differ most: one for each response that came in another number of
+/// windows, and one for each window that one of them has more.
+fn more_round_trips(scenario: &Scenario, one: &Run, other: &Run) -> u32 {
+    let window = scenario.network.receive_buffer.unwrap_or(WINDOW).max(1) as u64;
+    let pairs = one.connections.iter().zip(&other.connections);
+    let most = pairs.map(|(one, other)| {
+        let responses = one.responses.list.len().max(other.responses.list.len());
+        let windows = one.bytes_out.abs_diff(other.bytes_out) / window;
+        1 + responses as u64 + windows
+    });
+    most.max()
+        .map_or(1, |most| u32::try_from(most).unwrap_or(u32::MAX))
 }
 
 fn near(one: Option<Duration>, other: Option<Duration>, within: Duration) -> bool {
@@ -153,13 +171,27 @@ fn unlike(one: &Connection, other: &Connection, within: Duration) -> Option<Stri
         ("dead with its process", |one| one.killed),
         ("met by a panic", |one| one.panicked),
     ];
+    // Where both ends close within one instant, who hears of the other first hangs on that instant's order, in which threads
+    // have a part.
+    let at_once = |one: &Connection| {
+        let ends = one.client_closed.zip(closed(one));
+        ends.is_some_and(|(client, server)| client == server)
+    };
+    let together = at_once(one) && at_once(other);
+    let of_order = |way: &str| {
+        matches!(
+            way,
+            "shut down by the server" | "known to be left by its client" | "reset"
+        )
+    };
     let mut ways = times.iter().map(|(way, at)| (*way, at(one), at(other)));
     let more = [
         ("closed by the server", closed(one), closed(other)),
         ("reset", reset(one), reset(other)),
     ];
-    let differs =
-        |(_, one, other): &(&str, Option<Duration>, Option<Duration>)| !near(*one, *other, within);
+    let differs = |(way, one, other): &(&str, Option<Duration>, Option<Duration>)| {
+        !near(*one, *other, within) && !(together && of_order(way))
+    };
     let (way, one, other) = ways
         .find(differs)
         .or_else(|| more.into_iter().find(differs))?;

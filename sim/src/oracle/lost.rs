@@ -321,6 +321,13 @@ fn slow(run: &Run, connection: &Connection) -> Lost {
     ))
 }
 
+/// The client has left what arrived of a response unread for so long that a server may give it up by a deadline of its own, at the
+/// end of its process or before.
+fn leaves_unread(connection: &Connection, at: Duration) -> bool {
+    let waits = connection.client_read < connection.bytes_out;
+    connection.responses.inside() && waits && connection.last_progress + SILENT <= at
+}
+
 fn dropped(run: &Run, connection: &Connection) -> Lost {
     let killed = connection.killed?;
     let shutdown = run
@@ -347,6 +354,7 @@ fn dropped(run: &Run, connection: &Connection) -> Lost {
         // It has closed by a deadline of its own.
         || connection.server_closed.is_some_and(|(at, _)| at < killed)
         || (said_close && unread)
+        || leaves_unread(connection, killed)
         || [connection.client_closed, connection.client_gone]
             .into_iter()
             .flatten()

@@ -113,10 +113,18 @@ impl<'a> Table<'a> {
         let found = cells
             .flatten()
             .filter(|(cell, _)| !cell.findings.is_empty());
-        match found.count() {
-            0 => "clean".to_owned(),
-            count => format!("{count} found"),
+        match (found.count(), self.untold(column)) {
+            (0, 0) => "clean".to_owned(),
+            (0, untold) => format!("clean, {untold} not told"),
+            (count, _) => format!("{count} found"),
         }
+    }
+
+    /// How many cells of a column say nothing of its server.
+    fn untold(&self, column: usize) -> usize {
+        let cells = self.places.iter().skip(column).step_by(self.servers.len());
+        let untold = cells.flatten().filter(|(cell, _)| cell.untold().is_some());
+        untold.count()
     }
 
     fn markup(&self) -> Markup {
@@ -184,10 +192,13 @@ fn short(kind: Verdict) -> &'static str {
 fn pill(cell: &Cell, id: &str, first: bool) -> Markup {
     let verdicts = Aspect::BOTH.map(|aspect| (aspect, aspect.verdict(&cell.findings)));
     let news = cell.pinned().is_some_and(|pinned| pinned != cell.verdict());
-    let told: Vec<String> = verdicts
-        .iter()
-        .map(|(aspect, kind)| format!("{} {kind}", aspect.name()))
-        .collect();
+    let told: Vec<String> = match cell.untold() {
+        Some(why) => vec![format!("not told, {why}")],
+        None => verdicts
+            .iter()
+            .map(|(aspect, kind)| format!("{} {kind}", aspect.name()))
+            .collect(),
+    };
     let label = format!(
         "{} on {}: {}{}",
         cell.scenario.name,
@@ -197,8 +208,12 @@ fn pill(cell: &Cell, id: &str, first: bool) -> Markup {
     );
     html! {
         a.pill.news[news] href=(format!("#{id}")) aria-label=(label) title=(label) tabindex=(if first { "0" } else { "-1" }) {
-            @for (_, kind) in verdicts {
-                span class=(grade(kind)) { (short(kind)) }
+            @if cell.untold().is_some() {
+                span.untold { "not told" }
+            } @else {
+                @for (_, kind) in verdicts {
+                    span class=(grade(kind)) { (short(kind)) }
+                }
             }
         }
     }
@@ -229,6 +244,9 @@ fn legend(results: &Results<'_>) -> Markup {
                         }
                     }
                 }
+            }
+            @if results.cells.iter().any(|cell| cell.untold().is_some()) {
+                p.note { span.mark.untold { "not told" } " The run says nothing of the server; its story says why." }
             }
             p.note { "The left half of a cell is behaviour, the right half close. A cell leads to its story: "
                 kbd { "arrow keys" } " move, " kbd { "Enter" } " opens, " kbd { "Esc" } " comes back. A ring marks what is not pinned so." }
@@ -268,12 +286,16 @@ fn story_of(cell: &Cell, id: &str, alone: bool) -> Markup {
 
 fn verdicts(cell: &Cell) -> Markup {
     html! {
-        dl.verdicts {
-            @for aspect in Aspect::BOTH {
-                @let kind = aspect.verdict(&cell.findings);
-                div {
-                    dt { (aspect.name()) }
-                    dd { span class=(format!("mark {}", grade(kind))) { (kind.name()) } " " (explain(kind)) }
+        @if let Some(why) = cell.untold() {
+            p.verdicts { span.mark.untold { "not told" } " " (printable(why)) }
+        } @else {
+            dl.verdicts {
+                @for aspect in Aspect::BOTH {
+                    @let kind = aspect.verdict(&cell.findings);
+                    div {
+                        dt { (aspect.name()) }
+                        dd { span class=(format!("mark {}", grade(kind))) { (kind.name()) } " " (explain(kind)) }
+                    }
                 }
             }
         }

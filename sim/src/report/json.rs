@@ -124,10 +124,7 @@ impl From<&Connection> for ConnectionJson {
 impl<'a> From<&'a Cell> for CellJson<'a> {
     fn from(cell: &'a Cell) -> Self {
         let (spawned, ended) = cell.run.connection_task_counts();
-        let not_told = cell
-            .not_told
-            .as_deref()
-            .filter(|_| cell.findings.is_empty());
+        let not_told = cell.untold();
         Self {
             scenario: &cell.scenario.name,
             server: &cell.server,

@@ -51,11 +51,11 @@ fn case(cell: &Cell) -> TestCase {
 
 fn status(cell: &Cell) -> TestCaseStatus {
     let Some(finding) = cell.findings.first() else {
-        let Some(why) = &cell.not_told else {
+        let Some(why) = cell.untold() else {
             return TestCaseStatus::success();
         };
         let mut skipped = TestCaseStatus::skipped();
-        skipped.set_message(why.as_str());
+        skipped.set_message(why);
         return skipped;
     };
     let mut failure = TestCaseStatus::non_success(NonSuccessKind::Failure);

@@ -124,7 +124,7 @@ fn block(
             // The colours take no room on the terminal, so the padding is counted by hand.
             let mark = if surprising(cell) { "!" } else { "" };
             let verdict = cell.verdict();
-            let coloured = match is_not_told(cell) {
+            let coloured = match cell.untold().is_some() {
                 true => text::dim(NOT_TOLD),
                 false => text::verdict(verdict).replace(verdict.name(), short(verdict)),
             };
@@ -157,13 +157,9 @@ fn short(verdict: Verdict) -> &'static str {
 /// Stands where a run says nothing of the server.
 const NOT_TOLD: &str = "not told";
 
-fn is_not_told(cell: &Cell) -> bool {
-    cell.not_told.is_some() && cell.findings.is_empty()
-}
-
 fn word(cell: &Cell) -> String {
     let mark = if surprising(cell) { "!" } else { "" };
-    let word = match is_not_told(cell) {
+    let word = match cell.untold().is_some() {
         true => NOT_TOLD,
         false => short(cell.verdict()),
     };

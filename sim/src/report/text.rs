@@ -60,8 +60,8 @@ impl Display for Report<'_> {
             spell(cell.run.end())
         );
         writeln!(f, "{DIM}{}{DIM:#}\n", fold::under(2, &facts))?;
-        match &cell.not_told {
-            Some(why) if cell.findings.is_empty() => {
+        match cell.untold() {
+            Some(why) => {
                 let says = format!("{DIM}not told{DIM:#}: {}", printable(why));
                 writeln!(f, "{}", fold::under(2, &says))?;
             }

@@ -10,7 +10,9 @@ use hangup::engine::Engine;
 use hangup::exchange::asks::Asks;
 use hangup::incident;
 use hangup::net::{TcpListener, TcpStream};
+use hangup::report::json::CellJson;
 use hangup::report::text::Report;
+use hangup::report::{Results, html, junit};
 use hangup::run::Detail;
 use hangup::server::{Server, app};
 use hangup_scenario::{Scenario, Verdict};
@@ -21,6 +23,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, timeout};
@@ -140,6 +143,50 @@ fn an_incident_whose_body_nobody_reads_is_not_told() {
     assert!(outcome.to_string().contains(line), "{outcome}");
 }
 
+#[test]
+fn a_run_that_says_nothing_is_told_as_such_in_every_file() {
+    let picky = || {
+        let bed = Bed::new("picky", |listener, _| lengths_only(listener));
+        bed.route(Route::ReadsBody, "/echo")
+    };
+    let (untold, told) = (
+        judged(picky(), "body-chunked"),
+        judged(picky(), "connect-silence"),
+    );
+    let why = "a request whose body was to be read was answered 405";
+    assert_eq!((untold.untold(), told.untold()), (Some(why), None));
+
+    let json = |cell| serde_json::to_value(CellJson::from(cell)).expect("JSON");
+    assert_eq!(json(&untold)["verdict"], "not-told");
+    assert_eq!(json(&untold)["not_told"], why);
+    assert_eq!(json(&told)["verdict"], "clean");
+    assert_eq!(json(&told)["not_told"], serde_json::Value::Null);
+
+    let results = Results {
+        title: "two".to_owned(),
+        summary: String::new(),
+        cells: vec![&untold, &told],
+        coverage: None,
+    };
+    let junit = junit::xml(&results);
+    let document = roxmltree::Document::parse(&junit).expect("XML");
+    let skipped = |name: &str| {
+        let mut cases = document.descendants();
+        let case = cases.find(|node| node.attribute("name") == Some(name));
+        let mut parts = case.expect("both are cases").children();
+        let skipped = parts.find(|part| part.has_tag_name("skipped"));
+        skipped.and_then(|skipped| skipped.attribute("message"))
+    };
+    assert_eq!(skipped("body-chunked"), Some(why));
+    assert_eq!(skipped("connect-silence"), None);
+
+    let page = html::page(&results);
+    let says = format!("aria-label=\"body-chunked on picky: not told, {why}\"");
+    assert!(page.contains(&says), "{page}");
+    assert!(page.contains("aria-label=\"connect-silence on picky: behaviour clean, close clean\""));
+    assert!(page.contains("clean, 1 not told"), "{page}");
+}
+
 /// One request a connection; this code cannot handle HTTP/1.0.
 async fn brittle(mut stream: TcpStream) -> std::io::Result<()> {
     let mut head = Vec::new();
@@ -207,6 +254,48 @@ fn a_panic_that_cannot_be_had_is_left_out() {
     );
     assert_eq!(asks.not_told, None);
     assert!(asks.run.life.panic.is_some());
+}
+
+#[test]
+fn what_is_found_in_one_run_of_many_is_found() {
+    // One connection in the life of this process is held for ever: the first that reaches its deadline behind some
+    // thousand others, which is one of a generated case.
+    const BEFORE: u32 = 4_000;
+    let (accepted, held) = (
+        Arc::new(AtomicU32::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let bed = Bed::new("once", move |listener: TcpListener, _| {
+        let (accepted, held) = (Arc::clone(&accepted), Arc::clone(&held));
+        async move {
+            loop {
+                let Ok((mut stream, _)) = listener.accept().await else {
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                let before = accepted.fetch_add(1, Ordering::Relaxed);
+                let held = Arc::clone(&held);
+                tokio::spawn(async move {
+                    let served = timeout(super::DEADLINE, super::connection(&mut stream)).await;
+                    if served.is_err() && before >= BEFORE && !held.swap(true, Ordering::Relaxed) {
+                        std::future::pending::<()>().await;
+                    }
+                });
+            }
+        }
+    });
+    let outcome = bed
+        .tolerate(Verdict::Protocol)
+        .tolerate(Verdict::Lost)
+        .cases(10_000)
+        .keep_nothing()
+        .run();
+    assert!((1..10_000).contains(&outcome.cases), "{outcome}");
+    assert!(!outcome.is_clean(), "{outcome}");
+    let says = outcome.to_string();
+    let words: Vec<&str> = says.split_whitespace().collect();
+    let line = "it was found once and not in 16 more runs of this seed, so that this server is not deterministic";
+    assert!(words.join(" ").contains(line), "{outcome}");
 }
 
 #[test]
