@@ -3,6 +3,7 @@
 use crate::{innocent, says};
 use hangup::cell::Cell;
 use hangup::engine::Engine;
+use hangup::exchange::Response;
 use hangup::ledger::Connection;
 use hangup::run::Detail;
 use hangup::server::Server;
@@ -37,7 +38,31 @@ fn unheard_for_long(connection: &Connection) -> bool {
     gone.is_some_and(|(gone, closed)| gone > closed + Duration::from_secs(40))
 }
 
-const ACQUITTED: [(&str, &[&str], Shown, &str); 9] = [
+/// Nothing arrives at the client for longer than the contract's stall, between two responses.
+fn silent_between_responses(connection: &Connection) -> bool {
+    let list = &connection.responses.list;
+    let silent = |pair: &[Response]| pair[1].at > pair[0].at + Duration::from_secs(75);
+    list.windows(2).any(silent)
+}
+
+/// The server cuts a response at the instant at which its process ends.
+fn cut_at_the_end(connection: &Connection) -> bool {
+    let closed = connection.server_closed.map(|(at, _)| at);
+    connection.responses.inside() && closed.is_some() && closed == connection.killed
+}
+
+/// A response of megabytes comes through a window of a KiB, behind another one.
+fn second_through_a_small_window(connection: &Connection) -> bool {
+    connection.responses.complete == 2 && connection.bytes_out > 3_000_000
+}
+
+/// Both ends close at once.
+fn both_close_at_once(connection: &Connection) -> bool {
+    let closed = connection.server_closed.map(|(at, _)| at);
+    closed.is_some() && closed == connection.client_closed
+}
+
+const ACQUITTED: [(&str, &[&str], Shown, &str); 13] = [
     (
         "each write fills the buffer and waits for a round trip, and the response's clock ends it",
         &["base", "refuses", "rate-limit", "drains-a-little"],
@@ -168,6 +193,75 @@ steps = [
   { do = "close" },
 ]"#,
     ),
+    (
+        "a server answers some thousand pipelined requests, and for more than a minute no acknowledgement arrives",
+        &["slow-handler"],
+        silent_between_responses,
+        r#"seed = 2932656929
+[network]
+loss = 0.5
+rst = "erase"
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "await", status = 100, within = "1s" },
+  { do = "send", body = 72738 },
+  { do = "await", status = "final", within = "10001ms" },
+  { do = "send", last_chunk = true },
+  { do = "read", bytes = "all" },
+]"#,
+    ),
+    (
+        "the write clock ends a response that nobody reads, and with it a shutdown that waits for nothing else",
+        &["log-task"],
+        cut_at_the_end,
+        r#"seed = 1
+[network]
+loss = 0.1
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+]
+[[server_event]]
+at = "1m"
+do = "shutdown""#,
+    ),
+    (
+        "lengths that are drawn change by more than one how many round trips two responses take",
+        &["draws-ids"],
+        second_through_a_small_window,
+        r#"[network]
+receive_buffer = "1KiB"
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/" } },
+  { do = "await", status = "final", within = "1s" },
+  { do = "send", head = { method = "GET", target = "/big/0" } },
+  { do = "read", bytes = "all" },
+]"#,
+    ),
+    (
+        "where nothing takes time, it hangs on threads whether a server hears of a close before its own",
+        &["offloads"],
+        both_close_at_once,
+        r#"seed = 475605278
+[network]
+latency = "0s"
+send_buffer = "16KiB"
+receive_buffer = "256KiB"
+[[client]]
+steps = [
+  { do = "connect" },
+  { do = "connect" },
+  { do = "send", head = { method = "OPTIONS", target = "/" } },
+  { do = "send", all = [{ head = { method = "POST", target = "/stream", length = 2164 } }, { body = 2164 }] },
+  { do = "send", all = [{ head = { method = "POST", target = "/echo", length = 830 } }, { body = 830 }] },
+  { do = "await", status = "final", within = "1s" },
+  { do = "close" },
+]"#,
+    ),
 ];
 
 #[test]
@@ -177,7 +271,7 @@ fn the_innocent_are_clean_where_they_were_convicted_once() {
         for name in names {
             let stranger = innocent::all().into_iter().find(|one| one.name == *name);
             let server: Arc<dyn Server> = stranger.expect("it is one of them").bed().into();
-            let cell = Cell::varied(Engine::Leap, &scenario, &*server, Detail::default());
+            let cell = Cell::twice(Engine::Leap, &scenario, &*server, Detail::default());
             assert_eq!(
                 cell.verdict(),
                 Verdict::Clean,
