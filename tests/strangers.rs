@@ -66,6 +66,11 @@ impl Stranger {
         self
     }
 
+    pub(crate) fn drain(mut self, drain: Duration) -> Self {
+        self.contract.drain = drain;
+        self
+    }
+
     pub(crate) fn buffer(mut self, bytes: u64) -> Self {
         self.contract.buffer = Some(bytes);
         self

@@ -146,7 +146,9 @@ pub(crate) fn all() -> Vec<Stranger> {
             "slow-handler",
             "takes a second for each answer",
             run::<SlowHandler>,
-        ),
+        )
+        // It works on one more request before it learns that nobody takes the answers: 3 s for each.
+        .drain(Duration::from_secs(10)),
         Stranger::new("small-bodies", "takes bodies of a KiB", run::<SmallBodies>),
         Stranger::new(
             "read-only",

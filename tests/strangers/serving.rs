@@ -257,7 +257,7 @@ impl Hooks for TwoTasks {
                 read = timeout_at(due, reader.read_buf(&mut buf)) => read,
                 () = stop.clone().given() => break,
             };
-            if !matches!(read, Ok(Ok(1..))) || buf.len() > HEAD_MAX {
+            if !matches!(read, Ok(Ok(1..))) {
                 break;
             }
             loop {
@@ -286,6 +286,10 @@ impl Hooks for TwoTasks {
                 if done {
                     break;
                 }
+            }
+            // A whole head may come together with what is behind it.
+            if buf.len() > HEAD_MAX {
+                break;
             }
         }
         drop(requests);

@@ -306,12 +306,14 @@ impl Connection {
         self.only_fin && (waits || self.waits_for_application())
     }
 
-    /// Can what the server writes now be the answer to a whole request? Each request excuses one write, so that a server
-    /// that writes for ever to a client that takes nothing is not excused for ever.
+    /// Can what the server writes now be the answer to a whole request of which no answer has come? Each request excuses one
+    /// write, so that a server that writes for ever to a client that takes nothing is not excused for ever.
     pub(super) fn may_answer(&mut self) -> bool {
         let list = &self.requests.list;
         let partial = list.last().is_some_and(|last| last.complete_at.is_none());
-        let answers = self.answering < list.len() - usize::from(partial);
+        let whole = list.len() - usize::from(partial);
+        self.answering = self.answering.max(self.responses.finals);
+        let answers = self.answering < whole;
         self.answering += usize::from(answers);
         answers
     }

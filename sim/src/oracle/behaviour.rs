@@ -96,15 +96,22 @@ fn hangs_on_lengths(scenario: &Scenario) -> bool {
 /// What a client's window is at least at its begin, where the scenario says nothing of it.
 const WINDOW: usize = 64 << 10;
 
+/// Where a window ends shifts with each length before it. Of so many windows in a row, one may need a round trip more for that.
+const WINDOWS_IN_STEP: u64 = 64;
+
 /// How many round trips more the connection may take whose lengths differ most: one for each response that came in another number of
-/// windows, and one for each window that one of them has more.
+/// windows, one for each window that one of them has more, and some for windows that end elsewhere.
 fn more_round_trips(scenario: &Scenario, one: &Run, other: &Run) -> u32 {
     let window = scenario.network.receive_buffer.unwrap_or(WINDOW).max(1) as u64;
     let pairs = one.connections.iter().zip(&other.connections);
     let most = pairs.map(|(one, other)| {
         let responses = one.responses.list.len().max(other.responses.list.len());
-        let windows = one.bytes_out.abs_diff(other.bytes_out) / window;
-        1 + responses as u64 + windows
+        let (least, most) = (
+            one.bytes_out.min(other.bytes_out),
+            one.bytes_out.max(other.bytes_out),
+        );
+        let (more, shifted) = ((most - least) / window, most / window / WINDOWS_IN_STEP);
+        1 + responses as u64 + more + shifted
     });
     most.max()
         .map_or(1, |most| u32::try_from(most).unwrap_or(u32::MAX))

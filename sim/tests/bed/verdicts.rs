@@ -256,11 +256,8 @@ fn a_panic_that_cannot_be_had_is_left_out() {
     assert!(asks.run.life.panic.is_some());
 }
 
-#[test]
-fn what_is_found_in_one_run_of_many_is_found() {
-    // One connection in the life of this process is held for ever: the first that reaches its deadline behind some
-    // thousand others, which is one of a generated case.
-    const BEFORE: u32 = 4_000;
+/// One connection in the life of this server is held for ever: the first that reaches its deadline behind so many others.
+fn once(others: u32) -> Bed {
     let (accepted, held) = (
         Arc::new(AtomicU32::new(0)),
         Arc::new(AtomicBool::new(false)),
@@ -277,21 +274,27 @@ fn what_is_found_in_one_run_of_many_is_found() {
                 let held = Arc::clone(&held);
                 tokio::spawn(async move {
                     let served = timeout(super::DEADLINE, super::connection(&mut stream)).await;
-                    if served.is_err() && before >= BEFORE && !held.swap(true, Ordering::Relaxed) {
+                    if served.is_err() && before >= others && !held.swap(true, Ordering::Relaxed) {
                         std::future::pending::<()>().await;
                     }
                 });
             }
         }
     });
-    let outcome = bed
-        .tolerate(Verdict::Protocol)
+    bed.tolerate(Verdict::Protocol)
         .tolerate(Verdict::Lost)
-        .cases(10_000)
+        .cases(5_000)
         .keep_nothing()
-        .run();
-    assert!((1..10_000).contains(&outcome.cases), "{outcome}");
-    assert!(!outcome.is_clean(), "{outcome}");
+}
+
+#[test]
+fn what_is_found_in_one_run_of_many_is_found() {
+    // These are connections of generated cases. Now and then the one that is held is of a run to which only what clients
+    // got is compared; then the next server is tried.
+    let outcomes = (0..6).map(|nth| once(3_000 + 100 * nth).run());
+    let outcome = outcomes.into_iter().find(|outcome| !outcome.is_clean());
+    let outcome = outcome.expect("it is not so six times");
+    assert!((1..5_000).contains(&outcome.cases), "{outcome}");
     let says = outcome.to_string();
     let words: Vec<&str> = says.split_whitespace().collect();
     let line = "it was found once and not in 16 more runs of this seed, so that this server is not deterministic";
