@@ -439,6 +439,10 @@ impl Ledger {
                 if connection.server_shutdown.is_none() {
                     connection.client_waited = connection.client_closed.is_none();
                 }
+                // The task that has it unwinds, whoever's task it was taken for.
+                if std::thread::panicking() {
+                    connection.panicked.get_or_insert(at);
+                }
                 connection
                     .read_before_close
                     .get_or_insert(connection.server_read);

@@ -62,7 +62,13 @@ fn both_close_at_once(connection: &Connection) -> bool {
     closed.is_some() && closed == connection.client_closed
 }
 
-const ACQUITTED: [(&str, &[&str], Shown, &str); 13] = [
+/// A request is not answered, and the connection is closed.
+fn closed_unanswered(connection: &Connection) -> bool {
+    connection.requests.list.len() > connection.responses.complete
+        && connection.server_closed.is_some()
+}
+
+const ACQUITTED: [(&str, &[&str], Shown, &str); 14] = [
     (
         "each write fills the buffer and waits for a round trip, and the response's clock ends it",
         &["base", "refuses", "rate-limit", "drains-a-little"],
@@ -241,6 +247,22 @@ steps = [
   { do = "send", head = { method = "GET", target = "/big/0" } },
   { do = "read", bytes = "all" },
 ]"#,
+    ),
+    (
+        "a handler panics in a task that has not touched its connection yet, beside another one",
+        &["hands-back"],
+        closed_unanswered,
+        r#"seed = 1
+[[client]]
+count = 2
+steps = [
+  { do = "connect" },
+  { do = "send", head = { method = "GET", target = "/slow/0" } },
+  { do = "send", head = { method = "GET", target = "/" } },
+]
+[[server_event]]
+at = "1s"
+do = "handler_panic""#,
     ),
     (
         "where nothing takes time, it hangs on threads whether a server hears of a close before its own",

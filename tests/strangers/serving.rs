@@ -198,7 +198,7 @@ impl Hooks for HandsBack {
                         if let Err(mpsc::error::SendError((mut conn, _counted))) =
                             give.send((conn, counted))
                         {
-                            let _ = finish(&mut conn).await;
+                            let _ = exchanges(&*hooks, &mut conn).await;
                         }
                     }
                     Ok(false) => drop(finish(&mut conn).await),
@@ -214,11 +214,12 @@ impl Hooks for HandsBack {
             });
         }
         drop(listener);
-        // Those that were on their way back are idle.
+        // Those that were on their way back are idle, unless the next request is there already.
         given_back.close();
         while let Some((mut conn, counted)) = given_back.recv().await {
+            let hooks = Arc::clone(&self);
             tokio::spawn(async move {
-                let _ = finish(&mut conn).await;
+                let _ = exchanges(&*hooks, &mut conn).await;
                 drop(counted);
             });
         }

@@ -197,7 +197,7 @@ fn unlike(one: &Connection, other: &Connection, within: Duration) -> Option<Stri
         ("reset", reset(one), reset(other)),
     ];
     let differs = |(way, one, other): &(&str, Option<Duration>, Option<Duration>)| {
-        !near(*one, *other, within) && !(together && of_order(way))
+        !(near(*one, *other, within) || together && of_order(way))
     };
     let (way, one, other) = ways
         .find(differs)

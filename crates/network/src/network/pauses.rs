@@ -77,15 +77,18 @@ impl Network {
     }
 }
 
-/// Whether a blocking task of the runtime (`spawn_blocking`, `tokio::fs`, a name that is looked up) is queued or runs. tokio lets no
-/// simulated time pass until it has ended, and the network neither.
+/// Whether a blocking task of the runtime (`spawn_blocking`, `tokio::fs`, a name that is looked up) is queued or runs, or has just
+/// ended and the task that waits for it has not run since. tokio lets no simulated time pass until then, and the network neither.
 #[cfg(tokio_unstable)]
 fn is_offloaded() -> bool {
     Handle::try_current().is_ok_and(|runtime| {
         let metrics = runtime.metrics();
         let threads = metrics.num_blocking_threads();
+        // In this order: a thread wakes who waits for it, and is idle then.
         threads > 0
-            && (metrics.blocking_queue_depth() > 0 || threads > metrics.num_idle_blocking_threads())
+            && (metrics.blocking_queue_depth() > 0
+                || threads > metrics.num_idle_blocking_threads()
+                || metrics.global_queue_depth() > 0)
     })
 }
 
