@@ -135,7 +135,17 @@ fn unlike(one: &Connection, other: &Connection, within: Duration) -> Option<Stri
             one.bytes_out, other.bytes_out
         ));
     }
-    let pairs = one.responses.list.iter().zip(&other.responses.list);
+    let closed = |one: &Connection| one.server_closed.map(|(at, _)| at);
+    // Where both ends close within one instant, it hangs on the order within it, in which threads have a part, what came before
+    // the close, and who heard of the other first.
+    let at_once = |one: &Connection| closed(one).filter(|at| one.client_closed == Some(*at));
+    let together = at_once(one).zip(at_once(other));
+    let until = together.map_or(Duration::MAX, |(one, other)| one.min(other));
+    let responses = |one: &Connection| one.responses.list.partition_point(|it| it.at < until);
+    let (came, again) = (responses(one), responses(other));
+    let pairs = one.responses.list[..came]
+        .iter()
+        .zip(&other.responses.list[..again]);
     for (nth, (one, other)) in pairs.enumerate() {
         let nth = nth + 1;
         if one.status != other.status {
@@ -152,7 +162,9 @@ fn unlike(one: &Connection, other: &Connection, within: Duration) -> Option<Stri
         }
         let times = (Some(one.at), Some(other.at));
         let ends = (one.complete_at, other.complete_at);
-        if !near(times.0, times.1, within) || !near(ends.0, ends.1, within) {
+        let ended =
+            near(ends.0, ends.1, within) || together.is_some() && ends.0.or(ends.1) >= Some(until);
+        if !near(times.0, times.1, within) || !ended {
             return Some(format!(
                 "response {nth} came at {}, the second time at {}, or ended at another time",
                 spell(one.at),
@@ -160,11 +172,9 @@ fn unlike(one: &Connection, other: &Connection, within: Duration) -> Option<Stri
             ));
         }
     }
-    let (came, again) = (one.responses.list.len(), other.responses.list.len());
     if came != again {
         return Some(format!("{came} responses came, the second time {again}"));
     }
-    let closed = |one: &Connection| one.server_closed.map(|(at, _)| at);
     let reset = |one: &Connection| one.client_reset.map(|(at, _)| at);
     type At = fn(&Connection) -> Option<Duration>;
     let times: [(&str, At); 9] = [
@@ -178,13 +188,6 @@ fn unlike(one: &Connection, other: &Connection, within: Duration) -> Option<Stri
         ("dead with its process", |one| one.killed),
         ("met by a panic", |one| one.panicked),
     ];
-    // Where both ends close within one instant, who hears of the other first hangs on that instant's order, in which threads
-    // have a part.
-    let at_once = |one: &Connection| {
-        let ends = one.client_closed.zip(closed(one));
-        ends.is_some_and(|(client, server)| client == server)
-    };
-    let together = at_once(one) && at_once(other);
     let of_order = |way: &str| {
         matches!(
             way,
@@ -197,7 +200,7 @@ fn unlike(one: &Connection, other: &Connection, within: Duration) -> Option<Stri
         ("reset", reset(one), reset(other)),
     ];
     let differs = |(way, one, other): &(&str, Option<Duration>, Option<Duration>)| {
-        !(near(*one, *other, within) || together && of_order(way))
+        !(near(*one, *other, within) || together.is_some() && of_order(way))
     };
     let (way, one, other) = ways
         .find(differs)
