@@ -238,11 +238,13 @@ do = "shutdown""#,
         &["draws-ids"],
         second_through_a_small_window,
         r#"[network]
+mtu = 1
 receive_buffer = "1KiB"
 [[client]]
 steps = [
   { do = "connect" },
-  { do = "send", head = { method = "GET", target = "/" } },
+  { do = "send", all = [{ head = { method = "POST", target = "/stream", chunked = true } }, { chunk = 354 }], part = [0, 136] },
+  { do = "send", all = [{ chunk = 354 }, { last_chunk = true }], part = [64, 366] },
   { do = "await", status = "final", within = "1s" },
   { do = "send", head = { method = "GET", target = "/big/0" } },
   { do = "read", bytes = "all" },
