@@ -70,7 +70,7 @@ use crate::campaign::judge::again_as;
 use crate::campaign::shard::Shard;
 use crate::cell::Cell;
 use crate::contract::Contract;
-use crate::engine::Engine;
+use crate::engine::{Engine, doze};
 use crate::incident;
 use crate::net::TcpListener;
 use crate::run::Detail;
@@ -280,7 +280,9 @@ impl Bed {
             let serve = Arc::clone(&serve);
             Box::pin(async move {
                 let listener = given(listener);
-                let serving = spawn_local(async move { ended(&serve(listener, shutdown).await) });
+                let serving = spawn_local(doze::may_nap(async move {
+                    ended(&serve(listener, shutdown).await);
+                }));
                 // A panic of the server ends its task, as one of a server that is `Send` does.
                 if let Err(error) = serving.await
                     && error.is_panic()

@@ -264,7 +264,7 @@ fn left_out(run: &Run, dozes: bool) -> Option<String> {
         .shortest_period(run.search.until)
         .filter(|_| run.tasks.dozed() > 0)?;
     let when = match dozes {
-        true => "they were not run any further",
+        true => "they were run further only where something else woke them",
         false => "they were not run any further in the search at the end",
     };
     Some(format!(
@@ -303,7 +303,7 @@ impl Cell {
     ///
     /// On the leap engine, tasks of the server that repeat themselves doze, see [`Detail::dozes`]. Who wakes up periodically may do
     /// its duty only then, so where something is found the scenario is run again, and none of them dozes before the search: that run
-    /// counts. So does one with shorter pauses, where a task repeats itself without end and must not doze.
+    /// counts. Where a task repeats itself too often and must not doze, the pauses are shorter.
     pub fn of(
         engine: Engine,
         scenario: &Arc<Scenario>,
@@ -325,11 +325,18 @@ impl Cell {
         let start = Instant::now();
         let (mut base, mut dozes, mut cut) = (Arc::clone(scenario), detail.dozes, None);
         let mut played = server.fit(&base);
-        let (mut run, mut findings, dozed) = judged(engine, &played, server, detail);
-        if dozed && !findings.is_empty() || run.tasks.is_restless() {
-            dozes = false;
+        let (mut run, mut findings, mut dozed) = judged(engine, &played, server, detail);
+        if run.tasks.is_restless() {
             (base, cut) = affordable(scenario, &run);
             played = server.fit(&base);
+            (run, findings, dozed) = judged(engine, &played, server, detail);
+        }
+        if dozed && !findings.is_empty() || run.tasks.is_restless() {
+            dozes = false;
+            if cut.is_none() {
+                (base, cut) = affordable(scenario, &run);
+                played = server.fit(&base);
+            }
             let awake = Detail { dozes, ..detail };
             (run, findings, _) = judged(engine, &played, server, awake);
         }

@@ -1,7 +1,7 @@
 //! What carries the bytes and the clock of a run.
 
 mod descriptors;
-mod doze;
+pub(crate) mod doze;
 mod hooks;
 pub mod leap;
 mod process;

@@ -14,7 +14,7 @@
 mod rhythm;
 mod whose;
 
-pub use self::rhythm::Doze;
+pub use self::rhythm::{Doze, Poll};
 use self::rhythm::{Instants, Rhythm};
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
@@ -236,21 +236,24 @@ impl Tasks {
         self.declared.iter().any(at)
     }
 
-    /// A task is about to be polled, unless this gives true: then it dozes. Only for the server's own is the time asked.
-    pub(crate) fn polled(&mut self, id: Id, now: impl FnOnce() -> Duration) -> bool {
+    /// A task is about to be polled, if this says so. Only for the server's own is the time asked.
+    pub(crate) fn polled(&mut self, id: Id, now: impl FnOnce() -> Duration) -> Poll {
         if !self.dead.is_empty()
             && let Some(polls) = self.dead.get_mut(&id)
         {
             // What calls anything of the network ends by that, and drops what it has.
             *polls += 1;
-            return *polls > DEAD_POLLS_MAX && self.can_doze();
+            return match *polls > DEAD_POLLS_MAX && self.can_doze() {
+                true => Poll::Dozes,
+                false => Poll::Takes,
+            };
         }
         let Some(&place) = self.index.get(&id) else {
-            return false;
+            return Poll::Takes;
         };
         let task = &mut self.list[place as usize];
         if task.role != Role::Server {
-            return false;
+            return Poll::Takes;
         }
         let now = now();
         task.polls += 1;

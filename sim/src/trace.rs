@@ -25,7 +25,7 @@ use crate::ledger::Ledger;
 use crate::life::Life;
 use crate::packet::Packet;
 use crate::run::Detail;
-use crate::task::{Moved, Role, Tasks};
+use crate::task::{Moved, Poll, Role, Tasks};
 use hangup_network::{ConnectionId, Event as NetworkEvent, Side};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -417,8 +417,8 @@ impl Recorder {
         self.network_at(at, id, event);
     }
 
-    /// A task is about to be polled, unless this gives true: then it dozes.
-    pub(crate) fn polled(&mut self, task: tokio::task::Id) -> bool {
+    /// A task is about to be polled, if this says so.
+    pub(crate) fn polled(&mut self, task: tokio::task::Id) -> Poll {
         let Self { clock, tasks, .. } = self;
         tasks.polled(task, || clock.now())
     }

@@ -6,6 +6,7 @@ use hangup::Bed;
 use hangup::cell::Cell;
 use hangup::engine::Engine;
 use hangup::net::{TcpListener, TcpStream};
+use hangup::oracle;
 use hangup::run::Detail;
 use hangup::server::{Server, Shutdown};
 use hangup_scenario::{Scenario, Verdict};
@@ -221,27 +222,79 @@ async fn accepts_and_ticks(listener: TcpListener, period: Duration, deadline: Du
     }
 }
 
+/// What an accept loop that ticks, or comes back so often to look for something, is on the bed: `local` is one that is not `Send`.
+fn accepts_and(period: Duration, polls: bool, deadline: Duration, local: bool) -> Bed {
+    let serve = move |listener: TcpListener, _: Shutdown| async move {
+        if !polls {
+            return accepts_and_ticks(listener, period, deadline).await;
+        }
+        loop {
+            if let Ok(stream) = timeout(period, accepted(&listener)).await {
+                tokio::spawn(timeout(deadline, only_exchange(stream)));
+            }
+        }
+    };
+    match local {
+        true => Bed::local("accepts-and-ticks", serve),
+        false => Bed::new("accepts-and-ticks", serve),
+    }
+}
+
 #[test]
 fn an_accept_loop_may_tick() {
-    for (period, says) in [(PERIODS[0], "period 10 s"), (PERIODS[2], "period 1 ms")] {
-        let bed = |deadline| {
-            Bed::new("accepts-and-ticks", move |listener, _| {
-                accepts_and_ticks(listener, period, deadline)
-            })
-        };
-        let cell = judged(bed(DEADLINE), &long());
-        assert_eq!(cell.verdict(), Verdict::Clean, "{:?}", cell.findings);
-        // 29 h have 100 million ticks of a millisecond.
-        let polls = cell.run.tasks.server_polls();
-        assert!(polls < 500_000, "{period:?}: {polls}");
-        let cell = judged(bed(Duration::MAX), &long());
-        assert_eq!(cell.verdict(), Verdict::Hung, "{:?}", cell.findings);
-        let words = format!("nothing is armed that could end it but what repeats for ever, {says}");
-        assert!(
-            cell.findings[0].says.contains(&words),
-            "{:?}",
-            cell.findings
-        );
+    for (period, says) in PERIODS.into_iter().zip(["10 s", "1 s", "1 ms"]) {
+        for (polls, local) in [(false, false), (true, false), (false, true)] {
+            let bed = |deadline| accepts_and(period, polls, deadline, local);
+            let cell = judged(bed(DEADLINE), &long());
+            let what = (period, polls, local);
+            assert_eq!(
+                cell.verdict(),
+                Verdict::Clean,
+                "{what:?}: {:?}",
+                cell.findings
+            );
+            // 29 h have 100 million ticks of a millisecond, and an interval makes up for those in which it was not polled.
+            let polls = cell.run.tasks.server_polls();
+            assert!(polls < 10_000, "{what:?}: {polls}");
+            let cell = judged(bed(Duration::MAX), &long());
+            assert_eq!(
+                cell.verdict(),
+                Verdict::Hung,
+                "{what:?}: {:?}",
+                cell.findings
+            );
+            let words = format!(
+                "nothing is armed that could end it but what repeats for ever, period {says}"
+            );
+            let found = &cell.findings[0].says;
+            assert!(found.contains(&words), "{what:?}: {found}");
+        }
+    }
+}
+
+#[test]
+fn an_accept_loop_that_was_left_asleep_is_there_for_its_clients() {
+    // Each comes at a beat of the longest period, when the loop has been left alone for 15 min, and at last behind a restart.
+    let ask = r#"{ do = "send", head = { target = "/" } }, { do = "await", status = "final", within = "5s" }"#;
+    let steps = format!(
+        r#"{ask}, {{ do = "close" }}, {{ do = "stall", for = "900s" }}, {{ do = "reconnect" }}, {ask}, {{ do = "close" }},
+        {{ do = "stall", for = "900s" }}, {{ do = "reconnect" }}, {ask}, {{ do = "close" }}"#
+    );
+    for period in PERIODS {
+        for events in [&[][..], &[("1000s", "restart")]] {
+            let scenario = with_events(&steps, events);
+            let server: Arc<dyn Server> = accepts_and(period, false, DEADLINE, false).into();
+            let detail = Detail {
+                dozes: true,
+                ..Detail::JUDGED
+            };
+            let run = Engine::Leap.run(&scenario, &*server, detail);
+            assert_eq!(oracle::judge(&run), [], "{period:?}");
+            let answered = run.connections.iter().filter(|one| one.of_scenario());
+            let answered =
+                answered.filter(|one| one.responses.list.iter().any(|it| it.status == 200));
+            assert_eq!(answered.count(), 3, "{period:?}");
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn print(rounds: usize) {
     let (cases, long, short) = (generated(server), incident_1834(), short_1834());
     let block = |round: usize| cases.iter().cycle().skip(round * CASES).take(CASES);
     let crowds = SCALES.map(|count| (count, crowd(count)));
-    let ticking = tickers::PERIODS.map(tickers::server);
+    let ticking = tickers::TICKS.map(tickers::server);
     let ticked: Vec<_> = ticking.iter().map(|server| generated(&**server)).collect();
     let mut contestants = vec![
         Contestant::new("generated case, run and judged", CASES, |round| {

@@ -4,24 +4,40 @@ use hangup::Bed;
 use hangup::net::{TcpListener, TcpStream};
 use hangup::server::Server;
 use hangup_scenario::Verdict;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::time::{interval, sleep, timeout};
 
-/// How often each ticks, if it does.
-pub(crate) const PERIODS: [Option<Duration>; 4] = [
+/// What ticks in each.
+pub(crate) const TICKS: [Option<Tick>; 7] = [
     None,
-    Some(Duration::from_secs(10)),
-    Some(Duration::from_secs(1)),
-    Some(Duration::from_millis(1)),
+    Some(Tick::Task(Duration::from_secs(10))),
+    Some(Tick::Task(Duration::from_secs(1))),
+    Some(Tick::Task(Duration::from_millis(1))),
+    Some(Tick::Accept(Duration::from_secs(10))),
+    Some(Tick::Accept(Duration::from_secs(1))),
+    Some(Tick::Accept(Duration::from_millis(1))),
 ];
 
-pub(crate) const NAMES: [&str; 4] = [
+/// What ticks, and how often.
+#[derive(Clone, Copy)]
+pub(crate) enum Tick {
+    /// A task of its own.
+    Task(Duration),
+    /// The accept loop.
+    Accept(Duration),
+}
+
+pub(crate) const NAMES: [&str; 7] = [
     "generated case, a small server",
     "the same, with a ticker of 10 s",
     "the same, with a ticker of 1 s",
     "the same, with a ticker of 1 ms",
+    "the same, accept loop ticks, 10 s",
+    "the same, accept loop ticks, 1 s",
+    "the same, accept loop ticks, 1 ms",
 ];
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -39,8 +55,8 @@ async fn exchange(mut stream: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn serve(listener: TcpListener, period: Option<Duration>) {
-    if let Some(period) = period {
+async fn serve(listener: TcpListener, ticks: Option<Tick>) {
+    if let Some(Tick::Task(period)) = ticks {
         tokio::spawn(async move {
             let mut ticks = interval(period);
             loop {
@@ -48,17 +64,28 @@ async fn serve(listener: TcpListener, period: Option<Duration>) {
             }
         });
     }
+    let mut own = match ticks {
+        Some(Tick::Accept(period)) => Some(interval(period)),
+        _ => None,
+    };
+    let mut ticked = async move || match &mut own {
+        Some(ticks) => drop(ticks.tick().await),
+        None => pending().await,
+    };
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(timeout(DEADLINE, exchange(stream)))),
-            Err(_) => sleep(Duration::from_millis(100)).await,
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(tokio::spawn(timeout(DEADLINE, exchange(stream)))),
+                Err(_) => sleep(Duration::from_millis(100)).await,
+            },
+            () = ticked() => {}
         }
     }
 }
 
-/// The server that ticks so often.
-pub(crate) fn server(period: Option<Duration>) -> Arc<dyn Server> {
-    let serve = move |listener, _| serve(listener, period);
+/// The server that ticks like that.
+pub(crate) fn server(ticks: Option<Tick>) -> Arc<dyn Server> {
+    let serve = move |listener, _| serve(listener, ticks);
     let bed = Bed::new("ticks", serve).keep_nothing();
     // It answers whatever is asked, and before a body is there.
     bed.tolerate(Verdict::Protocol)

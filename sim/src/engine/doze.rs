@@ -5,7 +5,11 @@
 //! unwinds, the scheduler is put back as it was, and the task counts as notified for ever: nothing that wakes it
 //! puts it on the queue again, and it is dropped with its runtime. A tokio that does something else is found by the
 //! test below; then `Tasks::may_doze` is not to be called.
+//!
+//! A task that runs in [`may_nap`] is not lost by that: a single poll of it is left out, and whatever wakes it next has it polled.
 
+use crate::trace::record;
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
@@ -17,6 +21,29 @@ struct Dozes;
 /// The task that is about to be polled dozes. Called in the hook for that, below [`through`], and nowhere else.
 pub(super) fn now() {
     resume_unwind(Box::new(Dozes));
+}
+
+thread_local! {
+    /// The poll that begins now is to be left out.
+    static NAPS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The poll that is about to take place is left out. Called in the hook for that, for tasks that run in [`may_nap`].
+pub(super) fn nap() {
+    NAPS.set(true);
+}
+
+/// What a task of the server consists of, so that it can nap.
+pub(crate) async fn may_nap<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    if let Some(task) = tokio::task::try_id() {
+        record(|recorder| recorder.tasks.can_nap(task));
+    }
+    poll_fn(|cx| match NAPS.take() {
+        true => Poll::Pending,
+        false => future.as_mut().poll(cx),
+    })
+    .await
 }
 
 /// Follows `course` to its end by `block_on`, which is left and entered again where a task dozes. That polls the course, so it

@@ -1,7 +1,7 @@
 //! What tokio's hooks tell of the tasks of a run: births, polls, deaths.
 
 use super::{doze, watchdog};
-use crate::task::Role;
+use crate::task::{Poll, Role};
 use crate::trace::{Actor, Recorder, record};
 use std::time::Duration;
 use tokio::runtime::Builder;
@@ -31,8 +31,10 @@ pub(super) fn enter_tasks(builder: &mut Builder) -> &mut Builder {
         })
         .on_before_task_poll(|task| {
             watchdog::beat();
-            if record(|recorder| recorder.polled(task.id())) == Some(true) {
-                doze::now();
+            match record(|recorder| recorder.polled(task.id())) {
+                Some(Poll::Dozes) => doze::now(),
+                Some(Poll::Naps) => doze::nap(),
+                Some(Poll::Takes) | None => {}
             }
         })
         .on_task_terminate(|task| {

@@ -1,17 +1,32 @@
 //! What tasks of the server repeat. A task that ticks (metrics that are flushed, a pool that is reaped) would keep the clock
 //! of a run from leaping. So each task has a rhythm: how often in a row it has been polled at one distance of time, with
 //! nothing at all happening at those instants. After so many such beats it *dozes*, if the engine can do that: it is
-//! never polled again.
+//! never polled again. A task that the engine has spawned itself *naps* instead: this beat is left out, so that its timer is
+//! not set again, and whatever else wakes it has it polled as before.
 //!
-//! A run in which a task dozed says nothing against a server: see [`Cell`](crate::cell::Cell).
+//! A run in which a task dozed or napped says nothing against a server: see [`Cell`](crate::cell::Cell).
 
 use super::{Role, Task, Tasks};
 use std::time::Duration;
+use tokio::task::Id;
 
 /// What has had so many beats in a row goes on like that.
 const BEATS_FOR_EVER: u32 = 1_000;
 /// Where tasks may doze, a run ends when one that must not has had so many.
 const BEATS_RESTLESS: u32 = 50_000;
+/// The same for one that napped through more than this: a `tokio::time::Interval` makes up for every beat.
+const BEATS_NAPPED: u128 = 1_000_000;
+
+/// What becomes of a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// It takes place.
+    Takes,
+    /// It is left out; the task's wrapper returns `Pending`.
+    Naps,
+    /// It is left out, and so are all that would follow.
+    Dozes,
+}
 
 /// When tasks doze.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +51,10 @@ pub(super) struct Rhythm {
     beats: u32,
     /// Nothing has happened at the last one so far.
     idle: bool,
+    /// It was not polled at the last one, and has not been since.
     dozes: bool,
+    /// It is in a wrapper that can leave out a single poll.
+    can_nap: bool,
 }
 
 impl Rhythm {
@@ -48,7 +66,13 @@ impl Rhythm {
             beats: 0,
             idle: false,
             dozes: false,
+            can_nap: false,
         }
+    }
+
+    /// How many beats were left out by `now`.
+    fn napped(&self, now: Duration) -> u128 {
+        now.saturating_sub(self.at).as_nanos() / self.period.as_nanos().max(1)
     }
 
     /// The task is polled; false if that is part of the last beat.
@@ -140,41 +164,66 @@ impl Tasks {
         }
     }
 
-    /// The server's task at `place` is about to be polled; true if it is to doze instead.
-    pub(super) fn beat(&mut self, place: u32, now: Duration) -> bool {
+    /// The task can leave out single polls.
+    pub(crate) fn can_nap(&mut self, id: Id) {
+        if let Some(&place) = self.index.get(&id) {
+            self.list[place as usize].rhythm.can_nap = true;
+        }
+    }
+
+    /// The server's task at `place` is about to be polled.
+    pub(super) fn beat(&mut self, place: u32, now: Duration) -> Poll {
         let instants = &mut self.instants;
         instants.reach(now);
         let task = &mut self.list[place as usize];
         let rhythm = &mut task.rhythm;
+        if rhythm.dozes && rhythm.napped(now) > BEATS_NAPPED {
+            self.restless(now);
+            return Poll::Takes;
+        }
+        rhythm.dozes = false;
         if !rhythm.beats(now) {
-            return false;
+            return Poll::Takes;
         }
         match instants.stirred {
             true => rhythm.idle = false,
             false => instants.polled.push(place),
         }
         let Some(doze) = instants.doze else {
-            return false;
+            return Poll::Takes;
         };
         if rhythm.beats < doze.after {
-            return false;
+            return Poll::Takes;
+        }
+        if rhythm.can_nap {
+            // At an instant at which something happens, that may be what has woken it.
+            if instants.stirred {
+                return Poll::Takes;
+            }
+            rhythm.dozes = true;
+            instants.dozed += 1;
+            return Poll::Naps;
         }
         // What waits for connections, or serves several, is woken by others, too.
         let serves = (task.accepts || task.shared) && !doze.acceptors;
         if serves || doze.only_roots && !(task.root || task.background) {
             if serves && rhythm.beats == BEATS_RESTLESS {
-                instants.restless = true;
-                self.exhausted.get_or_insert(now);
-                self.wake_guard();
+                self.restless(now);
             }
-            return false;
+            return Poll::Takes;
         }
         rhythm.dozes = true;
         instants.dozed += 1;
-        true
+        Poll::Dozes
     }
 
-    /// The run was ended since a task that was to doze by now must not: it would have gone on.
+    fn restless(&mut self, now: Duration) {
+        self.instants.restless = true;
+        self.exhausted.get_or_insert(now);
+        self.wake_guard();
+    }
+
+    /// The run was ended since a task that was to doze by now must not, or had napped for too long: it would have gone on.
     pub(crate) fn is_restless(&self) -> bool {
         self.instants.restless
     }

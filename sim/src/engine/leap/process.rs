@@ -3,6 +3,7 @@
 use super::warm::{self, Requests};
 use super::{hosts, now, with_world};
 use crate::contract::Contract;
+use crate::engine::doze;
 use crate::engine::process::{self, Ordered, TIMERS};
 use crate::life::Down;
 use crate::residue;
@@ -56,7 +57,7 @@ impl<'a> Process<'a> {
         residue::begins(self.server.residues());
         let serving = self.server.serve(listener, signal);
         tokio::spawn(async move {
-            serving.await;
+            doze::may_nap(serving).await;
             if record(|recorder| process::returned(recorder, instance)) == Some(true) {
                 kill();
             }
