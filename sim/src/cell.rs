@@ -268,7 +268,7 @@ fn left_out(run: &Run, dozes: bool) -> Option<String> {
         false => "they were not run any further in the search at the end",
     };
     Some(format!(
-        "tasks of the server repeat themselves for ever, period {}: {when}",
+        "tasks repeat themselves for ever, period {}: {when}",
         spell(period)
     ))
 }

@@ -118,6 +118,11 @@ pub trait Server: Send + Sync {
         "/".into()
     }
 
+    /// The target that answers with so many bytes as the number says that stands where it has `{}`.
+    fn sized_target(&self) -> Option<Arc<str>> {
+        Some("/big/{}".into())
+    }
+
     /// The target that switches to a protocol in which everything is sent back.
     fn upgrade_target(&self) -> Option<Arc<str>> {
         Some(app::tunnel::TARGET.into())

@@ -26,7 +26,7 @@ use crate::life::Life;
 use crate::packet::Packet;
 use crate::run::Detail;
 use crate::task::{Moved, Poll, Role, Tasks};
-use hangup_network::{ConnectionId, Event as NetworkEvent, Side};
+use hangup_network::{Caller, ConnectionId, Event as NetworkEvent, Side};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::panic::Location;
@@ -76,8 +76,8 @@ pub struct Recorder {
     packets: Option<(usize, Vec<Packet>)>,
     /// The cells of its connections' lives that it has reached.
     pub(crate) reached: Reached,
-    /// The task of the server that is calling connect.
-    connects: Option<tokio::task::Id>,
+    /// Who is calling connect.
+    connects: Caller,
     /// Connections, as the network saw them.
     pub ledger: Ledger,
     /// Tasks, as the runtime saw them.
@@ -125,7 +125,7 @@ impl Recorder {
             phases: Phases::default(),
             packets: detail.packets.map(|most| (most, Vec::new())),
             reached: Reached::default(),
-            connects: None,
+            connects: Caller::Client,
             ledger,
             tasks: Tasks::default(),
             life: Life::default(),
@@ -276,13 +276,16 @@ impl Recorder {
         }
     }
 
-    /// The task that is running connects: true if it is the server's.
-    pub(crate) fn connects(&mut self) -> bool {
+    /// The task that is running connects: for whom?
+    pub(crate) fn connects(&mut self) -> Caller {
         let task = tokio::task::try_id().and_then(|task| self.tasks.get(task));
-        let own = task.is_some_and(|task| task.role != Role::Harness);
-        let server = task.is_some_and(|task| task.role == Role::Server);
-        self.connects = server.then(|| tokio::task::try_id()).flatten();
-        own
+        let caller = match task.map(|task| task.role) {
+            Some(Role::Server) => Caller::Tested,
+            Some(Role::Peer) => Caller::Beside,
+            Some(Role::Harness) | None => Caller::Client,
+        };
+        self.connects = caller;
+        caller
     }
 
     fn moved(&mut self, at: Duration, moved: Moved) {
@@ -430,8 +433,11 @@ impl Recorder {
         }
         match event {
             NetworkEvent::Connecting => {
-                if let Some(task) = self.connects.take() {
+                let caller = std::mem::replace(&mut self.connects, Caller::Client);
+                if caller != Caller::Client {
                     self.ledger.own(at, id.0);
+                }
+                if let (Caller::Tested, Some(task)) = (caller, tokio::task::try_id()) {
                     self.tasks.connected(task, id.0);
                 }
             }

@@ -17,7 +17,7 @@ use crate::buffers::{Buffers, SEGMENT_LEAST};
 use crate::config::Link;
 use crate::lane::{Cause, Lane, Segment};
 use crate::medium::Medium;
-use crate::observer::{ConnectionId, Event, Side};
+use crate::observer::{Caller, ConnectionId, Event, Side};
 use crate::random::Random;
 use crate::readiness::Place;
 use std::io;
@@ -41,8 +41,8 @@ pub(crate) struct Connection {
     pub(crate) link: Link,
     /// Acknowledgements may come late, or not at all: the link loses segments, or was changed.
     pub(crate) unreliable: bool,
-    /// The process that serves has made it.
-    pub(crate) own: bool,
+    /// Who has made it.
+    pub(crate) caller: Caller,
     /// It came to a listener of the process that is tested.
     pub(crate) tested: bool,
     /// The client's host is gone.
@@ -77,7 +77,7 @@ impl Connection {
             listener: None,
             unreliable: link.loss > 0.0,
             link,
-            own: false,
+            caller: Caller::Client,
             tested: true,
             vanished: false,
             lanes: [lane(Side::Client), lane(Side::Server)],
@@ -109,7 +109,7 @@ impl Connection {
     /// Is this end one of the process that is tested?
     pub(crate) fn is_of_tested(&self, side: Side) -> bool {
         match side {
-            Side::Client => self.own,
+            Side::Client => self.caller == Caller::Tested,
             Side::Server => self.tested,
         }
     }
@@ -148,7 +148,7 @@ impl Connection {
 
     /// The task that is running polls this end.
     pub(crate) fn used(&mut self, side: Side, medium: &mut Medium) {
-        if side == Side::Client && !self.own {
+        if side == Side::Client && self.caller == Caller::Client {
             return;
         }
         let task = tokio::task::try_id();

@@ -94,7 +94,7 @@ pub use address::{ToSocketAddrs, lookup_host};
 pub use config::{BlackHole, Config, Link, ResetPolicy};
 pub use listener::TcpListener;
 pub use netstat::{Socket, State};
-pub use observer::{ConnectionId, Event, Observer, Side};
+pub use observer::{Caller, ConnectionId, Event, Observer, Side};
 pub use packet::{Packet, SynOptions};
 pub use socket::TcpSocket;
 pub use stream::{

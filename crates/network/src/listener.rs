@@ -3,6 +3,7 @@
 use crate::address::ToSocketAddrs;
 use crate::agenda::Key;
 use crate::network::Host;
+use crate::observer::Caller;
 use crate::readiness::Place;
 use crate::stream::{TcpStream, leaf};
 use crate::world::{current, down, process_died, with};
@@ -115,12 +116,11 @@ impl TcpListener {
                 let next = network.listener(self.key);
                 let next = next.and_then(|listener| listener.queue.front().copied());
                 // The peer of a connection that the process has made stands for another process, on another host.
-                let mut own = |key| {
-                    network
-                        .get(key)
-                        .is_some_and(|(connection, _)| connection.own)
+                let mut of_client = |key| {
+                    let connection = network.get(key).map(|(connection, _)| connection);
+                    connection.is_none_or(|connection| connection.caller == Caller::Client)
                 };
-                if next.is_some_and(|key| !own(key)) && network.is_out_of_descriptors() {
+                if next.is_some_and(&mut of_client) && network.is_out_of_descriptors() {
                     return Poll::Ready(Err(io::Error::from_raw_os_error(TOO_MANY_OPEN_FILES)));
                 }
                 if let Some(socket) = network.accept(self.key) {

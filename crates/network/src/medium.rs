@@ -3,7 +3,7 @@
 use crate::agenda::{Agenda, Entry, Key, What};
 use crate::buffers::Memory;
 use crate::config::Config;
-use crate::observer::{ConnectionId, Event, Observer, Side};
+use crate::observer::{Caller, ConnectionId, Event, Observer, Side};
 use crate::packet::Packet;
 use std::task::Waker;
 use tokio::time::Instant;
@@ -119,8 +119,8 @@ impl Medium {
         self.observer.is_called_by_dead()
     }
 
-    pub(crate) fn is_own_connect(&mut self) -> bool {
-        self.observer.is_own_connect()
+    pub(crate) fn caller(&mut self) -> Caller {
+        self.observer.caller()
     }
 
     /// Shows a packet to the observer.

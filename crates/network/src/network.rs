@@ -11,7 +11,7 @@ use crate::config::{BlackHole, Config, Link};
 use crate::connection::{Connection, Due, Holder, Life};
 use crate::lane::Segment;
 use crate::medium::Medium;
-use crate::observer::{ConnectionId, Event, Observer, Side};
+use crate::observer::{Caller, ConnectionId, Event, Observer, Side};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::task::Waker;
@@ -195,8 +195,8 @@ impl Network {
             && connection.end_ref(side).holder == Holder::Application
         {
             connection.close(side, medium);
-            let own = connection.own;
-            if !own && side == Side::Server {
+            let of_client = connection.caller == Caller::Client;
+            if of_client && side == Side::Server {
                 self.descriptors.closed();
             }
             self.release(key);
@@ -307,8 +307,8 @@ impl Network {
                 task: tokio::task::try_id(),
             },
         );
-        let own = connection.own;
-        if !own {
+        let of_client = connection.caller == Caller::Client;
+        if of_client {
             self.descriptors.accepted();
         }
         self.socket(key, Side::Server)

@@ -56,10 +56,9 @@ pub trait Observer {
         let _ = (connection, by);
     }
 
-    /// Whether the connect that is being called is one of the process that serves, such as to a database. Both ends
-    /// of such a connection die with that process.
-    fn is_own_connect(&mut self) -> bool {
-        false
+    /// Who calls the connect that is being called.
+    fn caller(&mut self) -> Caller {
+        Caller::Client
     }
 
     /// Whether the task that is running belongs to a process that was killed. It is asked at connects.
@@ -78,6 +77,17 @@ pub trait Observer {
     fn packet(&mut self, connection: ConnectionId, packet: &Packet<'_>) {
         let _ = (connection, packet);
     }
+}
+
+/// Who connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A client of the process that serves.
+    Client,
+    /// The process that serves, such as to a database: this end of the connection dies with that process.
+    Tested,
+    /// Another host, such as that database to a third one.
+    Beside,
 }
 
 /// An observer that looks away.

@@ -174,6 +174,10 @@ impl Server for Own {
         target.unwrap_or_else(|| "/".into())
     }
 
+    fn sized_target(&self) -> Option<Arc<str>> {
+        self.patterns(&[Route::Big]).pop()
+    }
+
     fn upgrade_target(&self) -> Option<Arc<str>> {
         self.patterns(&[Route::Upgrade]).pop()
     }

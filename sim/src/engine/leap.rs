@@ -28,7 +28,7 @@ use crate::task::{Doze, POLLS_MAX, Role};
 use crate::trace::{self, Actor, Clock, PausedClock, Recorder, record};
 use crate::transport::{Dialer, Listener};
 use hangup_network::{
-    Config, ConnectionId, Event, Observer, Packet, ResetPolicy, Side, TcpListener, World,
+    Caller, Config, ConnectionId, Event, Observer, Packet, ResetPolicy, Side, TcpListener, World,
 };
 use hangup_scenario::{Rst, Scenario};
 use std::cell::RefCell;
@@ -78,8 +78,8 @@ impl Observer for Observe {
         task.is_some_and(|task| record(|recorder| recorder.tasks.is_dead(task)).unwrap_or_default())
     }
 
-    fn is_own_connect(&mut self) -> bool {
-        record(Recorder::connects).unwrap_or_default()
+    fn caller(&mut self) -> Caller {
+        record(Recorder::connects).unwrap_or(Caller::Client)
     }
 
     fn wants_packets(&self) -> bool {

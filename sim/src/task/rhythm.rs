@@ -206,7 +206,8 @@ impl Tasks {
         }
         // What waits for connections, or serves several, is woken by others, too.
         let serves = (task.accepts || task.shared) && !doze.acceptors;
-        if serves || doze.only_roots && !(task.root || task.background) {
+        let is_root = task.root || task.background || task.role == Role::Peer;
+        if serves || doze.only_roots && !is_root {
             if serves && rhythm.beats == BEATS_RESTLESS {
                 self.restless(now);
             }
@@ -233,10 +234,10 @@ impl Tasks {
         self.instants.dozed
     }
 
-    /// The shortest period of all that repeats for ever in the server, in a run that ended then.
+    /// The shortest period of all that repeats for ever in the server or a host that it calls, in a run that ended then.
     pub fn shortest_period(&self, end: Duration) -> Option<Duration> {
         let alive = self.list.iter();
-        let alive = alive.filter(|task| task.role == Role::Server && task.ended.is_none());
+        let alive = alive.filter(|task| task.role != Role::Harness && task.ended.is_none());
         alive.filter_map(|task| task.repeats(end)).min()
     }
 }

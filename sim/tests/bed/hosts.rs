@@ -2,12 +2,18 @@
 
 use crate::{DEADLINE, connection, serve};
 use hangup::Bed;
+use hangup::cell::Cell;
+use hangup::engine::Engine;
 use hangup::net::{TcpListener, TcpSocket, TcpStream};
-use hangup_scenario::Verdict;
+use hangup::run::Detail;
+use hangup::server::Server;
+use hangup_scenario::{Scenario, Verdict};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 /// As people write it: two listeners, the one for metrics first.
 async fn run(deadline: Duration) -> io::Result<()> {
@@ -147,4 +153,63 @@ fn a_peer_that_falls_silent_shows_who_waits_for_it_without_a_deadline() {
 #[should_panic(expected = "it takes the form host:port")]
 fn the_address_of_a_peer_is_a_host_and_a_port() {
     drop(Bed::new("given", |listener, _| serve(listener, DEADLINE)).peer("db", |_| async {}));
+}
+
+/// A cache in front of a disk: it keeps one connection to that for ever, and looks after it once a second.
+async fn cache(listener: TcpListener, lost: Arc<AtomicUsize>) -> io::Result<()> {
+    let mut disk = TcpStream::connect("disk:1").await?;
+    let mut ticks = interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (mut stream, _) = accepted?;
+                disk.write_all(b"?").await?;
+                let answer = disk.read_u8().await;
+                lost.fetch_add(usize::from(answer.is_err()), Ordering::Relaxed);
+                tokio::spawn(async move { stream.write_u8(answer?).await });
+            }
+            _ = ticks.tick() => {}
+        }
+    }
+}
+
+#[test]
+fn a_peer_outlives_the_server_and_may_tick() {
+    let lost = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&lost);
+    let server: Arc<dyn Server> = Bed::new("relays", |listener, _| relays(listener, DEADLINE))
+        .peer("disk:1", |listener: TcpListener| async move {
+            let (mut stream, _) = listener.accept().await?;
+            loop {
+                stream.read_u8().await?;
+                stream.write_u8(b'!').await?;
+            }
+            #[expect(unreachable_code, reason = "it gives the block its type")]
+            io::Result::Ok(())
+        })
+        .peer("db:5432", move |listener| {
+            cache(listener, Arc::clone(&counts))
+        })
+        .into();
+    let text = r#"
+        name = "restarted"
+        [[client]]
+        steps = [
+            { do = "connect" }, { do = "send", head = { target = "/" } }, { do = "await", status = "final", within = "5s" }, { do = "close" },
+            { do = "stall", for = "20h" }, { do = "reconnect" },
+            { do = "send", head = { target = "/" } }, { do = "await", status = "final", within = "5s" }, { do = "close" },
+        ]
+        [[server_event]]
+        at = "1h"
+        do = "restart"
+    "#;
+    let scenario = Scenario::from_toml("restarted", text.to_owned()).expect("a scenario");
+    let cell = Cell::of(Engine::Leap, &Arc::new(scenario), &*server, Detail::TOLD);
+    assert_eq!(cell.findings, []);
+    let answered = cell.run.connections.iter().filter(|one| one.of_scenario());
+    let answered = answered.filter(|one| one.responses.list.iter().any(|it| it.status == 200));
+    assert_eq!(answered.count(), 2);
+    assert_eq!(lost.load(Ordering::Relaxed), 0);
+    let says = cell.run.caveats.join("\n");
+    assert!(says.contains("for ever, period 1 s"), "{says}");
 }

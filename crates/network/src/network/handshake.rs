@@ -6,7 +6,7 @@ use crate::agenda::Key;
 use crate::config::Link;
 use crate::connection::{Holder, Life};
 use crate::lane::{Cause, Segment};
-use crate::observer::{Event, Side};
+use crate::observer::{Caller, Event, Side};
 use crate::readiness::{Place, Waiters};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -172,15 +172,15 @@ impl Network {
             true => SocketAddr::new(ip, to.port()),
             false => to,
         };
-        let own = self.medium.is_own_connect();
-        let link = link.unwrap_or_else(|| match own {
+        let caller = self.medium.caller();
+        let link = link.unwrap_or_else(|| match caller {
+            Caller::Client => self.link(),
             // What befalls the clients' network befalls no database.
-            true => Link::NEARBY,
-            false => self.link(),
+            Caller::Tested | Caller::Beside => Link::NEARBY,
         });
         let key = self.insert((from, to), link);
         if let Some((connection, medium)) = self.get(key) {
-            connection.own = own;
+            connection.caller = caller;
             medium.tell(connection.id, Event::Connecting);
             connection.launch(Side::Client, Segment::Syn, medium);
         }

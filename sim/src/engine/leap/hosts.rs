@@ -1,6 +1,7 @@
 //! The hosts of a run: how the server comes to its listener, and the hosts that it calls.
 
 use super::ADDRESS;
+use crate::engine::doze;
 use crate::net;
 use crate::server::{Listens, Server};
 use crate::transport::Listener;
@@ -44,7 +45,8 @@ pub(super) async fn start_peers(server: &dyn Server, world: &World) {
         let address = SocketAddr::new(peer.ip, peer.port);
         match TcpListener::bind_beside(address).await {
             Ok(listener) => {
-                tokio::spawn((peer.serve)(net::TcpListener(listener, None)));
+                let serving = (peer.serve)(net::TcpListener(listener, None));
+                tokio::spawn(doze::may_nap(serving));
             }
             Err(error) => panic!("Bed::peer: {address} cannot be bound: {error}"),
         }

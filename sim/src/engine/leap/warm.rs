@@ -19,7 +19,7 @@ const MORE: u32 = 16;
 const CROWD_MAX: u32 = 256;
 /// So many different requests are made at most.
 const REQUESTS_MAX: usize = 64;
-/// The longest body that is sent.
+/// The longest body that is sent, or asked for where a target says how long it is to be.
 const BODY_MAX: u64 = 1_000;
 /// All have connected when the first one asks.
 const GATHERING: Duration = Duration::from_millis(100);
@@ -34,18 +34,30 @@ const VISITED: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     http: bool,
-    /// Every request, the plain one first; none is that nobody knows what to say.
-    list: Vec<Option<Arc<[u8]>>>,
+    /// Every request, the plain one first.
+    list: Vec<Request>,
     /// How many clients come.
     crowd: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Request {
+    /// None: nobody knows what to say.
+    bytes: Option<Arc<[u8]>>,
+    /// Its answer is large, whatever is asked.
+    large: bool,
 }
 
 impl Requests {
     /// Those for every target of a scenario.
     pub(super) fn of(scenario: &Scenario, server: &dyn Server) -> Self {
         let http = server.speaks_http();
-        let mut list = vec![server.fresh_request().map(Into::into)];
+        let mut list = vec![Request {
+            bytes: server.fresh_request().map(Into::into),
+            large: false,
+        }];
         let steps = || scenario.clients.iter().flat_map(|client| &client.steps);
+        let sized = server.sized_target();
         let sent = steps().filter_map(|step| match step {
             Step::Send(send) => Some(&send.what),
             _ => None,
@@ -57,9 +69,11 @@ impl Requests {
                 _ => None,
             };
             if let Some(head) = head {
-                let request = Some(well_behaved(&head).into());
-                if !list.contains(&request) && list.len() < REQUESTS_MAX {
-                    list.push(request);
+                let bytes = Some(well_behaved(&head, sized.as_deref()).into());
+                let known = list.iter().any(|request| request.bytes == bytes);
+                if !known && list.len() < REQUESTS_MAX {
+                    let large = sized.as_deref() == Some(&*head.target);
+                    list.push(Request { bytes, large });
                 }
             }
         }
@@ -82,15 +96,19 @@ impl Requests {
     }
 
     fn come(&self, scenario: &Arc<Scenario>, gathering: Duration) -> Vec<JoinHandle<()>> {
-        let requests = self
-            .list
-            .iter()
-            .cycle()
-            .take((self.crowd as usize).max(self.list.len()));
-        let visits = requests.cloned().map(|request| {
-            let (scenario, http) = (Arc::clone(scenario), self.http);
+        let crowd = (self.crowd as usize).max(self.list.len());
+        // No more clients than the scenario's ask for what is large at a time.
+        let mut large = 1 + self.crowd.saturating_sub(MORE);
+        let requests = self.list.iter().cycle().take(crowd);
+        let visits = requests.map(|request| {
+            let taken = match request.large {
+                true => large.checked_sub(1).map(|left| large = left).is_some(),
+                false => true,
+            };
+            let request = if taken { request } else { &self.list[0] };
+            let (scenario, http, bytes) = (Arc::clone(scenario), self.http, request.bytes.clone());
             tokio::spawn(Box::pin(async move {
-                let asked = (http, request.as_deref());
+                let asked = (http, bytes.as_deref());
                 probe::visits(Dialer::Leap(ADDRESS), &scenario.network, asked, gathering).await;
             }))
         });
@@ -114,13 +132,23 @@ fn written_out(bytes: &[u8]) -> Option<Head> {
     Some(head)
 }
 
+/// The target with a number of [`BODY_MAX`] at most where `sized` has `{}`: what a handler starts hangs on no more of it.
+fn cheap(target: &str, sized: &str) -> Option<String> {
+    let (before, behind) = sized.split_once("{}")?;
+    let number = target.strip_prefix(before)?.strip_suffix(behind)?;
+    let bytes: u64 = number.parse().ok()?;
+    Some(format!("{before}{}{behind}", bytes.min(BODY_MAX)))
+}
+
 /// A request for the same, of a client that does all as it should.
-fn well_behaved(head: &Head) -> Vec<u8> {
+fn well_behaved(head: &Head, sized: Option<&str>) -> Vec<u8> {
     let body = match (head.length, head.chunked) {
         (None, false) => None,
         (length, _) => Some(length.unwrap_or(BODY_MAX).min(BODY_MAX)),
     };
+    let target = sized.and_then(|sized| cheap(&head.target, sized));
     let head = Head {
+        target: target.map_or_else(|| head.target.clone(), Into::into),
         version: Version::Http11,
         host: Host::Default,
         length: body,
@@ -178,5 +206,31 @@ pub(super) async fn keep_visiting(requests: Requests, scenario: Arc<Scenario>) {
         if closed == Some(true) {
             settled(requests.come(&scenario, GATHERING)).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visitors_ask_for_little() {
+        for (target, sized, asked) in [
+            ("/big/4711000", "/big/{}", Some("/big/1000")),
+            ("/big/7", "/big/{}", Some("/big/7")),
+            (
+                "/file?size=5000&x=1",
+                "/file?size={}&x=1",
+                Some("/file?size=1000&x=1"),
+            ),
+            ("/big/x", "/big/{}", None),
+            ("/slow/2000", "/big/{}", None),
+            ("/file.bin", "/file.bin", None),
+        ] {
+            assert_eq!(cheap(target, sized).as_deref(), asked, "{target} {sized}");
+        }
+        let head = Head::new("GET", "/big/16000000");
+        let request = well_behaved(&head, Some("/big/{}"));
+        assert!(request.starts_with(b"GET /big/1000 HTTP/1.1\r\n"));
     }
 }
