@@ -34,6 +34,7 @@ use crate::server::{self, Server};
 use crate::{cell::Cell, healthy, incident};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use hangup_scenario::nearest::did_you_mean;
 use hangup_scenario::{Scenario, Verdict};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -42,7 +43,7 @@ use std::sync::Arc;
 
 /// Is there anything a client can do that keeps a connection alive past its deadline?
 #[derive(Debug, Parser)]
-#[command(name = "hangup", version, about, disable_help_subcommand = true)]
+#[command(name = "hangup", version, about)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -296,7 +297,10 @@ impl Common {
             rest.is_some_and(|rest| rest.ends_with(end))
         });
         if all.is_empty() {
-            bail!("--server: no server is named like \"{name}\" (see `hangup list`)");
+            bail!(
+                "--server: no server is named like \"{name}\" (see `{} list`)",
+                program()
+            );
         }
         Ok(all)
     }
@@ -338,8 +342,9 @@ impl Common {
         found.with_context(|| {
             let names: Vec<&str> = servers.iter().map(|server| server.name()).collect();
             format!(
-                "--server: unknown server \"{name}\"; allowed: {}",
-                names.join(", ")
+                "--server: unknown server \"{name}\"; allowed: {}{}",
+                names.join(", "),
+                did_you_mean(name, names.iter().copied())
             )
         })
     }
@@ -356,11 +361,29 @@ fn find_scenario(origin: &str) -> anyhow::Result<Arc<Scenario>> {
     let path = std::path::Path::new(origin);
     if !path.exists() && !origin.contains(['/', '.']) {
         bail!(
-            "\"{origin}\" is no incident (see `{} list`) and no file",
-            program()
+            "\"{origin}\" is no incident (see `{} list`) and no file{}",
+            program(),
+            did_you_mean(origin, incident::all().iter().map(|it| it.name.as_str()))
         );
     }
     Ok(Arc::new(Scenario::read(path)?))
+}
+
+/// Reads a count, which may have `_` between its digits: `200_000`.
+fn count(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    let is_count = text.starts_with(|char: char| char.is_ascii_digit()) && !text.ends_with('_');
+    let number = is_count.then(|| digits.parse().ok()).flatten();
+    number.ok_or_else(|| format!("allowed: an integer from 0 to {}, as 200_000", u64::MAX))
+}
+
+/// The same, of which there is at least one.
+fn one_or_more(text: &str) -> Result<u64, String> {
+    let count = count(text)?;
+    match count {
+        0 => Err("allowed: 1 or more".to_owned()),
+        count => Ok(count),
+    }
 }
 
 /// The exit status for a verdict.

@@ -375,3 +375,99 @@ fn a_seal_acquits_who_depends_on_hash_order_or_on_the_time_of_day() {
         assert_eq!(same["trace_hash"], sealed["trace_hash"]);
     }
 }
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn check_takes_the_names_of_incidents() {
+    let names = ["half-head", "connect-silence", "half-head"];
+    let arguments = ["check", "--server", "hangup", "--json"];
+    let (status, line) = one(&[&arguments[..], &names].concat());
+    assert_eq!(status, Some(0));
+    let cells = line["cells"].as_array().expect("cells");
+    let names: Vec<_> = cells.iter().map(|cell| &cell["scenario"]).collect();
+    assert_eq!(names, ["connect-silence", "half-head"]);
+
+    let output = hangup(&["check", "half-haed"]);
+    assert_eq!(status_and_line(&output), (Some(2), 1));
+    let expected = "\"half-haed\" is no incident (see `hangup list`); did you mean \"half-head\"?";
+    assert!(told(&output).contains(expected), "{}", told(&output));
+}
+
+fn status_and_line(output: &Output) -> (Option<i32>, usize) {
+    (status(output), told(output).lines().count())
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_told() {
+    for (arguments, meant) in [
+        (&["run", "fasthttp-1843"][..], "fasthttp-1834"),
+        (&["run", "1834"], "fasthttp-1834"),
+        (&["check", "--server", "hyper-timeout"], "hyper-timeouts"),
+        (&["sweep", "kep-alive"], "keep-alive"),
+    ] {
+        let output = hangup(arguments);
+        assert_eq!(status_and_line(&output), (Some(2), 1), "{}", told(&output));
+        let expected = format!("; did you mean \"{meant}\"?\n");
+        assert!(told(&output).ends_with(&expected), "{}", told(&output));
+    }
+    let output = hangup(&["run", "nothing-like-it"]);
+    assert!(!told(&output).contains("did you mean"), "{}", told(&output));
+}
+
+#[test]
+fn help_names_a_command() {
+    let by_word = hangup(&["help", "fuzz"]);
+    let by_flag = hangup(&["fuzz", "--help"]);
+    assert_eq!(status(&by_word), Some(0));
+    assert_eq!(by_word.stdout, by_flag.stdout);
+}
+
+#[test]
+fn counts_may_have_underscores() {
+    let (_, line) = one(&["fuzz", "--cases", "1_0", "--json"]);
+    assert_eq!(line["totals"]["cases"], 10);
+    for wrong in ["1_", "_1", "ten", "-1", "1.5"] {
+        let output = hangup(&["fuzz", &format!("--cases={wrong}")]);
+        assert_eq!(status_and_line(&output), (Some(2), 1), "{wrong}");
+        assert!(told(&output).contains("allowed: an integer"), "{wrong}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_the_campaign() {
+    let file = folder("unwritable").join("file");
+    std::fs::write(&file, "").expect("the folder is there");
+    let below = file.join("below").display().to_string();
+    let file = file.display().to_string();
+    for command in [
+        &["fuzz", "--cases", "1000000000"][..],
+        &["hunt", "--phase", "body", "--cases", "1000000000"],
+        &["sweep", "echo"],
+        &["exhaust"],
+        &["attack", "--cases", "1000000000"],
+    ] {
+        for out in [&file, &below] {
+            let output = hangup(&[command, &["--out", out]].concat());
+            let line = format!("hangup: --out: nothing can be written in {out}: ");
+            assert_eq!(status_and_line(&output), (Some(2), 1), "{command:?}");
+            assert!(told(&output).starts_with(&line), "{}", told(&output));
+            assert!(output.stdout.is_empty(), "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn a_seed_that_no_campaign_has_drawn_is_told_to_be_made_up() {
+    let output = hangup(&["replay", "7", "--server", "hangup"]);
+    assert_eq!(status(&output), Some(0));
+    assert!(
+        told(&output).contains("7 is hardly a case seed"),
+        "{}",
+        told(&output)
+    );
+    let output = hangup(&["replay", "9463530416811468311", "--server", "hangup"]);
+    assert_eq!(told(&output), "");
+}

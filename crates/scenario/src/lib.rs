@@ -17,6 +17,7 @@
 //! | [`stream`] | random numbers, one stream for each purpose |
 //! | [`strategy`] | scenarios from a seed, for proptest and for campaigns |
 //! | [`mod@minimise`] | the smallest scenario that still fails |
+//! | [`mod@nearest`] | the nearest right name, for whoever wrote a wrong one |
 //! | [`mod@file`] | the TOML file: reading with errors that say where and what is allowed, and writing |
 //!
 //! ```
@@ -48,6 +49,7 @@
 
 pub mod file;
 pub mod minimise;
+pub mod nearest;
 pub mod render;
 pub mod scenario;
 pub mod send;

@@ -1,5 +1,6 @@
 //! What a run can be found guilty of.
 
+use crate::nearest::did_you_mean;
 use std::{fmt, str::FromStr};
 
 /// The outcome of a run: clean, or the gravest of its findings.
@@ -80,7 +81,8 @@ impl fmt::Display for Verdict {
 
 /// A word that is not the name of a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown verdict {0:?}; allowed: {list}", list = Verdict::ALL.map(Verdict::name).join(", "))]
+#[error("unknown verdict {0:?}; allowed: {list}{meant}", list = Verdict::ALL.map(Verdict::name).join(", "),
+    meant = did_you_mean(_0, Verdict::ALL.map(Verdict::name)))]
 pub struct UnknownVerdict(pub String);
 
 impl FromStr for Verdict {
@@ -111,7 +113,7 @@ mod tests {
         assert_eq!(
             "hang".parse::<Verdict>().unwrap_err().to_string(),
             "unknown verdict \"hang\"; allowed: protocol, lost, hung, leftover, late, stuck-shutdown, deaf, spin, \
-             hoard, nondeterministic, clean"
+             hoard, nondeterministic, clean; did you mean \"hung\"?"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! `hangup attack`: the most server seconds for each byte of the client.
 
-use super::campaign::{Progress, save};
-use super::{Common, println_json, status};
+use super::campaign::{Progress, save, writable};
+use super::{Common, one_or_more, println_json, status};
 use crate::campaign::attack::{CONNECT_BYTES, Cost, Plan, attack};
 use crate::cell::Cell;
 use crate::engine::Engine;
@@ -22,7 +22,7 @@ pub(super) struct AttackCommand {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many scenarios
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 20_000, value_parser = one_or_more)]
     cases: u64,
     /// On how many cores (all, unless said otherwise)
     #[arg(long)]
@@ -34,6 +34,7 @@ pub(super) struct AttackCommand {
 
 impl AttackCommand {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
+        writable(&self.out)?;
         let server = common.one_server("hangup")?;
         let engine = common.engine.into();
         let jobs = match self.jobs {

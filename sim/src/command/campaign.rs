@@ -51,6 +51,11 @@ impl Spread {
         }
     }
 
+    /// Fails where nothing could be saved.
+    pub(super) fn ready(&self) -> anyhow::Result<()> {
+        writable(&self.out)
+    }
+
     /// What the first line says of it: ` on 2 cores, shard 1/4`.
     pub(super) fn told(&self) -> String {
         let cores = match self.jobs() {
@@ -181,6 +186,21 @@ impl Found {
         }
         Ok(self.cell)
     }
+}
+
+/// Fails where nothing could be saved in this folder: before a campaign, not behind it. Nothing is left there.
+pub(super) fn writable(folder: &Path) -> anyhow::Result<()> {
+    let folders = folder.ancestors().map(|one| match one == Path::new("") {
+        true => Path::new("."),
+        false => one,
+    });
+    let there = folders.into_iter().find(|one| one.exists());
+    let file = there
+        .unwrap_or(folder)
+        .join(format!(".hangup-{}", std::process::id()));
+    fs::write(&file, "")
+        .and_then(|()| fs::remove_file(&file))
+        .with_context(|| format!("--out: nothing can be written in {}", folder.display()))
 }
 
 /// Saves a scenario; its first line says how to see it again.

@@ -17,6 +17,7 @@ pub(super) struct ExhaustCommand {
 
 impl ExhaustCommand {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
+        self.spread.ready()?;
         let server = common.one_server("hangup")?;
         let cases = Exhaust::new(self.depth);
         if !common.json {

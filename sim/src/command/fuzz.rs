@@ -3,7 +3,7 @@
 mod many;
 
 use super::campaign::{Found, Progress, Spread, totals};
-use super::{Common, FOUND};
+use super::{Common, FOUND, count};
 use crate::campaign::fuzz::{Plan, fuzz};
 use crate::coverage::Coverage;
 use crate::engine::Engine;
@@ -22,7 +22,7 @@ pub(super) struct Fuzz {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many scenarios
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
     cases: u64,
     /// Go on after the first finding, and group findings by kind, phase and stack
     #[arg(long)]
@@ -39,6 +39,7 @@ pub(super) struct Fuzz {
 
 impl Fuzz {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
+        self.spread.ready()?;
         let mut servers = common.servers_or(&["hangup"])?;
         if Engine::from(common.engine) == Engine::Wire && self.cases > WIRE_CASES_MAX {
             bail!(

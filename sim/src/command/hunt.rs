@@ -1,7 +1,7 @@
 //! `hangup hunt`: from a symptom to a seed and a minimal scenario.
 
 use super::campaign::{Found, Progress, Spread};
-use super::{CLEAN, Common, FOUND, println_json};
+use super::{CLEAN, Common, FOUND, count, println_json};
 use crate::campaign::hunt::{Hunted, Plan, hunt};
 use crate::campaign::symptom::{PHASES, Seen, Sign, Symptom};
 use crate::cell::Cell;
@@ -45,19 +45,19 @@ pub(super) struct Hunt {
     #[arg(long, value_name = "FRAME")]
     stack: Option<String>,
     /// Roughly how many bytes reached the server (half to twice as many)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     bytes_in: Option<u64>,
     /// Roughly how many bytes reached the client
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     bytes_out: Option<u64>,
     /// How many there are like it: with 1 no other is held, with more each of several that do the same is
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     connections: Option<u64>,
     /// Seed of the generated scenarios
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many scenarios are generated
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
     cases: u64,
     #[command(flatten)]
     spread: Spread,
@@ -65,6 +65,7 @@ pub(super) struct Hunt {
 
 impl Hunt {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
+        self.spread.ready()?;
         let engine = Engine::from(common.engine);
         if engine == Engine::Wire {
             bail!("--engine wire: real time is too slow for so many cases; allowed: leap, turmoil");

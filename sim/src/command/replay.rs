@@ -1,6 +1,6 @@
 //! `hangup replay`: the same run again.
 
-use super::{Common, find_scenario, show};
+use super::{Common, complain, find_scenario, show};
 use crate::campaign::fuzz;
 use crate::cell::Cell;
 use clap::Args;
@@ -15,6 +15,9 @@ pub(super) struct Replay {
     seed: Option<u64>,
 }
 
+/// Of the case seeds that a campaign draws, one in four thousand million is smaller.
+const CASE_SEED_SMALL: u64 = 1 << 32;
+
 impl Replay {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
         let server = common.one_server("hangup")?;
@@ -22,6 +25,11 @@ impl Replay {
         let engine = common.engine.into();
         let detail = common.files.detail_of_one();
         if let Ok(case_seed) = self.origin.parse() {
+            if case_seed < CASE_SEED_SMALL {
+                complain(format_args!(
+                    "hangup: {case_seed} is hardly a case seed that fuzz has printed: those are drawn from 64 bits; this case is made up from it"
+                ));
+            }
             // A guilty case is shown as fuzz showed it: made small.
             let mut cell = match fuzz::explain(engine, &*server, case_seed) {
                 Some(minimal) => minimal,

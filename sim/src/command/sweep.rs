@@ -8,6 +8,7 @@ use crate::campaign::walk::Cases;
 use anyhow::bail;
 use clap::Args;
 use hangup_scenario::Scenario;
+use hangup_scenario::nearest::did_you_mean;
 use std::path::Path;
 
 #[derive(Debug, Args)]
@@ -21,6 +22,7 @@ pub(super) struct SweepCommand {
 
 impl SweepCommand {
     pub(super) fn execute(self, common: &Common) -> anyhow::Result<u8> {
+        self.spread.ready()?;
         let server = common.one_server("hangup")?;
         let sweep = Sweep::of(find_exchange(&self.exchange)?);
         if !common.json {
@@ -51,8 +53,9 @@ fn find_exchange(origin: &str) -> anyhow::Result<Scenario> {
     if !path.exists() && !origin.contains(['/', '.']) {
         let names = exchange::ALL.each_ref().map(|exchange| exchange.name);
         bail!(
-            "\"{origin}\" is no exchange and no file; allowed: {}, or a scenario file",
-            names.join(", ")
+            "\"{origin}\" is no exchange and no file; allowed: {}, or a scenario file{}",
+            names.join(", "),
+            did_you_mean(origin, names)
         );
     }
     Ok(Scenario::read(path)?)

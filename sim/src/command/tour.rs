@@ -17,7 +17,12 @@ pub(super) fn tour(common: &Common) -> anyhow::Result<u8> {
         servers = server::built_in();
     }
     let start = Instant::now();
-    let cells = check::cells(common.engine.into(), &servers, common.files.detail());
+    let cells = check::cells(
+        common.engine.into(),
+        &check::applying(crate::incident::all(), &servers),
+        &servers,
+        common.files.detail(),
+    );
     let found = cells
         .iter()
         .filter(|cell| cell.verdict() != Verdict::Clean)

@@ -1,5 +1,6 @@
 //! What can be wrong with a file.
 
+use crate::nearest::{did_you_mean, names};
 use std::fmt;
 
 /// Why a file is not a scenario: what, where, and what is allowed there. Its text is one line.
@@ -66,7 +67,10 @@ pub enum Mistake {
     #[error("not TOML: {0}")]
     Syntax(String),
     /// A word that is none of those allowed: a field, a step, a verdict.
-    #[error("unknown {what} {got:?}; allowed: {allowed}")]
+    #[error(
+        "unknown {what} {got:?}; allowed: {allowed}{}",
+        did_you_mean(got, names(allowed))
+    )]
     Unknown {
         /// What kind of word it should be.
         what: &'static str,

@@ -142,7 +142,7 @@ fn lines_are_right_within_steps_that_run_over_several_lines() {
                 \r\n  { do = \"send\",\r\n    all = [\r\n      { head = { method = \"GET\",\r\n        vrsion = \"1.0\" } },\r\n ] },\r\n]\r\n";
     check(
         &message(text),
-        "x.toml:12: client[1].steps[1].all[0].head: unknown field \"vrsion\"; allowed: <head>",
+        "x.toml:12: client[1].steps[1].all[0].head: unknown field \"vrsion\"; allowed: <head>; did you mean \"version\"?",
     );
 }
 

@@ -7,7 +7,7 @@ fn steps() {
     let cases = [
         (
             "{ do = \"conect\" }",
-            "x.toml:5: client[0].steps[1].do: unknown step \"conect\"; allowed: <steps>",
+            "x.toml:5: client[0].steps[1].do: unknown step \"conect\"; allowed: <steps>; did you mean \"connect\"?",
         ),
         (
             "{ do = 1 }",
@@ -249,7 +249,7 @@ fn heads() {
         ),
         (
             "{ methd = \"GET\" }",
-            "x.toml:5: client[0].steps[1].head: unknown field \"methd\"; allowed: <head>",
+            "x.toml:5: client[0].steps[1].head: unknown field \"methd\"; allowed: <head>; did you mean \"method\"?",
         ),
         (
             "{ method = 1 }",

@@ -23,7 +23,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ntitel = \"\"",
-            "x.toml:2: unknown field \"titel\"; allowed: <fields>",
+            "x.toml:2: unknown field \"titel\"; allowed: <fields>; did you mean \"title\"?",
         ),
         (
             "name = \"x\"\ntitle = true",
@@ -59,7 +59,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\ncontract = { stal = \"1s\" }",
-            "x.toml:2: contract: unknown field \"stal\"; allowed: stall, residence, drain, shutdown, buffer, rate, vanished",
+            "x.toml:2: contract: unknown field \"stal\"; allowed: stall, residence, drain, shutdown, buffer, rate, vanished; did you mean \"stall\"?",
         ),
         (
             "name = \"x\"\ncontract = { stall = 75 }",
@@ -71,7 +71,7 @@ fn names_and_numbers_at_the_top() {
         ),
         (
             "name = \"x\"\n[expect]\nhyper = \"hang\"",
-            "x.toml:3: expect.hyper: unknown verdict \"hang\"; allowed: protocol, lost, hung, leftover, late, stuck-shutdown, deaf, spin, hoard, nondeterministic, clean",
+            "x.toml:3: expect.hyper: unknown verdict \"hang\"; allowed: protocol, lost, hung, leftover, late, stuck-shutdown, deaf, spin, hoard, nondeterministic, clean; did you mean \"hung\"?",
         ),
         (
             "name = \"x\"\n[expect]\nhyper = true",
@@ -205,7 +205,7 @@ fn server_events() {
         ),
         (
             "[[server_event]]\nat = \"3s\"\ndo = \"stop\"",
-            "x.toml:4: server_event[0].do: unknown server event \"stop\"; allowed: <actions>",
+            "x.toml:4: server_event[0].do: unknown server event \"stop\"; allowed: <actions>; did you mean \"stop_accepting\"?",
         ),
         (
             "[[server_event]]\nat = 3\ndo = \"crash\"",
@@ -308,7 +308,7 @@ fn clients() {
         ),
         (
             "[[client]]\nstep = []",
-            "x.toml:3: client[0]: unknown field \"step\"; allowed: count, stagger, start, addresses, steps",
+            "x.toml:3: client[0]: unknown field \"step\"; allowed: count, stagger, start, addresses, steps; did you mean \"steps\"?",
         ),
         (
             "[[client]]\ncount = 101\nstagger = \"365d\"\nsteps = [{ do = \"stall\", for = \"1ns\" }]",
