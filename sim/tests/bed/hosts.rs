@@ -203,7 +203,7 @@ fn a_peer_outlives_the_server_and_may_tick() {
         at = "1h"
         do = "restart"
     "#;
-    let scenario = Scenario::from_toml("restarted", text.to_owned()).expect("a scenario");
+    let scenario = Scenario::from_toml("restarted", text).expect("a scenario");
     let cell = Cell::of(Engine::Leap, &Arc::new(scenario), &*server, Detail::TOLD);
     assert_eq!(cell.findings, []);
     let answered = cell.run.connections.iter().filter(|one| one.of_scenario());
