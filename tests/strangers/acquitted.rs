@@ -45,6 +45,11 @@ fn silent_between_responses(connection: &Connection) -> bool {
     list.windows(2).any(silent)
 }
 
+/// Its client says nothing, and leaves.
+fn silent_from_the_start(connection: &Connection) -> bool {
+    connection.server_read == 0 && connection.client_closed.is_some()
+}
+
 /// The server cuts a response at the instant at which its process ends.
 fn cut_at_the_end(connection: &Connection) -> bool {
     let closed = connection.server_closed.map(|(at, _)| at);
@@ -68,7 +73,7 @@ fn closed_unanswered(connection: &Connection) -> bool {
         && connection.server_closed.is_some()
 }
 
-const ACQUITTED: [(&str, &[&str], Shown, &str); 14] = [
+const ACQUITTED: [(&str, &[&str], Shown, &str); 15] = [
     (
         "each write fills the buffer and waits for a round trip, and the response's clock ends it",
         &["base", "refuses", "rate-limit", "drains-a-little"],
@@ -284,6 +289,22 @@ steps = [
   { do = "send", all = [{ head = { method = "POST", target = "/echo", length = 830 } }, { body = 830 }] },
   { do = "await", status = "final", within = "1s" },
   { do = "close" },
+]"#,
+    ),
+    (
+        "workers idle in a stack from which visitors of a warm server, who have made it start more, take the others",
+        &["workers-on-demand"],
+        silent_from_the_start,
+        r#"seed = 1656518136
+[network]
+loss = 0.1
+[[client]]
+count = 7
+stagger = "12ms"
+start = "75s"
+steps = [
+  { do = "connect" },
+  { do = "reconnect", after = "59900ms" },
 ]"#,
     ),
 ];

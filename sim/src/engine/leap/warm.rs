@@ -95,8 +95,15 @@ impl Requests {
         }
     }
 
-    fn come(&self, scenario: &Arc<Scenario>, gathering: Duration) -> Vec<JoinHandle<()>> {
-        let crowd = (self.crowd as usize).max(self.list.len());
+    /// As many clients come as there are tasks at least: no worker is left over that waits for its next connection.
+    fn come(
+        &self,
+        scenario: &Arc<Scenario>,
+        gathering: Duration,
+        tasks: usize,
+    ) -> Vec<JoinHandle<()>> {
+        let crowd = (self.crowd as usize).max(tasks.min(CROWD_MAX as usize));
+        let crowd = crowd.max(self.list.len());
         // No more clients than the scenario's ask for what is large at a time.
         let mut large = 1 + self.crowd.saturating_sub(MORE);
         let requests = self.list.iter().cycle().take(crowd);
@@ -166,7 +173,7 @@ fn well_behaved(head: &Head, sized: Option<&str>) -> Vec<u8> {
 
 /// The crowd comes and goes, and for `idle` nobody else comes.
 pub(super) async fn up(requests: &Requests, scenario: &Arc<Scenario>, idle: Duration) {
-    all_gone(requests.come(scenario, GATHERING)).await;
+    all_gone(requests.come(scenario, GATHERING, 0)).await;
     sleep(idle).await;
     record(Recorder::settle);
 }
@@ -181,7 +188,7 @@ async fn all_gone(visits: Vec<JoinHandle<()>>) {
 
 /// Visitors come to an instance that has just been started, beside the scenario's clients.
 pub(super) fn up_beside(requests: &Requests, scenario: &Arc<Scenario>) {
-    let visits = requests.come(scenario, Duration::ZERO);
+    let visits = requests.come(scenario, Duration::ZERO, 0);
     tokio::spawn(settled(visits));
 }
 
@@ -198,13 +205,17 @@ pub(super) async fn keep_visiting(requests: Requests, scenario: Arc<Scenario>) {
     let mut looked = Duration::ZERO;
     loop {
         sleep(LOOK_EVERY).await;
-        let closed = record(|recorder| {
+        let tasks = record(|recorder| {
             let times = looked..recorder.now();
             looked = times.end;
-            recorder.ledger.has_closed_and_not_let_go(times)
+            let alive = recorder.tasks.of_server();
+            // Workers that others have visited count as well: they may come first.
+            let alive = alive.filter(|task| task.ended.is_none());
+            let closed = recorder.ledger.has_closed_and_not_let_go(times);
+            closed.then(|| alive.count())
         });
-        if closed == Some(true) {
-            settled(requests.come(&scenario, GATHERING)).await;
+        if let Some(tasks) = tasks.flatten() {
+            settled(requests.come(&scenario, GATHERING, tasks)).await;
         }
     }
 }
