@@ -298,27 +298,6 @@ fn an_accept_loop_that_was_left_asleep_is_there_for_its_clients() {
     }
 }
 
-#[test]
-fn a_client_that_comes_at_the_very_tick_that_would_be_left_out_is_served() {
-    let ask = r#"{ do = "send", head = { target = "/" } }, { do = "await", status = "final", within = "5s" }, { do = "close" }"#;
-    // 16 ticks without anything else, and the loop is left asleep.
-    for pause in 1..40 {
-        let steps = format!(
-            r#"{ask}, {{ do = "stall", for = "{pause}ms" }}, {{ do = "reconnect" }}, {ask}"#
-        );
-        let server: Arc<dyn Server> = accepts_and(PERIODS[2], false, DEADLINE, false).into();
-        let detail = Detail {
-            dozes: true,
-            ..Detail::JUDGED
-        };
-        let run = Engine::Leap.run(&with_events(&steps, &[]), &*server, detail);
-        let all = run.connections.iter().filter(|one| one.of_scenario());
-        let answered = all.filter(|one| one.responses.list.iter().any(|it| it.status == 200));
-        assert_eq!(answered.count(), 2, "{pause} ms");
-        assert_eq!(oracle::judge(&run), [], "{pause} ms");
-    }
-}
-
 /// Its ticker has to end at a shutdown, and is awaited if it is told.
 async fn shuts_down(listener: TcpListener, stop: Shutdown, period: Duration, told: bool) {
     let (tell, mut hears) = oneshot::channel::<()>();
