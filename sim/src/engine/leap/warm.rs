@@ -34,28 +34,17 @@ const VISITED: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     http: bool,
-    /// Every request, the plain one first.
-    list: Vec<Request>,
+    /// Every request, the plain one first; none is that nobody knows what to say.
+    list: Vec<Option<Arc<[u8]>>>,
     /// How many clients come.
     crowd: u32,
-}
-
-#[derive(Clone, Debug)]
-struct Request {
-    /// None: nobody knows what to say.
-    bytes: Option<Arc<[u8]>>,
-    /// Its answer is large, whatever is asked.
-    large: bool,
 }
 
 impl Requests {
     /// Those for every target of a scenario.
     pub(super) fn of(scenario: &Scenario, server: &dyn Server) -> Self {
         let http = server.speaks_http();
-        let mut list = vec![Request {
-            bytes: server.fresh_request().map(Into::into),
-            large: false,
-        }];
+        let mut list = vec![server.fresh_request().map(Into::into)];
         let steps = || scenario.clients.iter().flat_map(|client| &client.steps);
         let sized = server.sized_target();
         let sent = steps().filter_map(|step| match step {
@@ -69,11 +58,9 @@ impl Requests {
                 _ => None,
             };
             if let Some(head) = head {
-                let bytes = Some(well_behaved(&head, sized.as_deref()).into());
-                let known = list.iter().any(|request| request.bytes == bytes);
-                if !known && list.len() < REQUESTS_MAX {
-                    let large = sized.as_deref() == Some(&*head.target);
-                    list.push(Request { bytes, large });
+                let request = Some(well_behaved(&head, sized.as_deref()).into());
+                if !list.contains(&request) && list.len() < REQUESTS_MAX {
+                    list.push(request);
                 }
             }
         }
@@ -104,18 +91,11 @@ impl Requests {
     ) -> Vec<JoinHandle<()>> {
         let crowd = (self.crowd as usize).max(tasks.min(CROWD_MAX as usize));
         let crowd = crowd.max(self.list.len());
-        // No more clients than the scenario's ask for what is large at a time.
-        let mut large = 1 + self.crowd.saturating_sub(MORE);
         let requests = self.list.iter().cycle().take(crowd);
-        let visits = requests.map(|request| {
-            let taken = match request.large {
-                true => large.checked_sub(1).map(|left| large = left).is_some(),
-                false => true,
-            };
-            let request = if taken { request } else { &self.list[0] };
-            let (scenario, http, bytes) = (Arc::clone(scenario), self.http, request.bytes.clone());
+        let visits = requests.cloned().map(|request| {
+            let (scenario, http) = (Arc::clone(scenario), self.http);
             tokio::spawn(Box::pin(async move {
-                let asked = (http, bytes.as_deref());
+                let asked = (http, request.as_deref());
                 probe::visits(Dialer::Leap(ADDRESS), &scenario.network, asked, gathering).await;
             }))
         });
