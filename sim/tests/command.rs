@@ -443,11 +443,11 @@ fn a_folder_that_cannot_be_written_is_told_before_the_campaign() {
     let below = file.join("below").display().to_string();
     let file = file.display().to_string();
     for command in [
-        &["fuzz", "--cases", "1000000000"][..],
-        &["hunt", "--phase", "body", "--cases", "1000000000"],
+        &["fuzz", "--cases", "20000"][..],
+        &["hunt", "--phase", "body", "--cases", "20000"],
         &["sweep", "echo"],
         &["exhaust"],
-        &["attack", "--cases", "1000000000"],
+        &["attack", "--cases", "20000"],
     ] {
         for out in [&file, &below] {
             let output = hangup(&[command, &["--out", out]].concat());
